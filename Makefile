@@ -1,0 +1,56 @@
+# The two commands are `make demo` and `make test`; both make .venv first and touch nothing outside this folder.
+SHELL := /bin/sh
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup setup-dev demo test coverage lint lock docs clean help
+
+help:
+	@echo "make demo    engine quoting against a local exchange, on the screen"
+	@echo "make test    every test (MM_REQUIRE=all: none may be skipped)"
+	@echo "make coverage  orders and risk alone, every branch counted (part of make test)"
+	@echo "make lint    ruff, mypy --strict, import-linter"
+	@echo "make lock    resolve pyproject.toml into the two hashed lock files"
+
+setup: $(VENV)/.installed
+
+setup-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: requirements.lock pyproject.toml scripts/bootstrap.sh
+	@PYTHON=$(PYTHON) sh scripts/bootstrap.sh $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@PYTHON=$(PYTHON) sh scripts/bootstrap.sh $(VENV) requirements-dev.lock
+	@touch $@
+
+demo: setup
+	@$(BIN)/mmctl demo
+
+# What decides over orders and risk, alone and with every branch counted: where that fails is in pyproject.toml.
+DECIDES := $(addprefix tests/unit/test_,client_ids.py fill_book.py order_edges.py order_manager.py order_record.py \
+	order_states.py) $(wildcard tests/unit/test_reconcile*.py tests/unit/test_risk_*.py tests/unit/test_throttle*.py) \
+	tests/property/test_order_manager.py tests/property/test_risk_properties.py
+coverage: setup-dev
+	@$(BIN)/python -m pytest $(DECIDES) --cov
+
+# Unit tests have a process of their own: some judge what is one for a whole process, such as logging.
+test: setup-dev coverage
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest tests/hosts tests/property tests/sandbox tests/services tests/ui $(ARGS)
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Resolved for every supported Python at once; the runtime file takes its versions from the larger one.
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
+lock:
+	$(LOCK) --all-extras -o requirements-dev.lock
+	$(LOCK) -c requirements-dev.lock -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .run

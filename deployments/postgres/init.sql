@@ -1,0 +1,199 @@
+-- The journal's schema, made by: python -m engine.store init-sql > deployments/postgres/init.sql
+-- Run once as the owner of an empty database; an engine also makes it by itself. Running it again changes nothing.
+
+BEGIN;
+
+-- Orders in their last known state.
+--   account: exchange.account of the configuration
+--   side: +1 buy, -1 sell
+--   price: quote currency
+--   quantity: base currency
+--   filled: base currency
+--   state: a state of the order state table
+--   epoch: leadership epoch that sent it
+--   updated_ns: wall clock; an older record never overwrites a newer one
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS orders (
+    account TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    venue_id TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    side BIGINT NOT NULL,
+    price NUMERIC(38, 18) NOT NULL,
+    quantity NUMERIC(38, 18) NOT NULL,
+    filled NUMERIC(38, 18) NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    created_ns BIGINT NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, client_id)
+);
+CREATE INDEX IF NOT EXISTS ix_orders_account_state ON orders (account, state);
+CREATE INDEX IF NOT EXISTS ix_orders_account_updated_ns ON orders (account, updated_ns);
+
+-- Fills. A row is durable before the engine reports the fill as booked.
+--   account: exchange.account of the configuration
+--   trade_id: the exchange's id, unique for the symbol
+--   side: +1 buy, -1 sell
+--   price: quote currency
+--   quantity: base currency
+--   fee: positive = paid, in fee_asset
+--   booked_ns: wall clock, when the engine learned of it
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS trades (
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    trade_id BIGINT NOT NULL,
+    client_id TEXT NOT NULL,
+    venue_id TEXT NOT NULL,
+    side BIGINT NOT NULL,
+    price NUMERIC(38, 18) NOT NULL,
+    quantity NUMERIC(38, 18) NOT NULL,
+    maker BOOLEAN NOT NULL,
+    fee NUMERIC(38, 18) NOT NULL,
+    fee_asset TEXT NOT NULL,
+    exchange_ms BIGINT NOT NULL,
+    booked_ns BIGINT NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, symbol, trade_id)
+);
+CREATE INDEX IF NOT EXISTS ix_trades_account_exchange_ms ON trades (account, exchange_ms);
+CREATE INDEX IF NOT EXISTS ix_trades_timestamp ON trades (timestamp);
+
+-- Profit and loss, sampled.
+--   account: exchange.account of the configuration
+--   ns: wall clock
+--   day: UTC day, YYYY-MM-DD
+--   day_total: since 00:00 UTC
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS pnl (
+    account TEXT NOT NULL,
+    ns BIGINT NOT NULL,
+    day TEXT NOT NULL,
+    total NUMERIC(38, 18) NOT NULL,
+    realized NUMERIC(38, 18) NOT NULL,
+    unrealized NUMERIC(38, 18) NOT NULL,
+    fees NUMERIC(38, 18) NOT NULL,
+    funding NUMERIC(38, 18) NOT NULL,
+    hedge NUMERIC(38, 18) NOT NULL,
+    spread NUMERIC(38, 18) NOT NULL,
+    inventory NUMERIC(38, 18) NOT NULL,
+    day_total NUMERIC(38, 18) NOT NULL,
+    equity NUMERIC(38, 18) NOT NULL,
+    peak_equity NUMERIC(38, 18) NOT NULL,
+    currency TEXT NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, ns)
+);
+CREATE INDEX IF NOT EXISTS ix_pnl_account_day ON pnl (account, day);
+CREATE INDEX IF NOT EXISTS ix_pnl_timestamp ON pnl (timestamp);
+
+-- Breaker transitions, limit breaches, reconciliation discrepancies, operator commands.
+--   account: exchange.account of the configuration
+--   severity: info, warning or critical
+--   evidence: values, thresholds and window that led to it
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS risk_events (
+    account TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    ns BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    message TEXT NOT NULL,
+    evidence JSONB NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, event_id)
+);
+CREATE INDEX IF NOT EXISTS ix_risk_events_account_ns ON risk_events (account, ns);
+CREATE INDEX IF NOT EXISTS ix_risk_events_timestamp ON risk_events (timestamp);
+
+-- Reloads and what they changed.
+--   account: exchange.account of the configuration
+--   changes: list of {path, old, new}; secrets masked
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS config_changes (
+    account TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    ns BIGINT NOT NULL,
+    actor TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    old_hash TEXT NOT NULL,
+    new_hash TEXT NOT NULL,
+    changes JSONB NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, event_id)
+);
+CREATE INDEX IF NOT EXISTS ix_config_changes_account_ns ON config_changes (account, ns);
+CREATE INDEX IF NOT EXISTS ix_config_changes_timestamp ON config_changes (timestamp);
+
+-- The position after the last booked fill.
+--   account: exchange.account of the configuration
+--   quantity: signed, base currency
+--   average_price: quote currency
+--   realized: quote currency, since the journal began
+--   last_trade_id: every trade up to this one is in quantity
+--   updated_ns: wall clock; an older record never overwrites a newer one
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS positions (
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    quantity NUMERIC(38, 18) NOT NULL,
+    average_price NUMERIC(38, 18) NOT NULL,
+    realized NUMERIC(38, 18) NOT NULL,
+    last_trade_id BIGINT NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, symbol)
+);
+
+-- Every quote decision, in order: what a replay must reproduce.
+--   account: exchange.account of the configuration
+--   seq: counts decisions of the epoch
+--   ns: the kernel's clock; in a replay the recording's
+--   side: +1 buy, -1 sell
+--   action: place, cancel, replace
+--   timestamp: UTC wall clock, when it was journalled
+CREATE TABLE IF NOT EXISTS decisions (
+    account TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    ns BIGINT NOT NULL,
+    symbol TEXT NOT NULL,
+    side BIGINT NOT NULL,
+    action TEXT NOT NULL,
+    ticks BIGINT NOT NULL,
+    lots BIGINT NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, epoch, seq)
+);
+CREATE INDEX IF NOT EXISTS ix_decisions_account_timestamp ON decisions (account, timestamp);
+
+-- What must survive a restart besides: breaker, day's baseline, peak equity.
+--   account: exchange.account of the configuration
+--   updated_ns: wall clock; an older record never overwrites a newer one
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS engine_state (
+    account TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value JSONB NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, name)
+);
+
+-- The schema's version and what else describes the journal itself.
+--   updated_ns: wall clock; an older record never overwrites a newer one
+CREATE TABLE IF NOT EXISTS meta (
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    PRIMARY KEY (name)
+);
+
+CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
+INSERT INTO alembic_version VALUES ('0001') ON CONFLICT DO NOTHING;
+INSERT INTO meta VALUES ('schema_version', '0001', 0) ON CONFLICT DO NOTHING;
+
+COMMIT;

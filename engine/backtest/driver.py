@@ -1,0 +1,394 @@
+"""Run a strategy over recordings: configuration and columns in, one result out. The kernel does the work."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from engine.backtest.funding import Funding, pay
+from engine.backtest.metrics import Measures, max_drawdown, ratios, share
+from engine.backtest.settings import MOST_SAMPLES, Simulation
+from engine.backtest.tape import read_tapes
+from engine.config.schema import Config
+from engine.kernel import lane as lanes
+from engine.kernel import sim
+from engine.kernel.checks import (
+    L_FAILED,
+    L_MIN_LOTS,
+    L_NOTIONAL,
+    L_OPEN_ORDERS,
+    L_POSITION_LOTS,
+    L_SENSELESS,
+    L_TOTAL_ROOM,
+    Reason,
+    no_limits,
+)
+from engine.kernel.decisions import DecisionHash
+from engine.kernel.estimate import new_estimates
+from engine.kernel.exchange import set_rules
+from engine.kernel.lane import I64, Lane, Shared, new_lane, new_shared
+from engine.kernel.layout import O_ASK_REASON, O_BID_REASON, P_LOT_SIZE, P_TICK_SIZE
+from engine.kernel.pnl import PNL_MID2, PNL_POSITION, PNL_TURNOVER, PnlReport, report
+from engine.kernel.quoting import quoting_rules
+from engine.market.columns import Columns
+from engine.strategy.parameters import Sizing, Strategy, StrategyError, fill_params
+from engine.strategy.registry import strategy as find_strategy
+
+SLICE_NS: Final = 100_000_000  # how often lanes that share a limit learn of each other
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run gave. ``equity`` is per symbol: rows of (seconds, equity, position in lots, mid in half ticks)."""
+
+    events: int
+    began_ns: int  # when the first event was handled, by the clock on the wall
+    seconds: float
+    orders: int
+    cancels: int
+    fills: list[list[Any]]
+    pnl: dict[str, float]
+    markouts: dict[str, float | None]
+    measures: Measures
+    decisions_sha256: str
+    decisions: I64
+    equity: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+    by_symbol: dict[str, dict[str, float]]
+    scales: dict[str, dict[str, float]]  # per symbol: start_ns of its clock, tick_size, lot_size
+    notes: list[str]  # what was wrong with the data, or is assumed of it
+
+    def contract(self) -> dict[str, Any]:
+        """The object of ``mmctl backtest run --json``."""
+        return {
+            "events": self.events,
+            "began_ns": self.began_ns,
+            "seconds": self.seconds,
+            "events_per_second": self.events / self.seconds if self.seconds > 0 else None,
+            "orders": self.orders,
+            "cancels": self.cancels,
+            "fills": self.fills,
+            "pnl": self.pnl,
+            "markouts": self.markouts,
+            "max_drawdown": self.measures.max_drawdown,
+            "decisions_sha256": self.decisions_sha256,
+            "measures": asdict(self.measures),
+            "by_symbol": self.by_symbol,
+            "scales": self.scales,
+            "notes": self.notes,
+        }
+
+
+def given_parameters(config: Config, strategy: Strategy) -> dict[str, float]:
+    """The strategy's parameters as the configuration gives them."""
+    known = {parameter.name for parameter in strategy.parameters}
+    given = {name: float(value) for name, value in config.strategy.params.items()}
+    for name in ("base_spread", "skew_factor"):
+        if name in known and name not in given:
+            given[name] = float(getattr(config.strategy, name))
+    return given
+
+
+def _limits(config: Config, tick: Decimal, lot: Decimal) -> I64:
+    limits = no_limits()
+    limits[L_MIN_LOTS] = 1
+    limits[L_POSITION_LOTS] = int(config.risk.max_position / lot)
+    limits[L_OPEN_ORDERS] = config.risk.max_open_orders
+    if config.risk.max_notional is not None:
+        limits[L_NOTIONAL] = int(config.risk.max_notional / (tick * lot))
+    return limits
+
+
+def build_lane(columns: Columns, tape: lanes.Tape, config: Config, simulation: Simulation, strategy: Strategy) -> Lane:
+    """One symbol, ready to run. Raises StrategyError or SettingsError."""
+    tick, lot = Decimal(columns.tick_e8) / 10**8, Decimal(columns.lot_e8) / 10**8
+    chosen = config.strategy
+    sizing = Sizing(tick, lot, chosen.base_size, chosen.max_inventory, simulation.maker_fee)
+    lane = new_lane(
+        tape,
+        fill_params(strategy, sizing, given_parameters(config, strategy)),
+        latency=simulation.latency.build(),
+        rules=quoting_rules(queue_ticks=simulation.queue_ticks, overlap=simulation.overlap),
+        limits=_limits(config, tick, lot),
+        start_ns=simulation.starts.get(columns.symbol, int(tape.local_ns[0]) + int(simulation.start_after_s * 1e9)),
+        sample_ns=int(simulation.sample_s * 1e9),
+        maker_fee=simulation.maker_fee,
+        taker_fee=simulation.taker_fee,
+        tolerance=chosen.requote_tolerance * chosen.base_spread / 2,
+        signal_age_s=config.signals.max_age.seconds,
+        price_band=config.risk.price_band,
+        order_rate=config.risk.max_order_rate,
+        watch=strategy.watch,
+        estimates=new_estimates(config.signals.volatility_half_life.seconds, config.signals.intensity_half_life.seconds)
+        if strategy.signals
+        else None,
+    )
+    set_rules(
+        lane.exchange,
+        0,
+        lot_size=float(lot),
+        queue_model=simulation.queue_code(),
+        n=simulation.n,
+        partial_fills=simulation.partial_fills,
+        maker_fee=simulation.maker_fee,
+        taker_fee=simulation.taker_fee,
+    )
+    return lane
+
+
+class _Outputs:
+    """Decisions and fills of one lane, drained as the kernel fills its arrays."""
+
+    def __init__(self, funding: Iterable[Funding] = ()) -> None:
+        self.funding = deque(funding)  # what is still to come, in order of time
+        self.shared: Shared = new_shared()
+        self.decisions: list[I64] = []
+        self.fills: list[I64] = []
+
+    def drain(self) -> None:
+        for rows, kept, at in ((self.shared.decisions, self.decisions, 0), (self.shared.fills, self.fills, 1)):
+            kept.append(rows[: self.shared.tally[at]].copy())
+            self.shared.tally[at] = 0
+
+
+def _advance(lane: Lane, outputs: _Outputs, number: int, strategy: Strategy, until_ns: int) -> None:
+    while outputs.funding and outputs.funding[0].ns <= until_ns:
+        due = outputs.funding.popleft()
+        _run_to(lane, outputs, number, strategy, due.ns)
+        pay(lane, float(lane.params[P_TICK_SIZE] * lane.params[P_LOT_SIZE]), due)
+    _run_to(lane, outputs, number, strategy, until_ns)
+
+
+def _run_to(lane: Lane, outputs: _Outputs, number: int, strategy: Strategy, until_ns: int) -> None:
+    while sim.run(lane, outputs.shared, number, strategy.quote, until_ns) == lanes.MORE:
+        outputs.drain()
+
+
+def _share_limit(all_lanes: Sequence[Lane], units: Sequence[float], total: float) -> None:
+    """Give each lane what the others' positions leave of the account's notional limit."""
+    held = [
+        abs(int(lane.pnl.row[PNL_POSITION])) * 0.5 * float(lane.pnl.row[PNL_MID2]) * unit
+        for lane, unit in zip(all_lanes, units, strict=True)
+    ]
+    for lane, unit in zip(all_lanes, units, strict=True):
+        lane.limits[L_TOTAL_ROOM] = max(0, int((total - sum(held)) / unit))
+
+
+def run_lanes(
+    all_lanes: Sequence[Lane],
+    units: Sequence[float],
+    strategy: Strategy,
+    total_notional: float | None,
+    until_ns: int = sim.NEVER,
+    funding: Sequence[Sequence[Funding]] = (),
+) -> tuple[list[_Outputs], float]:
+    """Run every lane to its end or to ``until_ns``; returns their outputs and the seconds spent, compilation not
+    included.
+
+    ``funding`` is per lane, in order of time.
+
+    Symbols only meet in the account's notional limit. Without one each runs on its own; with one they go in slices
+    of simulated time and learn of each other between them.
+    """
+    outputs = [_Outputs(due) for due in (funding or [()] * len(all_lanes))]
+    sim.compile_run(all_lanes[0], outputs[0].shared)
+    began = time.perf_counter()
+    if total_notional is None or len(all_lanes) == 1:
+        for number, lane in enumerate(all_lanes):
+            _advance(lane, outputs[number], number, strategy, until_ns)
+    else:
+        now = min(int(lane.tape.local_ns[0]) for lane in all_lanes)
+        end = min(until_ns, max(int(lane.tape.local_ns[-1]) for lane in all_lanes))
+        while now <= end:
+            now += SLICE_NS
+            _share_limit(all_lanes, units, total_notional)
+            for number, lane in enumerate(all_lanes):
+                _advance(lane, outputs[number], number, strategy, min(now, until_ns))
+    seconds = time.perf_counter() - began
+    for output in outputs:
+        output.drain()
+    return outputs, seconds
+
+
+def _fills(rows: I64, symbols: Sequence[Columns]) -> list[list[Any]]:
+    """The contract's fills: [exchange_ts_ns, symbol, side, price, quantity, maker]."""
+    made = []
+    for ns, symbol, side, ticks, lots, maker, _ in rows.tolist():
+        columns = symbols[symbol]
+        price, quantity = ticks * columns.tick_e8 / 1e8, lots * columns.lot_e8 / 1e8
+        made.append([ns, columns.symbol, "buy" if side > 0 else "sell", price, quantity, bool(maker)])
+    return made
+
+
+def _markouts(all_lanes: Sequence[Lane]) -> dict[str, float | None]:
+    from engine.kernel.pnl import HORIZON_NAMES
+
+    sums = sum((lane.pnl.markout for lane in all_lanes), np.zeros((len(HORIZON_NAMES), 2)))
+    return {name: share(*row) if row[1] else None for name, row in zip(HORIZON_NAMES, sums.tolist(), strict=True)}
+
+
+def _total_equity(all_lanes: Sequence[Lane], sample_s: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Equity of all symbols together, every ``sample_s`` from the first tick of the first."""
+    first = min(int(lane.tape.local_ns[0]) for lane in all_lanes)
+    last = max(int(lane.tape.local_ns[-1]) for lane in all_lanes)
+    grid = np.arange(0.0, (last - first) * 1e-9 + sample_s, sample_s)
+    total = np.zeros_like(grid)
+    for lane in all_lanes:
+        rows = lane.samples[: lane.cursor[lanes.C_SAMPLES]]
+        offset = (int(lane.tape.local_ns[0]) - first) * 1e-9
+        at = np.searchsorted(rows[:, 0] + offset, grid, side="right") - 1
+        total += np.where(at >= 0, rows[np.maximum(at, 0), 1], 0.0)
+    return total
+
+
+def _measures(all_lanes: Sequence[Lane], units: Sequence[float], lots: Sequence[float], sample_s: float) -> Measures:
+    equity = _total_equity(all_lanes, sample_s)
+    sharpe, sortino = ratios(np.diff(equity), sample_s)
+
+    def counted(at: int) -> int:
+        return sum(int(lane.cursor[at]) for lane in all_lanes)
+
+    turnover = sum(float(lane.pnl.row[PNL_TURNOVER]) * unit for lane, unit in zip(all_lanes, units, strict=True))
+    observed = counted(lanes.C_TIME_NS)
+    drawdown = float(all_lanes[0].curve[lanes.D_DRAWDOWN]) if len(all_lanes) == 1 else max_drawdown(equity)
+    base = [float(lane.curve[lanes.D_POSITION_NS]) * lot for lane, lot in zip(all_lanes, lots, strict=True)]
+    return Measures(
+        max_drawdown=drawdown,
+        sharpe=sharpe,
+        sortino=sortino,
+        fill_ratio=share(counted(lanes.C_FILLED), counted(lanes.C_ORDERS)),
+        reject_ratio=share(counted(lanes.C_REJECTED), counted(lanes.C_ORDERS)),
+        cancel_ratio=share(counted(lanes.C_CANCELS), counted(lanes.C_ORDERS)),
+        quote_uptime=share(counted(lanes.C_UPTIME_NS), observed),
+        turnover=turnover,
+        mean_inventory=share(sum(base), observed / len(all_lanes)) or 0.0,
+        max_inventory=max(
+            float(lane.cursor[lanes.C_MAX_POSITION]) * lot for lane, lot in zip(all_lanes, lots, strict=True)
+        ),
+        return_over_trade=share(float(equity[-1]), turnover),
+    )
+
+
+def run(paths: Sequence[Path], config: Config, simulation: Simulation | None = None) -> Result:
+    """Backtest ``config``'s strategy over ``paths`` (one recording or column file a symbol).
+
+    Raises TapeError, StrategyError or SettingsError, each naming file or key, and cause.
+    """
+    settings = simulation or Simulation()
+    chosen = find_strategy(config.strategy.name, config.strategy.file)
+    data = read_tapes(paths, settings.candles, skip_bad=settings.skip_bad_lines)
+    span_s = max(float(tape.local_ns[-1] - tape.local_ns[0]) for _, tape in data) * 1e-9
+    settings = replace(settings, sample_s=max(settings.sample_s, math.ceil(span_s / MOST_SAMPLES)))
+    all_lanes = [build_lane(columns, tape, config, settings, chosen) for columns, tape in data]
+    symbols = [columns for columns, _ in data]
+    lots = [columns.lot_e8 / 1e8 for columns in symbols]
+    units = [columns.tick_e8 * columns.lot_e8 / 1e16 for columns in symbols]
+    total = None if config.risk.max_notional is None else float(config.risk.max_notional)
+    due = [_funding(settings, columns.symbol, tape) for columns, tape in data]
+    outputs, seconds = run_lanes(all_lanes, units, chosen, total, funding=due)
+    began_ns = time.time_ns() - round(seconds * 1e9)
+    notes = check_quotes(all_lanes, chosen, config.strategy.file) + _told(all_lanes, symbols, config)
+    return _result(all_lanes, outputs, symbols, units, lots, began_ns, seconds, settings, notes)
+
+
+def _funding(settings: Simulation, symbol: str, tape: lanes.Tape) -> list[Funding]:
+    """What falls due on ``symbol`` while its tape runs."""
+    first, last = int(tape.local_ns[0]), int(tape.local_ns[-1])
+    return [one for one in settings.funding if one.symbol == symbol and first <= one.ns <= last]
+
+
+def check_quotes(all_lanes: Sequence[Lane], strategy: Strategy, file: Path | None) -> list[str]:
+    """What is to be told of the quotes. Raises StrategyError when a user's strategy asked for what makes no sense."""
+    senseless = sum(int(lane.limits[L_SENSELESS]) for lane in all_lanes)
+    failed = sum(int(lane.limits[L_FAILED]) for lane in all_lanes)
+    plain = getattr(strategy.quote, "py_func", None)
+    where = f"{file}:{plain.__code__.co_firstlineno}" if file is not None and plain is not None else strategy.name
+    if senseless and file is not None:
+        what = "NaN turned into a price, a size below zero, or a bid at or above its ask"
+        raise StrategyError(f"{where}: {senseless} of its quotes made no sense ({what}); nothing can be told of it")
+    notes = [f"{where}: {senseless} quotes made no sense and were not placed"] if senseless else []
+    return [*notes, *([f"{where}: the strategy reported an error {failed} times"] if failed else [])]
+
+
+def _told(all_lanes: Sequence[Lane], symbols: Sequence[Columns], config: Config) -> list[str]:
+    """Why nothing was done, where nothing was; and that the configured symbol is another."""
+    names = [columns.symbol for columns in symbols]
+    notes = []
+    if config.strategy.symbol not in names:
+        notes.append(f"strategy.symbol {config.strategy.symbol} is not in the data, which is of {', '.join(names)}")
+    for name, lane in zip(names, all_lanes, strict=True):
+        if not lane.cursor[lanes.C_ORDERS]:
+            last = {int(lane.out[at]) for at in (O_BID_REASON, O_ASK_REASON)}
+            reasons = [reason.text for reason in Reason if int(reason) in last]
+            notes.append(f"{name}: no order was placed; at the end: {' / '.join(reasons)}")
+    return notes
+
+
+def _notes(columns: Columns) -> list[str]:
+    """What was wrong with, or assumed of, one symbol's data."""
+    found = columns.report
+    what = {"gaps in the feed": found.gaps, "crossed books": found.crossed, "bad lines": found.bad_lines}
+    counted = [f"{count} {name}" for name, count in what.items() if count]
+    return [*found.notes, *([f"{columns.symbol}: {', '.join(counted)}"] if counted else [])]
+
+
+def _result(
+    all_lanes: Sequence[Lane],
+    outputs: Sequence[_Outputs],
+    symbols: Sequence[Columns],
+    units: Sequence[float],
+    lots: Sequence[float],
+    began_ns: int,
+    seconds: float,
+    settings: Simulation,
+    notes: Sequence[str],
+) -> Result:
+    decisions = np.concatenate([rows for output in outputs for rows in output.decisions])
+    decisions = decisions[np.lexsort((decisions[:, 1], decisions[:, 0]))]
+    fills = np.concatenate([rows for output in outputs for rows in output.fills])
+    fills = fills[np.lexsort((fills[:, 1], fills[:, 0]))]
+    hashed = DecisionHash()
+    hashed.add(decisions)
+    reports = [
+        report(lane.pnl, columns.tick_e8, columns.lot_e8) for lane, columns in zip(all_lanes, symbols, strict=True)
+    ]
+    return Result(
+        events=sum(int(lane.tape.start[lane.cursor[lanes.C_LOCAL]]) for lane in all_lanes),
+        began_ns=began_ns,
+        seconds=seconds,
+        orders=sum(int(lane.cursor[lanes.C_ORDERS]) for lane in all_lanes),
+        cancels=sum(int(lane.cursor[lanes.C_CANCELS]) for lane in all_lanes),
+        fills=_fills(fills, symbols),
+        pnl=_sum_pnl(reports),
+        markouts=_markouts(all_lanes),
+        measures=_measures(all_lanes, units, lots, settings.sample_s),
+        decisions_sha256=hashed.hexdigest(),
+        decisions=decisions,
+        equity={
+            columns.symbol: lane.samples[: lane.cursor[lanes.C_SAMPLES]]
+            for lane, columns in zip(all_lanes, symbols, strict=True)
+        },
+        by_symbol={columns.symbol: _sum_pnl([one]) for columns, one in zip(symbols, reports, strict=True)},
+        scales={
+            columns.symbol: {
+                "start_ns": int(lane.tape.local_ns[0]),
+                "tick_size": columns.tick_e8 / 1e8,
+                "lot_size": columns.lot_e8 / 1e8,
+            }
+            for lane, columns in zip(all_lanes, symbols, strict=True)
+        },
+        notes=[*(note for columns in symbols for note in _notes(columns)), *notes],
+    )
+
+
+def _sum_pnl(reports: Sequence[PnlReport]) -> dict[str, float]:
+    names = ("total", "spread", "inventory", "fees", "funding", "hedge", "realized", "unrealized", "realized_fifo")
+    made = {name: float(sum((getattr(one, name) for one in reports), Decimal(0))) for name in names}
+    if not all(math.isfinite(value) for value in made.values()):
+        raise ArithmeticError(f"profit and loss is not finite: {made}")
+    return made

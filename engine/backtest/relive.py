@@ -1,0 +1,279 @@
+"""A run in real time, taken again: its recorded inputs through the kernel, its journal's decisions beside the result.
+
+Where ``replay`` simulates the exchange, here the exchange's part is given: frames, and what became of each order. From
+them the kernel parses, keeps the book, estimates, quotes, checks and settles anew; every decision must come out as
+the journal has it. An order that nobody decided on shows as adopted.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.backtest.replay import ACTIONS, I64, Journalled, first_difference, rows_of, sha256
+from engine.backtest.tape import TapeError
+from engine.kernel.book import GAP, STALE
+from engine.kernel.checks import no_limits
+from engine.kernel.estimate import new_estimates
+from engine.kernel.feed import new_block, views
+from engine.kernel.layout import (
+    OUT_SIZE,
+    PARAMS_SIZE,
+    SIGNALS_SIZE,
+    V_POSITION_LOTS,
+    V_SIZE_PERMILLE,
+    V_SPREAD_PERMILLE,
+    VIEW_SIZE,
+)
+from engine.kernel.levels import M_STATE
+from engine.kernel.parse import as_frame
+from engine.kernel.prepare import PACE_SIZE
+from engine.kernel.quoting import (
+    A_KIND,
+    A_LOTS,
+    A_SIDE,
+    A_TICKS,
+    CANCEL,
+    PLACE,
+    Q_SIZE,
+    W_AHEAD,
+    W_ID,
+    W_LEAVES,
+    W_LEVEL,
+    W_SIDE,
+    W_STATE,
+    W_TICKS,
+    new_actions,
+    new_working,
+)
+from engine.kernel.sync import forget, want_refresh
+from engine.live.hot import SEEN_SIZE, settle_now, take_frame
+from engine.live.tap import FORMAT
+from engine.market.recording import ReadReport, RecordingError, frames
+from engine.strategy.parameters import Strategy
+from engine.strategy.registry import strategy as find_strategy
+
+F64 = npt.NDArray[np.float64]
+MARK: Final = b'{"mm":'
+MAX_WORKING: Final = 32
+
+
+@dataclass(slots=True)
+class Relived:
+    """What one run's inputs gave. ``decisions`` as in ``replay``; ``adopted``: orders no decision had placed."""
+
+    symbol: str
+    epoch: int
+    frames: int = 0
+    ticks: int = 0  # decisions taken, most of which change nothing
+    adopted: int = 0
+    complete: bool = True
+    decisions: I64 = field(default_factory=lambda: np.zeros((0, 6), np.int64))
+    live_decisions: int = 0
+    live_sha256: str = ""
+    replayed_sha256: str = ""
+    first_difference: str = ""
+
+    @property
+    def same(self) -> bool:
+        return self.live_sha256 == self.replayed_sha256
+
+
+class _Run:
+    """The kernel's arrays of one symbol, driven by the lines."""
+
+    def __init__(self, head: dict[str, Any], strategy: Strategy) -> None:
+        self.tick_e8, self.lot_e8 = int(head["tick_e8"]), int(head["lot_e8"])
+        self.quote = strategy.quote
+        self.block = new_block()
+        self.book, self.sync, _, _ = views(self.block)
+        self.view, self.seen = np.zeros(VIEW_SIZE, np.int64), np.zeros(SEEN_SIZE, np.int64)
+        self.signals = np.full(SIGNALS_SIZE, np.nan)
+        self.params: F64 = np.zeros(PARAMS_SIZE)
+        self.rules, self.pace, self.limits = np.zeros(Q_SIZE, np.int64), np.zeros(PACE_SIZE), no_limits()
+        self.estimates: F64 = np.zeros(0)
+        self.out, self.work = np.zeros(OUT_SIZE, np.int64), new_working(MAX_WORKING)
+        self.actions, self.working = new_actions(MAX_WORKING), 0
+        self.epoch = -1
+        self.rows: list[tuple[int, ...]] = []
+        self.placed: list[tuple[int, int, int]] = []  # decided on, and not yet seen among the working orders
+        self.known: set[str] = set()
+        self.frames = self.ticks = self.adopted = 0
+
+    def frame(self, ns: int, payload: bytes) -> None:
+        self.frames += 1
+        take_frame(
+            as_frame(payload),
+            ns,
+            self.tick_e8,
+            self.lot_e8,
+            self.block,
+            self.view,
+            self.seen,
+            self.estimates,
+            self.signals,
+            self.rules,
+            self.pace,
+            self.limits,
+        )
+
+    def line(self, word: dict[str, Any]) -> None:
+        """One of the engine's own lines. Raises KeyError, TypeError or ValueError for one that cannot be read."""
+        match word["mm"]:
+            case "decide":
+                self._decide(int(word["at"]), word.get("position"))
+            case "declined":
+                self._declined(word)
+            case "orders":
+                self._orders(word["rows"])
+            case "set":
+                self._set(word)
+            case "sync":
+                self._sync(word["what"])
+            case "estimates":
+                self.estimates = new_estimates(float(word["volatility_s"]), float(word["intensity_s"]))
+            case "lead":
+                self.epoch = int(word["epoch"])
+            case other:
+                raise ValueError(f"a line of the kind {other!r}, which this program does not know")
+
+    def _decide(self, at_ns: int, position: int | None) -> None:
+        self.ticks += 1
+        if position is not None:
+            self.view[V_POSITION_LOTS] = position
+        self.out[:] = 0
+        code = self.quote(at_ns, self.view, self.signals, self.params, self.out)
+        found = settle_now(
+            code,
+            at_ns,
+            self.view,
+            self.out,
+            self.limits,
+            self.rules,
+            self.pace,
+            self.work,
+            self.working,
+            self.actions,
+        )
+        for row in self.actions[: found & 255].tolist():
+            if row[A_KIND] in (PLACE, CANCEL):
+                self.rows.append((at_ns, 0, row[A_SIDE], row[A_KIND], row[A_TICKS], row[A_LOTS]))
+                if row[A_KIND] == PLACE:
+                    self.placed.append((row[A_SIDE], row[A_TICKS], row[A_LOTS]))
+
+    def _declined(self, word: dict[str, Any]) -> None:
+        tail = (word["side"], ACTIONS[word["action"]], word["ticks"], word["lots"])
+        for at in range(len(self.rows) - 1, -1, -1):
+            if self.rows[at][2:] == tail:
+                del self.rows[at]
+                break
+        if word["action"] == "place" and (key := (word["side"], word["ticks"], word["lots"])) in self.placed:
+            self.placed.remove(key)
+
+    def _orders(self, rows: Sequence[Sequence[Any]]) -> None:
+        self.working = len(rows)
+        for at, (client_id, side, ticks, leaves, state) in enumerate(rows):
+            row = self.work[at]
+            row[W_ID], row[W_SIDE], row[W_TICKS], row[W_LEAVES], row[W_STATE] = at, side, ticks, leaves, state
+            row[W_AHEAD], row[W_LEVEL] = -1, 0
+            if client_id not in self.known:
+                self.known.add(client_id)
+                ours = next((one for one in self.placed if one[:2] == (side, ticks) and leaves <= one[2]), None)
+                if ours is None:
+                    self.adopted += 1
+                else:
+                    self.placed.remove(ours)
+
+    def _set(self, word: dict[str, Any]) -> None:
+        self.view[V_SIZE_PERMILLE], self.view[V_SPREAD_PERMILLE] = word["size_permille"], word["spread_permille"]
+        self.limits[:], self.pace[:], self.rules[:] = word["limits"], word["pace"], word["rules"]
+        if word["params"] is not None:
+            self.params = np.array(word["params"], np.float64)
+
+    def _sync(self, what: str) -> None:
+        match what:
+            case "forget":
+                forget(self.sync)
+            case "refresh":
+                want_refresh(self.sync)
+            case "gap":
+                self.book.meta[M_STATE] = GAP
+            case "stale":
+                self.book.meta[M_STATE] = STALE
+            case _:
+                raise ValueError(f"the book was touched by {what!r}, which this program does not know")
+
+
+def relive(path: Path, strategy_file: Path | None = None) -> Relived:
+    """Take the run recorded in ``path`` again. ``strategy_file`` is where the user's own strategy is now.
+
+    Raises TapeError naming the file, the line and the cause; StrategyError for a strategy that is not there.
+    """
+    report = ReadReport()
+    run: _Run | None = None
+    head: dict[str, Any] = {}
+    number = 0
+    try:
+        for ns, payload in frames(path, report):
+            number = report.lines
+            if not payload.startswith(MARK):
+                if run is None:
+                    raise TapeError(f"{path}:{number}: a frame before the line that says what is recorded")
+                run.frame(ns, payload)
+                continue
+            word = json.loads(payload)
+            if word["mm"] == "begin":
+                head = _head(path, number, word, run)
+                run = _Run(head, _strategy(path, head, strategy_file))
+            elif run is not None:
+                run.line(word)
+            else:
+                raise TapeError(f'{path}:{number}: not the inputs of a run: they begin with a line "begin"')
+    except RecordingError as error:
+        raise TapeError(str(error)) from None
+    except (KeyError, TypeError, ValueError) as error:
+        cause = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise TapeError(f"{path}:{number}: not a line of the inputs of a run: {cause}") from None
+    if run is None:
+        raise TapeError(f"{path}: a recording, but not the inputs of a run (store.inputs: true makes them)")
+    found = Relived(str(head["symbol"]), run.epoch, run.frames, run.ticks, run.adopted, not report.truncated)
+    found.decisions = np.array(run.rows, np.int64).reshape(-1, 6)
+    return found
+
+
+def compare(found: Relived, journalled: Sequence[Journalled]) -> Relived:
+    """Put the journal's decisions beside those of ``relive``: hashes, and the first difference where there is one.
+
+    A file cut at its end (the engine was killed) is compared as far as it goes. Raises ValueError for a foreign symbol.
+    """
+    live = rows_of(journalled, [found.symbol])
+    if not found.complete:
+        live = live[: len(found.decisions)]
+    found.live_decisions = len(live)
+    found.live_sha256, found.replayed_sha256 = sha256(live), sha256(found.decisions)
+    found.first_difference = first_difference(live, found.decisions)
+    return found
+
+
+def _head(path: Path, number: int, word: dict[str, Any], before: _Run | None) -> dict[str, Any]:
+    if before is not None:
+        raise TapeError(f"{path}:{number}: a second run begins; give one file a run")
+    if word["format"] != FORMAT:
+        raise TapeError(f"{path}:{number}: inputs of format {word['format']}; this program reads {FORMAT}")
+    return word
+
+
+def _strategy(path: Path, head: dict[str, Any], file: Path | None) -> Strategy:
+    named = Path(head["strategy_file"]) if head["strategy_file"] else None
+    chosen = file or named
+    if head["strategy_sha256"]:
+        if chosen is None or not chosen.is_file():
+            raise TapeError(f"{path}: its strategy {chosen or head['strategy']} is not there; name the file")
+        if hashlib.sha256(chosen.read_bytes()).hexdigest() != head["strategy_sha256"]:
+            raise TapeError(f"{path}: {chosen} is not the strategy this run was made with (its SHA-256 differs)")
+    return find_strategy(str(head["strategy"]), chosen if head["strategy_sha256"] else None)

@@ -1,0 +1,110 @@
+"""Rules between keys: what each key allows alone but not together. Pure: a configuration in, complaints out."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+
+from engine.config.document import Path
+from engine.config.schema import Config
+
+Complaint = tuple[Path, str, str]  # where, what, what to write instead
+
+_JOURNALS: Final = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+
+
+def broken_rules(config: Config, *, deep: bool = False) -> list[Complaint]:
+    """Every complaint; ``deep`` includes the strategy's own parameters (this imports the strategies)."""
+    found = [*_identity(config), *_addresses(config), *_sizes(config), *_outputs(config)]
+    if deep:
+        from engine.config.strategy import strategy_complaints
+
+        found += strategy_complaints(config)
+    return found
+
+
+def _identity(config: Config) -> Iterator[Complaint]:
+    exchange, sentinel = config.exchange, config.sentinel
+    if config.paper.enabled:
+        yield from _paper(config)
+        return
+    if not exchange.api_key:
+        yield ("exchange", "api_key"), "an API key is needed", "write ${NAME} and set NAME in the environment file"
+    if bool(exchange.api_secret) == (exchange.private_key_file is not None):
+        yield ("exchange", "api_secret"), "exactly one of api_secret and private_key_file is needed", ""
+    if bool(sentinel.api_key) != bool(sentinel.api_secret):
+        yield ("sentinel", "api_key"), "api_key and api_secret go together; leave out both to use the engine's", ""
+    if config.environment == "production" and exchange.testnet:
+        yield ("exchange", "testnet"), "environment is production, so testnet must be false", ""
+    if config.environment == "testnet" and not exchange.testnet and not config.venue.rest:
+        yield ("exchange", "testnet"), "environment is testnet, so testnet must be true", ""
+
+
+def _paper(config: Config) -> Iterator[Complaint]:
+    """No key is needed, and nothing may look as if money were at stake."""
+    at = ("paper", "enabled")
+    if config.environment in ("production", "canary"):
+        hint = "leave environment out, or write paper"
+        yield at, f"environment is {config.environment}, so paper.enabled must be false", hint
+    if config.exchange.name != "binance" or not config.exchange.native:
+        yield at, "paper trading reads Binance's native streams", "set exchange.name: binance and exchange.native: true"
+    if config.venue.clock != "wall":
+        yield at, "paper trading runs in real time, so venue.clock must be wall", ""
+    for asset, amount in config.paper.balances.items():
+        if amount < 0:
+            yield ("paper", "balances", asset), "must be at least 0", ""
+
+
+def _addresses(config: Config) -> Iterator[Complaint]:
+    venue = config.venue
+    given = {"rest": venue.rest, "stream": venue.stream, "ws_api": venue.ws_api}
+    for name, url in given.items():
+        schemes = ("http://", "https://") if name == "rest" else ("ws://", "wss://")
+        if url and not url.startswith(schemes):
+            yield ("venue", name), f"expected a URL that starts with {' or '.join(schemes)}", ""
+    missing = [name for name, url in given.items() if not url]
+    if config.environment == "sandbox" and len(missing) == len(given):
+        hint = "`mmctl sandbox run` prints them"
+        yield ("venue",), "environment is sandbox, so rest, stream and ws_api must say where it is", hint
+    elif missing and len(missing) < len(given):
+        text = "rest, stream and ws_api go together: give all three, or none"
+        yield ("venue", missing[0]), text, "otherwise some requests would go to the public exchange"
+    monitoring = config.monitoring
+    if monitoring.prometheus_port and monitoring.prometheus_port == monitoring.port:
+        yield (
+            ("monitoring", "prometheus_port"),
+            "the same as monitoring.port, which serves /metrics already",
+            "leave it out",
+        )
+    if not is_loopback(monitoring.host) and not monitoring.control_token:
+        yield ("monitoring", "host"), "listening beyond loopback needs monitoring.control_token", "use 127.0.0.1"
+    if config.store.url and not config.store.url.reveal().startswith(_JOURNALS):
+        yield ("store", "url"), f"expected a URL that starts with {' or '.join(_JOURNALS)}", ""
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _sizes(config: Config) -> Iterator[Complaint]:
+    strategy, risk, breaker = config.strategy, config.risk, config.risk.circuit_breaker
+    if strategy.base_size > strategy.max_inventory:
+        yield ("strategy", "base_size"), "larger than strategy.max_inventory, so nothing could ever be quoted", ""
+    if strategy.max_inventory > risk.max_position:
+        yield ("strategy", "max_inventory"), "larger than risk.max_position, which would refuse the orders", ""
+    if breaker.max_timeout < breaker.timeout:
+        yield ("risk", "circuit_breaker", "max_timeout"), "shorter than risk.circuit_breaker.timeout", ""
+    if config.risk.capital is not None and config.risk.daily_loss_limit > config.risk.capital:
+        yield ("risk", "daily_loss_limit"), "larger than risk.capital, so it could never stop the engine", ""
+    if config.hedge.enabled and config.hedge.symbol is None:
+        yield ("hedge", "symbol"), "hedging is enabled, so the instrument hedged with is needed", ""
+
+
+def _outputs(config: Config) -> Iterator[Complaint]:
+    logging = config.logging
+    if "file" in logging.outputs and logging.file_path is None:
+        yield ("logging", "file_path"), "outputs holds file, so a path is needed", ""
+    if len(set(logging.outputs)) != len(logging.outputs):
+        yield ("logging", "outputs"), "an output is named twice", ""

@@ -1,0 +1,340 @@
+"""The configuration's schema: every section and key, its type, bounds, default, meaning, and whether it reloads.
+
+A key made with ``reload=True`` may change while the engine runs; any other needs a restart. Money and quantities
+are exact decimals, ratios are floats, lengths of time are ``Duration`` (nanoseconds).
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from engine.config.secret import Secret, SecretUrl
+from engine.config.values import Bool, Duration, Exact, Int, Number, Parameter, Text
+
+
+def key(default: Any = ..., *, doc: str, reload: bool = False, unit: str = "", **bounds: Any) -> Any:
+    """One key: its default (none = the key is required), its meaning, and whether it may change while running."""
+    return Field(default, description=doc, json_schema_extra={"reload": reload, "unit": unit}, **bounds)
+
+
+def _positive(value: Duration) -> Duration:
+    if value <= 0:
+        raise ValueError("expected a duration above 0s")
+    return value
+
+
+Span = Annotated[Duration, AfterValidator(_positive)]
+Port = Annotated[Int, Field(ge=0, le=65535)]
+Name = Annotated[Text, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+MaybeSecret = Annotated[Secret | None, BeforeValidator(lambda value: None if value == "" else value)]  # "" = not set
+Asset = Annotated[Text, Field(pattern=r"^[A-Z0-9]{1,20}$")]
+Symbol = Annotated[Text, Field(pattern=r"^[A-Z0-9]{2,20}(_[A-Z0-9]+)?$")]
+
+
+def _s(text: str) -> Duration:
+    return Duration.parse(text)
+
+
+class Section(BaseModel):
+    """What all sections share: no unknown keys, no change after loading, no input in any message."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Exchange(Section):
+    """Which account on which exchange, and how to sign for it."""
+
+    name: Name = key("binance", doc="Exchange id as ccxt names it; binance has a native hot path.")
+    api_key: MaybeSecret = key(None, doc="API key of the trading account: trade rights, no withdrawal.")
+    api_secret: MaybeSecret = key(None, doc="HMAC secret, or the PEM text of an Ed25519 private key.")
+    private_key_file: Path | None = key(None, doc="PEM file of an Ed25519 private key, in place of api_secret.")
+    passphrase: MaybeSecret = key(None, doc="Third part of the key, on exchanges that have one (okx, kucoin, ...).")
+    key_vouched_for: Bool = key(
+        False, doc="Without the native path nobody can ask what the key may do: true = you saw that it cannot withdraw."
+    )
+    testnet: Bool = key(False, doc="Use the exchange's own test network.")
+    market: Literal["spot", "usdm"] = key("spot", doc="spot, or usdm for USD-margined perpetuals.")
+    account: Name = key(
+        "main", doc="Name of the account in locks, metrics and --confirm; two engines with one name never both quote."
+    )
+    recv_window: Span = key(_s("5s"), doc="How old a signed request may be when the exchange reads it.")
+    native: Bool = key(True, doc="Use the native stream and WebSocket API where this exchange has one; else ccxt.")
+    leverage: Int = key(1, doc="Leverage set at start on usdm; ignored on spot.", ge=1, le=20)
+
+
+class Paper(Section):
+    """Trading on paper: the exchange's public market, and an account that exists only in the engine and its journal."""
+
+    enabled: Bool = key(False, doc="No order leaves this engine; needs no API key. Give it a data_dir of its own.")
+    balances: dict[Asset, Exact] = key(
+        {}, doc="What the account opens with; empty = 100000 of the quote currency, on spot max_position of the base."
+    )
+    latency: Duration = key(_s("10ms"), doc="One way to the simulated exchange, and as long back.")
+
+
+class Venue(Section):
+    """Where the exchange is: empty means its public addresses. A sandbox needs all of them."""
+
+    rest: Text | None = key(None, doc="Base URL of REST, e.g. http://127.0.0.1:8900.")
+    stream: Text | None = key(None, doc="Base URL of market and user streams, e.g. ws://127.0.0.1:8900.")
+    ws_api: Text | None = key(None, doc="URL of the WebSocket API used for orders.")
+    request_timeout: Span = key(_s("5s"), doc="Deadline of one REST request.")
+    order_timeout: Span = key(_s("2s"), doc="Deadline of one order or cancel; after it the order is UNKNOWN.")
+    stream_timeout: Span = key(_s("15s"), doc="A stream silent for this long is reconnected.")
+    keep_warm: Duration = key(
+        _s("1ms"),
+        doc="How often the path of a tick is walked on made-up data, so that real ones find it warm; 0s: never.",
+    )
+    clock: Literal["wall", "recording"] = key(
+        "wall",
+        doc="recording: ticks happen at the times a sandbox in simulated lock-step names; needs environment sandbox.",
+    )
+
+
+class Strategy(Section):
+    """What is quoted, and how."""
+
+    name: Name = key("basic", doc="basic (also written basic_mm), glft, adaptive, or the name in your own file.")
+    file: Path | None = key(None, doc="Your own strategy: a Python file with one jitted quote function.")
+    symbol: Symbol = key(..., doc="The exchange's symbol, e.g. ETHUSDT.")
+    base_spread: Number = key(0.001, doc="Full spread as a fraction of mid: 0.001 = 0.1 %.", reload=True, gt=0, le=0.2)
+    base_size: Exact = key(..., doc="Size of each quote.", unit="base currency", reload=True, gt=0)
+    max_inventory: Exact = key(
+        ..., doc="No quote may take the position beyond this.", unit="base currency", reload=True, gt=0
+    )
+    skew_factor: Number = key(
+        0.3, doc="Share of the half spread by which quotes move against a full inventory.", reload=True, ge=0, le=5
+    )
+    tick_interval: Span = key(_s("5s"), doc="Quotes are looked at afresh at least this often.", reload=True)
+    requote_tolerance: Number = key(
+        0.1, doc="An order stays while its price is within this share of the half spread.", reload=True, ge=0, lt=1
+    )
+    min_quote_life: Duration = key(
+        _s("0s"), doc="An order is not replaced before it is this old, unless it is unsafe.", reload=True
+    )
+    params: dict[str, Parameter] = key(
+        {}, doc="The named strategy's own parameters (`mmctl config schema` lists them).", reload=True
+    )
+
+
+class CircuitBreaker(Section):
+    """When quoting stops by itself, and how it comes back."""
+
+    threshold: Int = key(
+        5, doc="Consecutive losing round trips or order errors that open the breaker.", reload=True, ge=1, le=1000
+    )
+    timeout: Span = key(
+        _s("5m"), doc="Time in OPEN before the first careful probes; doubles on each re-opening.", reload=True
+    )
+    max_timeout: Span = key(_s("1h"), doc="The doubling of timeout stops here.", reload=True)
+    max_opens: Int = key(4, doc="So many openings within opens_window halt the engine.", reload=True, ge=1, le=100)
+    opens_window: Span = key(_s("1h"), doc="Window of max_opens.", reload=True)
+    price_move_sigmas: Number = key(
+        8.0,
+        doc="Opens when mid moves more than so many standard deviations within price_move_window.",
+        reload=True,
+        gt=0,
+    )
+    price_move_window: Span = key(_s("5s"), doc="Window of price_move_sigmas.", reload=True)
+    loss_rate: Exact | None = key(
+        None,
+        doc="Opens when marked-to-market PnL falls by this within loss_window.",
+        unit="quote currency",
+        reload=True,
+        gt=0,
+    )
+    loss_window: Span = key(_s("1m"), doc="Window of loss_rate.", reload=True)
+    feed_timeout: Span = key(_s("2s"), doc="A book without an update for this long is stale.", reload=True)
+    latency_p95: Span = key(
+        _s("500ms"), doc="Opens when the 95th percentile of order latency is above this.", reload=True
+    )
+    reject_rate: Number = key(
+        0.5, doc="Opens when this share of the last orders was rejected.", reload=True, gt=0, le=1
+    )
+    clock_skew: Span = key(_s("1s"), doc="Opens when this host's clock is off by more.", reload=True)
+    half_open_size: Number = key(0.5, doc="Size in HALF_OPEN as a share of base_size.", reload=True, gt=0, le=1)
+    half_open_spread: Number = key(1.5, doc="Spread in HALF_OPEN as a multiple.", reload=True, ge=1, le=20)
+    half_open_probes: Int = key(
+        3, doc="Clean round trips in HALF_OPEN that close the breaker.", reload=True, ge=1, le=1000
+    )
+    half_open_quiet: Span = key(_s("1m"), doc="HALF_OPEN also closes after so long without any trouble.", reload=True)
+
+
+class Risk(Section):
+    """Limits. Each is checked before an order is sent, as if all working and unknown orders were filled."""
+
+    daily_loss_limit: Exact = key(
+        ..., doc="Loss since 00:00 UTC that halts the engine.", unit="quote currency", reload=True, gt=0
+    )
+    max_drawdown_limit: Number = key(
+        ..., doc="Fall from the equity's peak that halts the engine: 0.03 = 3 %.", reload=True, gt=0, lt=1
+    )
+    max_position: Exact = key(..., doc="Largest position in either direction.", unit="base currency", reload=True, gt=0)
+    max_notional: Exact | None = key(None, doc="Largest position in money.", unit="quote currency", reload=True, gt=0)
+    max_open_orders: Int = key(20, doc="Most orders open at once.", reload=True, ge=1, le=10_000)
+    max_order_rate: Number = key(
+        20.0, doc="Most new orders a second; cancels have a budget of their own.", reload=True, gt=0, le=10_000
+    )
+    capital: Exact | None = key(
+        None,
+        doc="Money this engine may use (the rollout's stage); peak equity starts here.",
+        unit="quote currency",
+        reload=True,
+        gt=0,
+    )
+    price_band: Number = key(
+        0.05, doc="An order further than this from mid is refused: 0.05 = 5 %.", reload=True, gt=0, lt=1
+    )
+    max_clock_skew: Span = key(_s("500ms"), doc="Do not start quoting with a clock further off than this.")
+    dead_man: Span = key(_s("60s"), doc="usdm: the exchange cancels all by itself when not refreshed for this long.")
+    reconcile_interval: Span = key(
+        _s("30s"), doc="Orders, fills and balances are compared with the exchange this often."
+    )
+    circuit_breaker: CircuitBreaker = key(CircuitBreaker(), doc="When quoting stops by itself.")
+
+
+class Monitoring(Section):
+    """The engine's HTTP listener: metrics, health, state and control."""
+
+    host: Text = key("127.0.0.1", doc="Address to listen on; mmctl reaches loopback through SSH.")
+    port: Port = key(8080, doc="Port of health, state and control; 0 = any free one.")
+    prometheus_port: Port | None = key(None, doc="Serve /metrics on this port too.")
+    metrics_interval: Span = key(
+        _s("5s"), doc="How often slow figures (memory, queues, PnL) are refreshed.", reload=True
+    )
+    control_token: MaybeSecret = key(None, doc="Bearer token of POST /api/control/*; without it control answers 403.")
+    control_rate: Number = key(2.0, doc="Control requests a second, on average.", reload=True, gt=0, le=1000)
+    max_body: Int = key(65_536, doc="Largest request body.", unit="bytes", ge=1024, le=16_777_216)
+
+
+class Logging(Section):
+    """Where the log goes, how much is kept, and how it reads."""
+
+    level: Literal["debug", "info", "warning", "error"] = key("info", doc="Lowest level written.", reload=True)
+    format: Literal["json", "text"] = key("json", doc="json: one object a line; text: for people.")
+    outputs: list[Literal["stdout", "stderr", "file"]] = key(
+        ["stdout"], doc="Any of stdout, stderr, file.", min_length=1
+    )
+    file_path: Path | None = key(None, doc="The log file; its folder is made if it is missing.")
+    max_size: Int = key(100, doc="A file is rotated at this size.", unit="MB", ge=1, le=10_000)
+    max_backups: Int = key(10, doc="Rotated files kept.", ge=0, le=1000)
+    max_age: Int = key(30, doc="Rotated files older than this are deleted.", unit="days", ge=1, le=3650)
+
+
+class Signals(Section):
+    """What the models feed the strategy. A signal older than max_age is treated as absent."""
+
+    volatility_half_life: Span = key(_s("60s"), doc="Half-life of the volatility estimate.", reload=True)
+    intensity_half_life: Span = key(_s("5m"), doc="Half-life of the arrival-intensity estimate (A, k).", reload=True)
+    max_age: Span = key(_s("30s"), doc="Older signals are not used.", reload=True)
+    models: Path | None = key(None, doc="Folder of trained models; none = no model signals.")
+
+
+class Hedge(Section):
+    """Hedging on a second instrument."""
+
+    enabled: Bool = key(False, doc="Hedge the inventory on another instrument.")
+    symbol: Symbol | None = key(None, doc="The instrument hedged with, e.g. BTCUSDT.")
+    band: Exact | None = key(
+        None, doc="No hedge order while the unhedged exposure is within this.", unit="quote currency", reload=True, gt=0
+    )
+
+
+class Store(Section):
+    """The journal of orders, fills, PnL, risk events and config changes."""
+
+    url: SecretUrl | None = key(
+        None, doc="sqlite:///PATH or postgresql://USER:${PASSWORD}@HOST/DB; empty = DATA_DIR/journal.db."
+    )
+    spill: Path | None = key(
+        None, doc="Folder for fills the journal cannot take (disk full, database lost); best on another disk."
+    )
+    queue: Int = key(20_000, doc="Records waiting to be written before quoting stops.", ge=100, le=10_000_000)
+    max_lag: Span = key(_s("5s"), doc="A record waiting longer than this stops quoting.")
+    decisions_kept: Span = key(_s("14d"), doc="Decisions older than this are forgotten; fills and events never are.")
+    decisions: Bool = key(True, doc="Journal every quote decision, so that a run can be replayed.")
+    inputs: Bool = key(
+        False, doc="Record in DATA_DIR/inputs all that decisions depend on, so that a run in real time can be replayed."
+    )
+
+
+class Lease(Section):
+    """Who may quote: of all engines on one account only the holder."""
+
+    kind: Literal["file"] = key("file", doc="file: a lock on this host.")
+    path: Path | None = key(
+        None, doc="The lock file; empty = DATA_DIR/lease-ACCOUNT.lock. The same for every engine of the account."
+    )
+    ttl: Span = key(_s("10s"), doc="A holder that cannot prove its lease for this long stops quoting.")
+
+
+class Sentinel(Section):
+    """The separate process that stops the engine's orders when the engine cannot."""
+
+    enabled: Bool = key(True, doc="Run it beside the engine.")
+    api_key: MaybeSecret = key(None, doc="Its own key; empty = the engine's.")
+    api_secret: MaybeSecret = key(None, doc="Its own secret; empty = the engine's.")
+    interval: Span = key(_s("500ms"), doc="How often it looks.", reload=True)
+    engine_timeout: Span = key(_s("3s"), doc="An engine silent for this long is taken for dead.", reload=True)
+    flatten: Bool = key(False, doc="Also close the position, not only cancel orders.", reload=True)
+
+
+class Backup(Section):
+    """Copies of journal, configs and audit trail."""
+
+    directory: Path | None = key(None, doc="Where they go; empty = DATA_DIR/backups.")
+    keep: Int = key(30, doc="Copies kept.", ge=1, le=10_000)
+    max_age: Span = key(_s("26h"), doc="An older last copy raises the alert BackupStale.")
+    recipients: list[Text] = key([], doc="age public keys the copies are encrypted to; none = not encrypted.")
+
+
+class Config(Section):
+    """The whole file."""
+
+    environment: Name = key(
+        "",
+        doc="sandbox, paper, testnet, canary or production: shown everywhere, checked by preflight. "
+        "Left out: paper where paper.enabled and testnet where exchange.testnet say so, sandbox where venue names "
+        "addresses, else production.",
+    )
+    data_dir: Path = key(Path("data"), doc="Journal, lease and spill files; relative to the working directory.")
+    exchange: Exchange = key(..., doc="Which account on which exchange.")
+    paper: Paper = key(Paper(), doc="Trading on paper.")
+    venue: Venue = key(Venue(), doc="Where the exchange is.")
+    strategy: Strategy = key(..., doc="What is quoted, and how.")
+    risk: Risk = key(..., doc="Limits and the circuit breaker.")
+    monitoring: Monitoring = key(Monitoring(), doc="Metrics, health and control.")
+    logging: Logging = key(Logging(), doc="The log.")
+    signals: Signals = key(Signals(), doc="Inputs of the models.")
+    hedge: Hedge = key(Hedge(), doc="Hedging.")
+    store: Store = key(Store(), doc="The journal.")
+    lease: Lease = key(Lease(), doc="Leadership.")
+    sentinel: Sentinel = key(Sentinel(), doc="The independent guard.")
+    backup: Backup = key(Backup(), doc="Backups.")
+
+    @model_validator(mode="after")
+    def _infer_environment(self) -> Self:
+        if not self.environment:
+            elsewhere = "sandbox" if self.venue.rest else "production"
+            meant = "testnet" if self.exchange.testnet else elsewhere
+            object.__setattr__(self, "environment", "paper" if self.paper.enabled else meant)
+        return self
+
+    def journal_url(self) -> SecretUrl:
+        """The journal's URL, the default included."""
+        return self.store.url or SecretUrl(f"sqlite:///{self.data_dir / 'journal.db'}")
+
+    def spill_dir(self) -> Path:
+        return self.store.spill or self.data_dir / "spill"
+
+    def lease_path(self) -> Path:
+        return self.lease.path or self.data_dir / f"lease-{self.exchange.account}.lock"
+
+    def backup_dir(self) -> Path:
+        return self.backup.directory or self.data_dir / "backups"
+
+    def quote_half_spread(self) -> Decimal:
+        """Half of base_spread, as an exact fraction of mid."""
+        return Decimal(str(self.strategy.base_spread)) / 2

@@ -1,0 +1,143 @@
+"""Pre-trade checks in the kernel: every refused or suppressed quote has a reason, and the reason has a text.
+
+``refuse_place`` is asked before each order, at worst case: every working and UNKNOWN order of the same side is
+assumed filled. The limits it reads are one int64 row a symbol (``L_*``), filled by the risk centre or the backtest.
+"""
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+I64 = npt.NDArray[np.int64]
+
+
+class Reason(IntEnum):
+    """Why a quote is missing or an order was refused. The text is for an operator (``mmctl why``)."""
+
+    text: str
+
+    def __new__(cls, value: int, text: str) -> "Reason":
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.text = text
+        return member
+
+    NONE = 0, "quoted"
+    NO_BOOK = 1, "the book has no best bid or ask"
+    BOOK_NOT_LIVE = 2, "the book is not live (syncing, gap, crossed or stale)"
+    QUOTING_OFF = 3, "quoting is off"
+    BREAKER_OPEN = 4, "the circuit breaker is open"
+    HALTED = 5, "trading is halted until an operator resets it"
+    NOT_RECONCILED = 6, "orders and positions are not reconciled with the exchange"
+    MAX_INVENTORY = 7, "inventory is at the strategy's maximum"
+    POSITION_LIMIT = 8, "worst-case position would pass the position limit"
+    NOTIONAL_LIMIT = 9, "worst-case notional would pass the symbol's notional limit"
+    TOTAL_NOTIONAL_LIMIT = 10, "worst-case notional would pass the account's notional limit"
+    OPEN_ORDERS_LIMIT = 11, "the number of open orders is at its limit"
+    ORDER_RATE = 12, "the order budget is spent; cancels keep their own"
+    ORDER_SIZE = 13, "the order is larger than the exchange or the config allows"
+    MIN_SIZE = 14, "the order is smaller than the exchange's minimum quantity"
+    MIN_NOTIONAL = 15, "the order is worth less than the exchange's minimum notional"
+    PRICE_BAND = 16, "the price is outside what the exchange allows"
+    WOULD_TAKE = 17, "a post-only order at this price would take liquidity"
+    SELF_TRADE = 18, "the order would meet one of our own"
+    ORDER_UNKNOWN = 19, "an order on this side is in an unknown state; its budget is not used again"
+    CANCEL_IN_FLIGHT = 20, "the order this one replaces is still being cancelled"
+    BAD_QUOTE = 21, "the strategy asked for a price or size that makes no sense"
+    STRATEGY_ERROR = 22, "the strategy reported an error"
+    NO_SIGNAL = 23, "a signal the strategy needs is absent or too old"
+    BELOW_BREAK_EVEN = 24, "no price covers fees and adverse selection"
+    DAILY_LOSS = 25, "the daily loss limit is reached"
+    DRAWDOWN = 26, "the drawdown limit is reached"
+    NOT_LEADER = 27, "this engine does not hold the lease"
+
+
+R_NONE: Final = int(Reason.NONE)
+R_NO_BOOK: Final = int(Reason.NO_BOOK)
+R_MAX_INVENTORY: Final = int(Reason.MAX_INVENTORY)
+R_POSITION_LIMIT: Final = int(Reason.POSITION_LIMIT)
+R_NOTIONAL_LIMIT: Final = int(Reason.NOTIONAL_LIMIT)
+R_TOTAL_NOTIONAL_LIMIT: Final = int(Reason.TOTAL_NOTIONAL_LIMIT)
+R_OPEN_ORDERS_LIMIT: Final = int(Reason.OPEN_ORDERS_LIMIT)
+R_ORDER_RATE: Final = int(Reason.ORDER_RATE)
+R_ORDER_SIZE: Final = int(Reason.ORDER_SIZE)
+R_MIN_SIZE: Final = int(Reason.MIN_SIZE)
+R_MIN_NOTIONAL: Final = int(Reason.MIN_NOTIONAL)
+R_PRICE_BAND: Final = int(Reason.PRICE_BAND)
+R_WOULD_TAKE: Final = int(Reason.WOULD_TAKE)
+R_SELF_TRADE: Final = int(Reason.SELF_TRADE)
+R_ORDER_UNKNOWN: Final = int(Reason.ORDER_UNKNOWN)
+R_CANCEL_IN_FLIGHT: Final = int(Reason.CANCEL_IN_FLIGHT)
+R_BAD_QUOTE: Final = int(Reason.BAD_QUOTE)
+R_STRATEGY_ERROR: Final = int(Reason.STRATEGY_ERROR)
+R_NO_SIGNAL: Final = int(Reason.NO_SIGNAL)
+R_BELOW_BREAK_EVEN: Final = int(Reason.BELOW_BREAK_EVEN)
+
+# limits of one symbol: int64
+L_BLOCK: Final = 0  # a Reason code: nothing may be quoted (breaker, halt, book, lease ...); 0 = quoting allowed
+L_POSITION_LOTS: Final = 1  # greatest worst-case |position|
+L_NOTIONAL: Final = 2  # greatest worst-case |position| * price, in ticks * lots
+L_TOTAL_ROOM: Final = 3  # what this symbol may still add to the account's notional, in ticks * lots
+L_OPEN_ORDERS: Final = 4  # greatest number of open orders on the symbol
+L_ORDER_BUDGET: Final = 5  # orders that may be sent now; the step counts it down
+L_MIN_LOTS: Final = 6
+L_MAX_LOTS: Final = 7
+L_MIN_NOTIONAL: Final = 8  # in ticks * lots
+L_MIN_TICKS: Final = 9
+L_MAX_TICKS: Final = 10
+L_FLOOR_TICKS: Final = 11  # what the exchange allows at all; the band around the mid lies within
+L_CEIL_TICKS: Final = 12
+L_SENSELESS: Final = 13  # counted up: quotes of the strategy that made no sense
+L_FAILED: Final = 14  # counted up: times the strategy reported an error
+L_SIZE: Final = 16
+
+#: A limit that never binds, small enough that sums with it do not overflow.
+UNLIMITED: Final = 1 << 60
+
+
+def no_limits() -> I64:
+    """A limits row that refuses only what makes no sense (sizes and prices must be positive)."""
+    limits = np.full(L_SIZE, UNLIMITED, np.int64)
+    limits[L_BLOCK] = R_NONE
+    limits[L_MIN_LOTS] = 1
+    limits[L_MIN_NOTIONAL] = 0
+    limits[L_MIN_TICKS] = limits[L_FLOOR_TICKS] = 1
+    limits[L_SENSELESS] = limits[L_FAILED] = 0
+    return limits
+
+
+@njit(cache=True)
+def refuse_place(
+    limits: I64, side: int, ticks: int, lots: int, position: int, pending_same_side: int, open_orders: int
+) -> int:
+    """Reason an order may not be sent, R_NONE if it may.
+
+    ``pending_same_side``: lots of every order of that side that could still fill (working, UNKNOWN, being
+    cancelled). An order that only reduces the worst-case position is not held back by position or notional limits.
+    """
+    if limits[L_BLOCK] != R_NONE:
+        return int(limits[L_BLOCK])
+    if lots < limits[L_MIN_LOTS]:
+        return R_MIN_SIZE
+    if lots > limits[L_MAX_LOTS]:
+        return R_ORDER_SIZE
+    if ticks < limits[L_MIN_TICKS] or ticks > limits[L_MAX_TICKS]:
+        return R_PRICE_BAND
+    if ticks * lots < limits[L_MIN_NOTIONAL]:
+        return R_MIN_NOTIONAL
+    if open_orders >= limits[L_OPEN_ORDERS]:
+        return R_OPEN_ORDERS_LIMIT
+    if limits[L_ORDER_BUDGET] <= 0:
+        return R_ORDER_RATE
+    worst = side * position + pending_same_side + lots
+    if worst > 0 and worst > -side * position:
+        if worst > limits[L_POSITION_LOTS]:
+            return R_POSITION_LIMIT
+        if worst * ticks > limits[L_NOTIONAL]:
+            return R_NOTIONAL_LIMIT
+        if ticks * lots > limits[L_TOTAL_ROOM]:
+            return R_TOTAL_NOTIONAL_LIMIT
+    return R_NONE

@@ -1,0 +1,49 @@
+"""What a parsed frame looks like: kinds, the slots of ``head``, the columns of ``levels``.
+
+Shared by the parser, the book and everything that consumes market data. ``engine.kernel.parse`` re-exports it.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+# what a frame is
+K_OTHER: Final = 0  # valid, but nothing the book or the tape needs (klines, subscription answers, partial depth)
+K_DEPTH: Final = 1  # depthUpdate: a diff of the book
+K_SNAPSHOT: Final = 2  # REST depth answer: the whole book
+K_TRADE: Final = 3
+K_AGG_TRADE: Final = 4
+K_BBO: Final = 5  # bookTicker
+K_BAD: Final = 6  # refused; head[H_CAUSE] says why, head[H_OFFSET] where
+
+# head: what a frame says besides its levels
+H_CAUSE: Final = 0  # a C_ code, 0 unless K_BAD
+H_OFFSET: Final = 1  # byte at which K_BAD was decided
+H_LEVELS: Final = 2  # rows of ``levels`` that are filled
+H_BIDS: Final = 3  # of these, how many are bids (they come first)
+H_FIRST: Final = 4  # U of a diff; lastUpdateId of a snapshot; u of a bookTicker; trade id
+H_LAST: Final = 5  # u of a diff; lastUpdateId of a snapshot; u of a bookTicker; trade id
+H_PREV: Final = 6  # pu of a futures diff, -1 where the frame has none (spot)
+H_EVENT_MS: Final = 7  # E, -1 where absent
+H_TRADE_MS: Final = 8  # T, -1 where absent (spot depth and bookTicker)
+H_OFF_BOOK: Final = 9  # 1: a trade that did not meet the book (X is not MARKET: insurance fund, ADL)
+H_SYMBOL: Final = 10  # symbol_hash of "s" (or "symbol"), 0 where the frame names none
+H_LOCAL_NS: Final = 11  # set by the caller: when the frame was received
+H_ROUNDED: Final = 12  # quantities that were no whole number of lots and were rounded down
+HEAD_SIZE: Final = 40  # the rest is scratch space of the parser
+
+# columns of ``levels``
+L_SIDE: Final = 0  # +1 bid or taker buy, -1 ask or taker sell
+L_TICKS: Final = 1
+L_LOTS: Final = 2
+MAX_LEVELS: Final = 20_480  # a REST answer has at most 5,000 levels a side
+
+
+def new_head() -> NDArray[np.int64]:
+    return np.zeros(HEAD_SIZE, dtype=np.int64)
+
+
+def new_levels(capacity: int = MAX_LEVELS) -> NDArray[np.int64]:
+    """Room for (side, ticks, lots) rows."""
+    return np.zeros((capacity, 3), dtype=np.int64)

@@ -1,0 +1,274 @@
+"""Recording lines to columns: one pass over decompressed bytes, no Python object per line.
+
+A line is ``<local receive time, ns> <frame>``. The driver (``engine.market.convert``) owns files, memory and errors;
+``ingest`` stops and says why whenever it needs the driver.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from engine.kernel.frame import (
+    H_CAUSE,
+    H_EVENT_MS,
+    H_FIRST,
+    H_LAST,
+    H_LEVELS,
+    H_LOCAL_NS,
+    H_OFF_BOOK,
+    H_PREV,
+    H_ROUNDED,
+    H_SYMBOL,
+    H_TRADE_MS,
+    K_BAD,
+    K_BBO,
+    K_OTHER,
+    L_LOTS,
+    L_SIDE,
+    L_TICKS,
+)
+from engine.kernel.parse import parse_frame
+from engine.kernel.scan import C_STAMP, C_SYMBOL, Bytes
+
+# why ingest returned
+DONE: Final = 0  # every whole line of the chunk is in
+NEED_ROOM: Final = 1  # the arrays are full
+NEED_FINER_LOT: Final = 2  # a quantity is finer than the lot, and the lot is not given but inferred
+
+# counters and positions
+I_POS: Final = 0  # next byte of the chunk
+I_LINE: Final = 1  # lines read of the current file
+I_MESSAGES: Final = 2
+I_ROWS: Final = 3
+I_OTHER: Final = 4
+I_OFF_BOOK: Final = 5
+I_BAD: Final = 6
+I_SYMBOL: Final = 7  # hash of the first symbol named
+I_REORDERED: Final = 8
+I_LAST_LOCAL: Final = 9
+I_BACK_STEP: Final = 10  # largest step back of the receive time, ns
+I_BACK_LINE: Final = 11  # and its line
+I_CUT: Final = 12  # 1: the last line has no end and is not whole
+I_ROUNDED: Final = 13
+I_SNAPSHOTS: Final = 14
+I_SIZE: Final = 16
+
+STAMP_DIGITS: Final = 19
+LATEST_NS: Final = 9_000_000_000_000_000_000
+
+
+class Sink(NamedTuple):
+    """Arrays being filled; ``start`` is one longer than the other message arrays."""
+
+    kind: NDArray[np.uint8]
+    exch_ns: NDArray[np.int64]
+    local_ns: NDArray[np.int64]
+    first_id: NDArray[np.int64]
+    last_id: NDArray[np.int64]
+    prev_id: NDArray[np.int64]
+    start: NDArray[np.int64]
+    side: NDArray[np.int8]
+    ticks: NDArray[np.int64]
+    lots: NDArray[np.int64]
+
+
+_NEWLINES: Final = np.uint64(0x0A0A0A0A0A0A0A0A)
+_ONES: Final = np.uint64(0x0101010101010101)
+_HIGHS: Final = np.uint64(0x8080808080808080)
+
+
+@njit(cache=True)
+def _line_end(buf: Bytes, words: NDArray[np.uint64], start: int) -> int:
+    """Position of the next line end from ``start`` on, or the buffer's size; ``words`` is the buffer eight by eight.
+
+    (x - 0x01..) & ~x & 0x80.. is non-zero exactly when a byte of x is zero (Warren, Hacker's Delight, 6-1).
+    """
+    i = start
+    while i & 7 and i < buf.size:
+        if buf[np.uint64(i)] == 10:
+            return i
+        i += 1
+    word = i >> 3
+    while word < words.size:
+        x = words[np.uint64(word)] ^ _NEWLINES
+        if (x - _ONES) & ~x & _HIGHS:
+            break
+        word += 1
+    i = max(i, word << 3)
+    while i < buf.size and buf[np.uint64(i)] != 10:
+        i += 1
+    return i
+
+
+@njit(cache=True)
+def read_stamp(buf: Bytes, i: int, n: int) -> Any:
+    """The 19-digit receive time at ``i``, followed by a space; -1 when there is none."""
+    if i + STAMP_DIGITS >= n or buf[i + STAMP_DIGITS] != 32:
+        return -1
+    value: Any = 0
+    for k in range(i, i + STAMP_DIGITS):
+        digit = np.int64(buf[k]) - 48
+        if digit < 0 or digit > 9 or (k == i and digit == 9):
+            return -1
+        value = value * 10 + digit
+    return value
+
+
+@njit(cache=True, nogil=True)
+def ingest(
+    buf: Bytes,
+    final: bool,
+    tick_e8: int,
+    lot_e8: int,
+    lot_is_given: bool,
+    sink: Sink,
+    state: NDArray[np.int64],
+    bad: NDArray[np.int64],
+    head: NDArray[np.int64],
+    levels: NDArray[np.int64],
+) -> int:
+    """Read lines from ``state[I_POS]`` on into ``sink``; returns DONE, NEED_ROOM or NEED_FINER_LOT.
+
+    With ``final`` the rest without a line end is a line too; if it is cut it is dropped and ``state[I_CUT]`` set.
+    ``bad`` rows are (line, cause) of the first refused lines.
+    """
+    size = buf.size
+    words = buf[: size // 8 * 8].view(np.uint64)
+    while state[I_POS] < size:
+        start = state[I_POS]
+        end = _line_end(buf, words, start)
+        if end == size and not final:
+            return DONE
+        status = _line(buf, start, end, end == size, tick_e8, lot_e8, lot_is_given, sink, state, bad, head, levels)
+        if status != DONE:
+            return status
+        state[I_POS] = end + 1
+        state[I_LINE] += 1
+    return DONE
+
+
+@njit(cache=True)
+def _line(
+    buf: Bytes,
+    start: int,
+    end: int,
+    open_end: bool,
+    tick_e8: int,
+    lot_e8: int,
+    lot_is_given: bool,
+    sink: Sink,
+    state: NDArray[np.int64],
+    bad: NDArray[np.int64],
+    head: NDArray[np.int64],
+    levels: NDArray[np.int64],
+) -> int:
+    if end == start:
+        return DONE
+    local_ns = read_stamp(buf, start, end)
+    cause = C_STAMP
+    kind = K_BAD
+    if local_ns >= 0:
+        frame = buf[start + STAMP_DIGITS + 1 : end]
+        kind = parse_frame(frame, frame.size, tick_e8, lot_e8, head, levels)
+        cause = head[H_CAUSE]
+        if kind != K_BAD and head[H_SYMBOL] != 0:
+            if state[I_SYMBOL] == 0:
+                state[I_SYMBOL] = head[H_SYMBOL]
+            elif state[I_SYMBOL] != head[H_SYMBOL]:
+                kind = K_BAD
+                cause = C_SYMBOL
+    if kind == K_BAD:
+        if open_end:
+            state[I_CUT] = 1
+            return DONE
+        if state[I_BAD] < bad.shape[0]:
+            bad[state[I_BAD], 0] = state[I_LINE] + 1
+            bad[state[I_BAD], 1] = cause
+        state[I_BAD] += 1
+        return DONE
+    if kind == K_OTHER:
+        state[I_OTHER] += 1
+        return DONE
+    if head[H_OFF_BOOK] == 1:
+        state[I_OFF_BOOK] += 1
+        return DONE
+    if head[H_ROUNDED] > 0 and not lot_is_given and lot_e8 > 1:
+        return NEED_FINER_LOT
+    if state[I_MESSAGES] + 1 >= sink.kind.size or state[I_ROWS] + head[H_LEVELS] > sink.ticks.size:
+        return NEED_ROOM
+    head[H_LOCAL_NS] = local_ns
+    _emit(kind, sink, state, head, levels)
+    return DONE
+
+
+@njit(cache=True)
+def _emit(kind: int, sink: Sink, state: NDArray[np.int64], head: NDArray[np.int64], levels: NDArray[np.int64]) -> None:
+    """Append one message and its rows."""
+    m, row = state[I_MESSAGES], state[I_ROWS]
+    local_ns = head[H_LOCAL_NS]
+    if local_ns < state[I_LAST_LOCAL]:
+        state[I_REORDERED] += 1
+        if state[I_LAST_LOCAL] - local_ns > state[I_BACK_STEP]:
+            state[I_BACK_STEP] = state[I_LAST_LOCAL] - local_ns
+            state[I_BACK_LINE] = state[I_LINE] + 1
+    else:
+        state[I_LAST_LOCAL] = local_ns
+    stamp_ms = head[H_TRADE_MS] if head[H_TRADE_MS] >= 0 else head[H_EVENT_MS]
+    sink.kind[m] = kind
+    sink.exch_ns[m] = stamp_ms * 1_000_000 if stamp_ms >= 0 else -1
+    sink.local_ns[m] = local_ns
+    sink.first_id[m] = head[H_FIRST]
+    sink.last_id[m] = head[H_LAST]
+    sink.prev_id[m] = head[H_PREV]
+    for k in range(head[H_LEVELS]):
+        sink.side[row + k] = levels[k, L_SIDE]
+        sink.ticks[row + k] = levels[k, L_TICKS]
+        sink.lots[row + k] = levels[k, L_LOTS]
+    row += head[H_LEVELS]
+    sink.start[m] = row - head[H_LEVELS]
+    sink.start[m + 1] = row
+    state[I_MESSAGES] = m + 1
+    state[I_ROWS] = row
+    state[I_ROUNDED] += head[H_ROUNDED]
+
+
+@njit(cache=True)
+def infer_sizes(buf: Bytes, head: NDArray[np.int64], levels: NDArray[np.int64]) -> tuple[int, int, int]:
+    """(tick_e8, lot_e8, levels seen): the largest powers of ten, at most 1, that divide all prices and quantities."""
+    tick, lot, seen = 100_000_000, 100_000_000, 0
+    size = buf.size
+    words = buf[: size // 8 * 8].view(np.uint64)
+    start = 0
+    while start < size:
+        end = _line_end(buf, words, start)
+        if read_stamp(buf, start, end) >= 0:
+            frame = buf[start + STAMP_DIGITS + 1 : end]
+            whole = False
+            kind = parse_frame(frame, frame.size, 1, 1, head, levels)
+            if kind == K_BAD:  # quantities of ten and more digits do not fit with eight decimals
+                kind = parse_frame(frame, frame.size, 1, 100_000_000, head, levels)
+                whole = kind != K_BAD
+            if kind != K_BAD and kind != K_OTHER and head[H_OFF_BOOK] == 0:
+                for k in range(head[H_LEVELS]):
+                    while levels[k, L_TICKS] % tick != 0:
+                        tick //= 10
+                    while not whole and levels[k, L_LOTS] % lot != 0:
+                        lot //= 10
+                seen += head[H_LEVELS]
+        start = end + 1
+    return tick, lot, seen
+
+
+@njit(cache=True)
+def smallest_latency(sink: Sink, messages: int) -> int:
+    """Smallest receive time minus exchange time over the messages with rows, bookTickers apart, ns.
+
+    Negative means that the receiver's clock is slow by at least that much. Without any such message: 0.
+    """
+    smallest = LATEST_NS
+    for m in range(messages):
+        if sink.kind[m] != K_BBO and sink.exch_ns[m] >= 0 and sink.start[m + 1] > sink.start[m]:
+            smallest = min(smallest, sink.local_ns[m] - sink.exch_ns[m])
+    return smallest if smallest != LATEST_NS else 0

@@ -1,0 +1,64 @@
+"""The layout of the flat arrays that cross the kernel's border: one name for every index.
+
+A strategy sees three arrays and fills a fourth (see ``engine.strategy``):
+
+``view``    int64, what the book and the inventory are now, in ticks and lots
+``signals`` float64, what the models say now; NaN where a signal is absent or too old
+``params``  float64, the strategy's parameters; the first ``PARAM_COMMON`` are the same for all
+``out``     int64, the quotes wanted; zero lots means "no quote on this side", with a reason
+"""
+
+from typing import Final
+
+# view: int64
+V_BID_TICKS: Final = 0  # best bid, ticks
+V_BID_LOTS: Final = 1  # size at the best bid, lots
+V_ASK_TICKS: Final = 2
+V_ASK_LOTS: Final = 3
+V_POSITION_LOTS: Final = 4  # signed inventory, lots
+V_LAST_TRADE_TICKS: Final = 5  # 0 before the first trade
+V_LAST_TRADE_SIDE: Final = 6  # +1 buyer was the taker, -1 seller was
+V_SIZE_PERMILLE: Final = 7  # 1000 = full size; the breaker's HALF_OPEN state lowers it
+V_SPREAD_PERMILLE: Final = 8  # 1000 = the strategy's own spread; HALF_OPEN raises it
+VIEW_SIZE: Final = 16
+
+# what a decision may depend on, as bits: a driver may leave out a tick at which none of it changed
+WATCH_PRICES: Final = 1  # best prices
+WATCH_OWN: Final = 2  # our orders and position
+WATCH_GUARD: Final = 4  # whether quoting is blocked, and the order budget
+WATCH_SIGNALS: Final = 8
+WATCH_SIZES: Final = 16  # sizes at the best prices
+WATCH_TRADES: Final = 32  # the last trade
+WATCH_TIME: Final = 64
+WATCH_ALWAYS: Final = WATCH_PRICES | WATCH_OWN | WATCH_GUARD | WATCH_SIGNALS  # every decision depends on these
+WATCH_ALL: Final = WATCH_ALWAYS | WATCH_SIZES | WATCH_TRADES | WATCH_TIME
+
+# signals: float64
+S_SIGMA: Final = 0  # absolute price volatility, ticks per sqrt(second)
+S_INTENSITY_A: Final = 1  # arrival rate of market orders at distance 0, per second
+S_INTENSITY_K: Final = 2  # decay of that rate, per tick
+S_REGIME_MULTIPLIER: Final = 3  # factor on the half spread, 1 = calm
+S_EXPECTED_MOVE: Final = 4  # predictor's expected mid move over its horizon, ticks
+S_VOL_FORECAST: Final = 5  # forecast volatility over the quote's life, ticks per sqrt(second)
+S_ADVERSE: Final = 6  # expected adverse selection of a fill, ticks
+SIGNALS_SIZE: Final = 16
+
+# params: float64; the strategy's own parameters follow at PARAM_COMMON
+P_TICK_SIZE: Final = 0  # quote currency per tick
+P_LOT_SIZE: Final = 1  # base currency per lot
+P_MAKER_FEE: Final = 2  # fraction of notional, negative = rebate
+P_BASE_SIZE_LOTS: Final = 3
+P_MAX_INVENTORY_LOTS: Final = 4
+P_MIN_NOTIONAL: Final = 5  # quote currency
+PARAM_COMMON: Final = 8
+PARAMS_SIZE: Final = 32
+
+# out: int64
+O_BID_TICKS: Final = 0
+O_BID_LOTS: Final = 1
+O_ASK_TICKS: Final = 2
+O_ASK_LOTS: Final = 3
+O_BID_REASON: Final = 4  # a Reason code, 0 where quoted
+O_ASK_REASON: Final = 5
+O_FALLBACK: Final = 6  # 0: all the models the strategy wants were there; else how much it had to do without
+OUT_SIZE: Final = 8

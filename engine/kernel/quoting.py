@@ -1,0 +1,310 @@
+"""From wanted quotes to actions: what to place, cancel, keep or refuse, decided in one place for live and backtest.
+
+One tick of one symbol is ``step``: strategy quote -> ``settle`` (diff against working orders, limits) -> actions.
+The backtest calls ``step`` inside its loop. The live driver, which is Python, calls the strategy's ``quote`` and then
+``settle``: the same two functions in the same order, without the cost of passing a function from Python.
+Nothing here reads a clock; the same inputs give the same actions.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from engine.kernel.checks import (
+    L_BLOCK,
+    L_FAILED,
+    L_ORDER_BUDGET,
+    L_SENSELESS,
+    R_BAD_QUOTE,
+    R_CANCEL_IN_FLIGHT,
+    R_NO_BOOK,
+    R_NONE,
+    R_ORDER_UNKNOWN,
+    R_SELF_TRADE,
+    R_STRATEGY_ERROR,
+    R_WOULD_TAKE,
+    refuse_place,
+)
+from engine.kernel.jit import entry, inner, part
+from engine.kernel.layout import (
+    O_ASK_LOTS,
+    O_ASK_REASON,
+    O_ASK_TICKS,
+    O_BID_LOTS,
+    O_BID_REASON,
+    O_BID_TICKS,
+    V_ASK_TICKS,
+    V_BID_TICKS,
+    V_POSITION_LOTS,
+)
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+Quote = Callable[[int, I64, F64, F64, I64], int]
+
+#: Numba type of a strategy: ``quote(now_ns, view, signals, params, out) -> 0`` or a code of its own (an error).
+QUOTE_SIGNATURE: Final = types.int64(
+    types.int64, types.int64[::1], types.float64[::1], types.float64[::1], types.int64[::1]
+)
+QUOTE_TYPE: Final = types.FunctionType(QUOTE_SIGNATURE)
+
+# working orders: int64 rows, one symbol, oldest first
+W_ID: Final = 0  # the caller's own number for the order
+W_SIDE: Final = 1
+W_TICKS: Final = 2
+W_LEAVES: Final = 3  # lots that can still fill
+W_STATE: Final = 4
+W_AHEAD: Final = 5  # estimated lots ahead in the queue, -1 unknown
+W_LEVEL: Final = 6  # lots displayed at its price
+W_SIZE: Final = 8
+
+# W_STATE
+S_SENT: Final = 1  # placed, not yet acknowledged
+S_WORKING: Final = 2
+S_CANCELLING: Final = 3  # cancel sent, not yet acknowledged: may still fill
+S_UNKNOWN: Final = 4  # may or may not exist: counts at worst case, is neither kept nor cancelled here
+
+# rules: int64
+Q_TOLERANCE_TICKS: Final = 0  # an order this near the wanted price stays
+Q_QUEUE_TICKS: Final = 1  # ticks of price that standing at the very front of the queue is worth
+Q_KEEP_PERMILLE: Final = 2  # an order filled below this share of the wanted lots is replaced
+Q_OVERLAP: Final = 3  # 1: place the new order while the old one's cancel is in flight (worst case still checked)
+Q_SIZE: Final = 8
+
+# actions: int64 rows
+A_KIND: Final = 0
+A_SIDE: Final = 1
+A_TICKS: Final = 2
+A_LOTS: Final = 3
+A_ID: Final = 4  # W_ID of the order cancelled or kept, 0 for a placement
+A_REASON: Final = 5  # Reason code of a refusal
+A_SIZE: Final = 8
+
+# A_KIND
+PLACE: Final = 1
+CANCEL: Final = 2
+KEEP: Final = 3
+REFUSE: Final = 4  # wanted or expected, and not sent: A_REASON says why
+
+#: Actions one settle can give: every working order cancelled or kept, and one placement or refusal a side.
+ACTIONS_EXTRA: Final = 4
+
+
+def new_actions(max_working: int) -> I64:
+    """Room for the actions of one settle over ``max_working`` orders."""
+    return np.zeros((max_working + ACTIONS_EXTRA, A_SIZE), np.int64)
+
+
+def new_working(max_working: int) -> I64:
+    """Room for ``max_working`` working orders."""
+    return np.zeros((max_working, W_SIZE), np.int64)
+
+
+def quoting_rules(
+    tolerance_ticks: int = 0, queue_ticks: int = 0, keep_permille: int = 500, overlap: bool = False
+) -> I64:
+    """The ``rules`` row of ``settle``. See the ``Q_*`` constants for units."""
+    rules = np.zeros(Q_SIZE, np.int64)
+    rules[Q_TOLERANCE_TICKS] = tolerance_ticks
+    rules[Q_QUEUE_TICKS] = queue_ticks
+    rules[Q_KEEP_PERMILLE] = keep_permille
+    rules[Q_OVERLAP] = overlap
+    return rules
+
+
+@part
+def _act(actions: I64, at: int, kind: int, side: int, ticks: int, lots: int, order_id: int, reason: int) -> int:
+    actions[at, A_KIND] = kind
+    actions[at, A_SIDE] = side
+    actions[at, A_TICKS] = ticks
+    actions[at, A_LOTS] = lots
+    actions[at, A_ID] = order_id
+    actions[at, A_REASON] = reason
+    return at + 1
+
+
+@part
+def queue_place_worth(work: I64, row: int, queue_ticks: int) -> int:
+    """Ticks an order's place is worth: ``queue_ticks`` at the front, falling to 0 at the back of its level."""
+    ahead, level = work[row, W_AHEAD], work[row, W_LEVEL]
+    if queue_ticks <= 0 or ahead < 0:
+        return 0
+    if level <= 0 or ahead == 0:
+        return queue_ticks
+    return int(queue_ticks * max(level - ahead, 0) // level)
+
+
+@entry
+def follow_level(work: I64, working: int, side: int, ticks: int, lots: int) -> None:
+    """A level of the book was received: our places there are no further back than what is displayed."""
+    for row in range(working):
+        if work[row, W_TICKS] == ticks and work[row, W_SIDE] == side and work[row, W_AHEAD] >= 0:
+            work[row, W_AHEAD] = min(work[row, W_AHEAD], lots)
+            work[row, W_LEVEL] = lots
+
+
+@entry
+def follow_trade(work: I64, working: int, taker: int, ticks: int, lots: int) -> None:
+    """A trade was received: what it took at our price was ahead of us."""
+    for row in range(working):
+        if work[row, W_TICKS] == ticks and work[row, W_SIDE] == -taker and work[row, W_AHEAD] >= 0:
+            work[row, W_AHEAD] = max(work[row, W_AHEAD] - lots, 0)
+
+
+@part
+def keeps(work: I64, row: int, ticks: int, lots: int, rules: I64) -> bool:
+    """Whether working order ``row`` is good enough for a wanted quote of ``lots`` at ``ticks``."""
+    leaves = work[row, W_LEAVES]
+    if lots <= 0 or leaves > lots or leaves * 1000 < lots * rules[Q_KEEP_PERMILLE]:
+        return False
+    distance = abs(work[row, W_TICKS] - ticks)
+    return bool(distance <= rules[Q_TOLERANCE_TICKS] + queue_place_worth(work, row, rules[Q_QUEUE_TICKS]))
+
+
+@part
+def _best_kept(side: int, ticks: int, lots: int, rules: I64, work: I64, working: int) -> int:
+    """Row of the order that stays for this side: the nearest to the wanted price, the oldest of equals; -1 none."""
+    best, best_distance = -1, 0
+    for row in range(working):
+        if work[row, W_SIDE] != side or work[row, W_STATE] > S_WORKING or not keeps(work, row, ticks, lots, rules):
+            continue
+        distance = abs(work[row, W_TICKS] - ticks)
+        if best < 0 or distance < best_distance:
+            best, best_distance = row, distance
+    return best
+
+
+@part
+def _meets_own(side: int, ticks: int, work: I64, working: int) -> bool:
+    """Whether an order would trade with one of ours that is, or may be, in the book."""
+    nearest = ticks * side + 1
+    for row in range(working):
+        if work[row, W_SIDE] == -side:
+            nearest = min(nearest, work[row, W_TICKS] * side)
+    return bool(nearest <= ticks * side)
+
+
+@inner
+def _refusal(
+    side: int, ticks: int, lots: int, view: I64, limits: I64, rules: I64, work: I64, working: int, waiting: int
+) -> int:
+    """Reason a wanted quote may not be placed now, R_NONE if it may."""
+    touch = view[V_ASK_TICKS] if side > 0 else view[V_BID_TICKS]
+    if ticks * side >= touch * side:
+        return R_WOULD_TAKE
+    if waiting == S_UNKNOWN:
+        return R_ORDER_UNKNOWN
+    if waiting != 0 and not rules[Q_OVERLAP]:
+        return R_CANCEL_IN_FLIGHT
+    if _meets_own(side, ticks, work, working):
+        return R_SELF_TRADE
+    pending = 0
+    for row in range(working):
+        if work[row, W_SIDE] == side:
+            pending += work[row, W_LEAVES]
+    return refuse_place(limits, side, ticks, lots, view[V_POSITION_LOTS], pending, working)
+
+
+@inner
+def _diff_side(
+    side: int, ticks: int, lots: int, rules: I64, work: I64, working: int, actions: I64, at: int
+) -> tuple[int, int, int]:
+    """Keep one order, cancel the rest of a side. Returns (actions so far, 1 if one is kept, state waited for)."""
+    kept = _best_kept(side, ticks, lots, rules, work, working)
+    waiting = 0
+    for row in range(working):
+        if work[row, W_SIDE] != side:
+            continue
+        if row == kept or work[row, W_STATE] == S_WORKING:
+            kind = KEEP if row == kept else CANCEL
+            at = _act(actions, at, kind, side, work[row, W_TICKS], work[row, W_LEAVES], work[row, W_ID], R_NONE)
+        if row == kept:
+            continue
+        # an order only just sent cannot be cancelled before it is acknowledged: wait, as for a cancel
+        waiting = max(waiting, S_UNKNOWN if work[row, W_STATE] == S_UNKNOWN else S_CANCELLING)
+    return at, 1 if kept >= 0 else 0, waiting
+
+
+@part
+def sane(out: I64) -> bool:
+    """Whether wanted quotes make sense: sizes not negative, prices positive where quoted, bid below ask."""
+    bid, ask = out[O_BID_LOTS], out[O_ASK_LOTS]
+    if bid < 0 or ask < 0 or (bid > 0 and out[O_BID_TICKS] <= 0) or (ask > 0 and out[O_ASK_TICKS] <= 0):
+        return False
+    return bool(bid == 0 or ask == 0 or out[O_BID_TICKS] < out[O_ASK_TICKS])
+
+
+@part
+def _forbid(out: I64, reason: int) -> None:
+    out[O_BID_LOTS] = 0
+    out[O_ASK_LOTS] = 0
+    out[O_BID_REASON] = reason
+    out[O_ASK_REASON] = reason
+
+
+@entry
+def settle(code: int, view: I64, out: I64, limits: I64, rules: I64, work: I64, working: int, actions: I64) -> int:
+    """Turn wanted quotes into ``actions``; returns how many. Cancels come before placements.
+
+    ``code`` is what the strategy returned; ``out`` is changed where quoting is blocked, so that it tells the reasons.
+    ``limits[L_ORDER_BUDGET]`` is counted down by each placement. ``working`` rows of ``work`` are read.
+    """
+    if limits[L_BLOCK] != R_NONE:
+        _forbid(out, limits[L_BLOCK])
+    elif code != 0:
+        _forbid(out, R_STRATEGY_ERROR)
+        limits[L_FAILED] += 1
+    elif view[V_BID_TICKS] <= 0 or view[V_ASK_TICKS] <= view[V_BID_TICKS]:
+        _forbid(out, R_NO_BOOK)
+    elif not sane(out):
+        _forbid(out, R_BAD_QUOTE)
+        limits[L_SENSELESS] += 1
+    at, bid_kept, bid_waits = _diff_side(
+        np.int64(1), out[O_BID_TICKS], out[O_BID_LOTS], rules, work, working, actions, np.int64(0)
+    )
+    at, ask_kept, ask_waits = _diff_side(
+        np.int64(-1), out[O_ASK_TICKS], out[O_ASK_LOTS], rules, work, working, actions, at
+    )
+    open_orders = working
+    for side in (1, -1):
+        ticks = out[O_BID_TICKS] if side > 0 else out[O_ASK_TICKS]
+        lots = out[O_BID_LOTS] if side > 0 else out[O_ASK_LOTS]
+        reason_at = O_BID_REASON if side > 0 else O_ASK_REASON
+        if lots == 0:
+            at = _act(actions, at, REFUSE, side, ticks, 0, 0, out[reason_at])
+            continue
+        if (bid_kept if side > 0 else ask_kept) == 1:
+            out[reason_at] = R_NONE
+            continue
+        waits = bid_waits if side > 0 else ask_waits
+        reason = _refusal(side, ticks, lots, view, limits, rules, work, open_orders, waits)
+        out[reason_at] = reason
+        if reason == R_NONE:
+            limits[L_ORDER_BUDGET] -= 1
+            at = _act(actions, at, PLACE, side, ticks, lots, 0, R_NONE)
+        else:
+            at = _act(actions, at, REFUSE, side, ticks, lots, 0, reason)
+    return at
+
+
+@entry
+def step(
+    quote: Quote,
+    now_ns: int,
+    view: I64,
+    signals: F64,
+    params: F64,
+    out: I64,
+    limits: I64,
+    rules: I64,
+    work: I64,
+    working: int,
+    actions: I64,
+) -> int:
+    """One tick of one symbol, for jitted drivers: quote, then settle. Returns the number of actions."""
+    out[:] = 0
+    code = quote(now_ns, view, signals, params, out)
+    return settle(code, view, out, limits, rules, work, working, actions)

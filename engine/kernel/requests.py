@@ -1,0 +1,193 @@
+"""A tick's orders and cancels as the bytes that go to the socket: JSON requests in masked WebSocket frames.
+
+The texts around the values are given (``engine.venue.lane`` writes them for the exchange); here the numbers are set
+in, so that what a tick sends exists in one call and leaves in one write. Frames are those of RFC 6455 section 5.2.
+Where the session carries no key, each request is signed: HMAC-SHA256 over the same values as a query text.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.kernel.hashing import PADS, SCRATCH, sign
+from engine.kernel.jit import entry, inner
+from engine.kernel.quoting import A_ID, A_KIND, A_LOTS, A_SIDE, A_SIZE, A_TICKS, CANCEL, PLACE
+
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+
+# columns of an action that ``settle`` leaves free
+A_REQUEST: Final = 6  # the request's number
+A_CLIENT: Final = 7  # a placement's client id counter
+assert A_SIZE > A_CLIENT
+
+# texts, in this order: what stands before each value
+X_ID: Final = 0  # before the request's number, of either kind
+X_PLACE: Final = 1  # before a new client id's counter
+X_PRICE: Final = 2
+X_LOTS: Final = 3
+X_BUY: Final = 4  # before the timestamp of a buy
+X_SELL: Final = 5
+X_PLACE_END: Final = 6
+X_CANCEL: Final = 7  # before the client id of the order to cancel
+X_WINDOW: Final = 8  # before the timestamp of a cancel
+X_CANCEL_END: Final = 9
+X_CLOSE: Final = 10  # after a request's signature; empty: there are no signatures
+Y_PLACE: Final = 11  # and of the text that is signed: before a new client id's counter
+Y_PRICE: Final = 12
+Y_LOTS: Final = 13
+Y_BUY: Final = 14
+Y_SELL: Final = 15
+Y_PLACE_END: Final = 16
+Y_CANCEL: Final = 17
+Y_WINDOW: Final = 18
+TEXTS: Final = 19
+
+# numbers
+N_REQUEST: Final = 0  # the next request's number; counted up
+N_CLIENT: Final = 1  # the next client id's counter; counted up
+N_TIME_MS: Final = 2  # exchange time of the requests
+N_TICK_E8: Final = 3
+N_LOT_E8: Final = 4
+N_MASK: Final = 5  # state of the frames' masks, not 0
+N_PADS: Final = 6  # what signs, as ``hashing.absorb_pads`` leaves it; then room to work in
+NUMBERS: Final = N_PADS + PADS + SCRATCH
+
+CLIENT_BYTES: Final = 40  # of a client id: its length, then its text
+FRAME_BYTES: Final = 1024  # no request is longer, nor the text that is signed
+_SHORT: Final = 126  # payloads below this have their length in the header's second byte
+
+
+@inner
+def _text(texts: U8, spans: I64, which: int, out: U8, at: int) -> int:
+    for place in range(spans[which, 0], spans[which, 1]):
+        out[at] = texts[place]
+        at += 1
+    return at
+
+
+@inner
+def _digits(number: int, base: int, out: U8, at: int) -> int:
+    """``number`` >= 0 in ``base`` up to 36, lower case."""
+    size, rest = 1, number // base
+    while rest > 0:
+        size += 1
+        rest //= base
+    for place in range(at + size - 1, at - 1, -1):
+        digit = number % base
+        out[place] = 48 + digit if digit < 10 else 87 + digit
+        number //= base
+    return at + size
+
+
+@inner
+def _decimal(units: int, size_e8: int, out: U8, at: int) -> int:
+    """``units`` of ``size_e8`` as plain decimal text without trailing zeros (``engine.venue.wire.decimal_text``)."""
+    scaled = units * size_e8
+    at = _digits(scaled // 100_000_000, 10, out, at)
+    fraction = scaled % 100_000_000
+    if fraction == 0:
+        return at
+    out[at] = 46
+    at += 1
+    unit = 10_000_000
+    while fraction > 0:
+        out[at] = 48 + fraction // unit
+        fraction %= unit
+        unit //= 10
+        at += 1
+    return at
+
+
+@inner
+def _placement(actions: I64, row: int, texts: U8, spans: I64, numbers: I64, first: int, out: U8, at: int) -> int:
+    """The values of a placement between texts ``first`` and on (``X_PLACE`` or ``Y_PLACE``)."""
+    at = _text(texts, spans, first, out, at)
+    at = _digits(actions[row, A_CLIENT], 36, out, at)
+    at = _text(texts, spans, first + 1, out, at)
+    at = _decimal(actions[row, A_TICKS], numbers[N_TICK_E8], out, at)
+    at = _text(texts, spans, first + 2, out, at)
+    at = _decimal(actions[row, A_LOTS], numbers[N_LOT_E8], out, at)
+    at = _text(texts, spans, first + 3 if actions[row, A_SIDE] > 0 else first + 4, out, at)
+    at = _digits(numbers[N_TIME_MS], 10, out, at)
+    return int(_text(texts, spans, first + 5, out, at))
+
+
+@inner
+def _cancellation(client: U8, texts: U8, spans: I64, numbers: I64, first: int, out: U8, at: int) -> int:
+    at = _text(texts, spans, first, out, at)
+    for place in range(1, client[0] + 1):
+        out[at] = client[place]
+        at += 1
+    at = _text(texts, spans, first + 1, out, at)
+    return int(_digits(numbers[N_TIME_MS], 10, out, at))
+
+
+@inner
+def _frame(out: U8, start: int, end: int, mask: int) -> int:
+    """Close the frame whose payload lies at ``start`` + 8 to ``end``: header, mask, masked payload. Returns its end."""
+    length = end - start - 8
+    first, shift = start + 8, 0
+    out[start] = 0x81  # a whole text message
+    if length < _SHORT:
+        out[start + 1] = 0x80 | length
+        shift = 2
+    else:
+        out[start + 1] = 0x80 | _SHORT
+        out[start + 2] = length >> 8
+        out[start + 3] = length & 255
+    for place in range(4):
+        out[start + 4 - shift + place] = (mask >> (8 * place)) & 255
+    for place in range(length):
+        out[first - shift + place] = out[first + place] ^ ((mask >> (8 * (place & 3))) & 255)
+    return end - shift
+
+
+@entry
+def write_requests(actions: I64, count: int, clients: U8, texts: U8, spans: I64, numbers: I64, out: U8) -> int:
+    """Write every placement and cancel of ``actions[:count]``, in order, as frames. Returns the bytes in ``out``.
+
+    ``clients[A_ID]`` is the client id of the order to cancel. The numbers used are noted in ``A_REQUEST`` and
+    ``A_CLIENT``. ``out`` must hold ``FRAME_BYTES`` for each, and for one more: what is signed is written there.
+    """
+    end = 0
+    signed, query = spans[X_CLOSE, 1] > spans[X_CLOSE, 0], out.shape[0] - FRAME_BYTES
+    for row in range(count):
+        kind = actions[row, A_KIND]
+        if kind != PLACE and kind != CANCEL:
+            continue
+        actions[row, A_REQUEST] = numbers[N_REQUEST]
+        at = _text(texts, spans, X_ID, out, end + 8)
+        at = _digits(numbers[N_REQUEST], 10, out, at)
+        numbers[N_REQUEST] += 1
+        if kind == PLACE:
+            actions[row, A_CLIENT] = numbers[N_CLIENT]
+            numbers[N_CLIENT] += 1
+            at = _placement(actions, row, texts, spans, numbers, X_PLACE, out, at)
+        else:
+            at = _cancellation(clients[actions[row, A_ID]], texts, spans, numbers, X_CANCEL, out, at)
+            at = _text(texts, spans, X_CANCEL_END, out, at)
+        if signed:
+            if kind == PLACE:
+                stop = _placement(actions, row, texts, spans, numbers, Y_PLACE, out, query)
+            else:
+                stop = _cancellation(clients[actions[row, A_ID]], texts, spans, numbers, Y_CANCEL, out, query)
+            at = sign(out, query, stop, numbers[N_PADS:], at)
+            at = _text(texts, spans, X_CLOSE, out, at)
+        mask = numbers[N_MASK]  # xorshift64 (Marsaglia 2003)
+        mask ^= mask << 13
+        mask ^= (mask >> 7) & 0x01FFFFFFFFFFFFFF
+        mask ^= mask << 17
+        numbers[N_MASK] = mask
+        end = _frame(out, end, at, mask & 0xFFFFFFFF)
+    return end
+
+
+def client_row(client_id: str) -> U8:
+    """A client id as ``write_requests`` reads it."""
+    text = client_id.encode()
+    row = np.zeros(CLIENT_BYTES, np.uint8)
+    row[0] = len(text)
+    row[1 : 1 + len(text)] = np.frombuffer(text, np.uint8)
+    return row

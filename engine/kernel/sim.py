@@ -1,0 +1,283 @@
+"""The backtest's inner loop: exchange time and local time, latencies, the simulated exchange, the quoting step.
+
+Two clocks. The exchange sees each message at ``exch_ns`` and our orders an entry latency after they were sent; we see
+each message at ``local_ns`` and each answer a response latency after the exchange gave it. A tick is every distinct
+``local_ns`` at which the book or the tape changed. At a tick everything timed at or before it has happened, in the
+order data before orders at equal exchange times; nothing later is visible: the view is the book after the last
+message *received*, not after the last one sent.
+
+The local book needs no second ladder: diffs arrive in the order they were made, so the best prices after message m
+are kept when the exchange passes it and read when m is received.
+
+All state lives in ``Sim``; ``run`` stops when an output array is full and goes on when called again.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import typeof, types
+
+from engine.kernel.checks import L_BLOCK, L_ORDER_BUDGET, Reason
+from engine.kernel.jit import entry, inner, part
+from engine.kernel.lane import (
+    C_BLOCK,
+    C_BOOK,
+    C_EXCH,
+    C_IN_HEAD,
+    C_IN_TAIL,
+    C_LOCAL,
+    C_NEXT_SAMPLE,
+    C_OUT_HEAD,
+    C_OUT_TAIL,
+    C_SAMPLE_EVERY,
+    C_SAMPLES,
+    C_START_NS,
+    C_TICK_NS,
+    C_TICKS,
+    C_TIME_NS,
+    C_UPTIME_NS,
+    C_WATCH,
+    C_WORKING,
+    D_DRAWDOWN,
+    D_PEAK,
+    D_POSITION_NS,
+    DONE,
+    F64,
+    I64,
+    M_NS,
+    MAX_WORKING,
+    MORE,
+    N_DECISIONS,
+    N_OUT_FILLS,
+    RING,
+    Lane,
+    Shared,
+    Wire,
+)
+from engine.kernel.layout import (
+    P_LOT_SIZE,
+    P_TICK_SIZE,
+    S_INTENSITY_A,
+    S_INTENSITY_K,
+    S_SIGMA,
+    V_ASK_TICKS,
+    V_BID_TICKS,
+    V_POSITION_LOTS,
+    WATCH_ALL,
+    WATCH_GUARD,
+    WATCH_OWN,
+    WATCH_PRICES,
+    WATCH_SIGNALS,
+    WATCH_TIME,
+)
+from engine.kernel.pnl import PNL_MID2, PNL_POSITION, equity, mark_to_market
+from engine.kernel.prepare import prepare, refill, spend
+from engine.kernel.quiet import quiet_messages
+from engine.kernel.quoting import (
+    A_KIND,
+    CANCEL,
+    PLACE,
+    Q_QUEUE_TICKS,
+    QUOTE_TYPE,
+    S_CANCELLING,
+    S_WORKING,
+    W_SIDE,
+    W_STATE,
+    Quote,
+    step,
+)
+from engine.kernel.sim_exchange import market_until, requests_until
+from engine.kernel.sim_local import carry_out, estimate_trades, follow_queue, hear_until, receive
+
+#: Later than any tick.
+NEVER: Final = 1 << 62
+R_BOOK_NOT_LIVE: Final = int(Reason.BOOK_NOT_LIVE)
+
+
+@inner
+def _observe(cursor: I64, curve: F64, work: I64, pnl: I64, now_ns: int) -> None:
+    """Time-weighted measures since this was last called. To be called before orders or position change."""
+    passed = now_ns - cursor[C_TICK_NS]
+    cursor[C_TIME_NS] += passed
+    bids, asks = 0, 0
+    for row in range(cursor[C_WORKING]):
+        if work[row, W_STATE] == S_WORKING or work[row, W_STATE] == S_CANCELLING:
+            if work[row, W_SIDE] > 0:
+                bids += 1
+            else:
+                asks += 1
+    if bids > 0 and asks > 0:
+        cursor[C_UPTIME_NS] += passed
+    curve[D_POSITION_NS] += abs(pnl[PNL_POSITION]) * float(passed)
+    cursor[C_TICK_NS] = now_ns
+
+
+@inner
+def _sample(cursor: I64, curve: F64, samples: F64, pnl: I64, unit: float, since_ns: int, now_ns: int) -> None:
+    """Drawdown, and a point of the equity curve every ``C_SAMPLE_EVERY``."""
+    now = equity(pnl, unit)
+    curve[D_PEAK] = max(curve[D_PEAK], now)
+    curve[D_DRAWDOWN] = max(curve[D_DRAWDOWN], curve[D_PEAK] - now)
+    if now_ns >= cursor[C_NEXT_SAMPLE] and cursor[C_SAMPLES] < samples.shape[0]:
+        row = samples[cursor[C_SAMPLES]]
+        row[0] = (now_ns - since_ns) * 1e-9
+        row[1] = now
+        row[2] = pnl[PNL_POSITION]
+        row[3] = pnl[PNL_MID2]
+        cursor[C_SAMPLES] += 1
+        every = cursor[C_SAMPLE_EVERY]
+        cursor[C_NEXT_SAMPLE] += every * ((now_ns - cursor[C_NEXT_SAMPLE]) // every + 1)
+
+
+@inner
+def _busy(actions: I64, count: int) -> bool:
+    """Whether there is something to send."""
+    busy = False
+    for at in range(count):
+        busy = busy or actions[at, A_KIND] == PLACE or actions[at, A_KIND] == CANCEL
+    return busy
+
+
+@part
+def _differs(before: float, now: float) -> bool:
+    """Whether a signal changed; NaN, no signal, is like itself."""
+    return not (before == now or (before != before and now != now))
+
+
+@part
+def _exchange_until(lane: Lane, shared: Shared, wire: Wire, symbol: int, now_ns: int) -> None:
+    """The exchange passes ``now_ns``: the market's messages, and our requests that arrive by then."""
+    cursor = lane.cursor
+    if cursor[C_OUT_HEAD] < cursor[C_OUT_TAIL] and lane.to_exchange[cursor[C_OUT_HEAD] % RING, M_NS] <= now_ns:
+        requests_until(lane.tape, lane.exchange, lane.bbo, wire, shared, symbol, now_ns)
+    at, row = quiet_messages(lane.tape, lane.exchange, lane.bbo, cursor[C_EXCH], np.int64(0), now_ns)
+    if row >= 0:
+        market_until(lane.tape, lane.exchange, lane.bbo, wire, shared, symbol, at, row, now_ns)
+    else:
+        cursor[C_EXCH] = at
+
+
+@part
+def _hear(lane: Lane, live: bool, now_ns: int) -> int:
+    """We take in what has arrived: answers, trades, the book. Returns what changed, WATCH_*."""
+    tape, cursor, work, mid2 = lane.tape, lane.cursor, lane.work, lane.pnl.row[PNL_MID2]
+    changed = WATCH_TIME
+    if cursor[C_IN_HEAD] < cursor[C_IN_TAIL] and lane.to_local[cursor[C_IN_HEAD] % RING, M_NS] <= now_ns:
+        _observe(cursor, lane.curve, work, lane.pnl.row, now_ns)
+        hear_until(work, lane.pnl, lane.params, lane.fees, lane.to_local, cursor, now_ns)
+        mid2 = lane.pnl.row[PNL_MID2]
+        changed |= WATCH_OWN
+    at = cursor[C_LOCAL]
+    if lane.estimates.shape[0] > 0 and live and mid2 > 0:
+        estimate_trades(tape.kind, tape.key, tape.start, tape.local_ns, tape.exch_ns, lane.estimates, at, 0.5 * mid2)
+    if lane.rules[Q_QUEUE_TICKS] > 0 and cursor[C_WORKING] > 0:
+        follow_queue(tape.kind, tape.key, tape.lots, tape.start, tape.local_ns, work, cursor[C_WORKING], at)
+        changed |= WATCH_OWN
+    changed |= receive(tape.kind, tape.key, tape.start, tape.local_ns, lane.bbo, cursor, lane.view_row, now_ns)
+    if live != _live(lane):
+        changed |= WATCH_GUARD
+    return changed
+
+
+@part
+def _live(lane: Lane) -> bool:
+    """Whether the book is in sequence after the last message received."""
+    return bool(lane.cursor[C_BOOK] >= 0 and lane.tape.live[lane.cursor[C_BOOK]] != 0)
+
+
+@part
+def _value(lane: Lane, unit: float, fresh: int, now_ns: int) -> None:
+    """Mark to market and sample, where what has changed can have moved them."""
+    cursor, view, pnl = lane.cursor, lane.view_row, lane.pnl.row
+    moved = fresh & (WATCH_PRICES | WATCH_OWN)
+    mid2 = view[V_BID_TICKS] + view[V_ASK_TICKS]
+    if moved and view[V_BID_TICKS] > 0 and mid2 != pnl[PNL_MID2]:
+        mark_to_market(lane.pnl, now_ns, mid2)
+    if moved or now_ns >= cursor[C_NEXT_SAMPLE]:
+        _sample(cursor, lane.curve, lane.samples, pnl, unit, lane.tape.local_ns[0], now_ns)
+
+
+@part
+def _prepare(lane: Lane, fresh: int, now_ns: int) -> int:
+    """``prepare`` where it can change anything; returns ``fresh`` and WATCH_SIGNALS if a signal did."""
+    signals, mid2 = lane.signals, lane.pnl.row[PNL_MID2]
+    if lane.estimates.shape[0] > 0:
+        sigma, a, k = signals[S_SIGMA], signals[S_INTENSITY_A], signals[S_INTENSITY_K]
+        prepare(now_ns, mid2, lane.estimates, signals, lane.pace, lane.rules, lane.limits)
+        if _differs(sigma, signals[S_SIGMA]) or _differs(a, signals[S_INTENSITY_A]):
+            return fresh | WATCH_SIGNALS
+        return fresh | WATCH_SIGNALS if _differs(k, signals[S_INTENSITY_K]) else fresh
+    if fresh & (WATCH_PRICES | WATCH_OWN | WATCH_GUARD):
+        prepare(now_ns, mid2, lane.estimates, signals, lane.pace, lane.rules, lane.limits)
+    return fresh
+
+
+@part
+def _decide(lane: Lane, shared: Shared, wire: Wire, symbol: int, quote: Quote, live: bool, now_ns: int) -> int:
+    """Quote, settle and send. Returns what that changed: nothing, or our orders."""
+    cursor, view, limits, work, pnl = lane.cursor, lane.view_row, lane.limits, lane.work, lane.pnl.row
+    view[V_POSITION_LOTS] = pnl[PNL_POSITION]
+    limits[L_BLOCK] = cursor[C_BLOCK] if cursor[C_BLOCK] != 0 or live else R_BOOK_NOT_LIVE
+    budget, working, actions = limits[L_ORDER_BUDGET], cursor[C_WORKING], lane.actions
+    count = step(quote, now_ns, view, lane.signals, lane.params, lane.out, limits, lane.rules, work, working, actions)
+    if not _busy(actions, count):
+        return 0
+    _observe(cursor, lane.curve, work, pnl, now_ns)
+    spend(lane.pace, budget - limits[L_ORDER_BUDGET])
+    carry_out(wire, work, actions, shared, symbol, now_ns, count)
+    return WATCH_OWN
+
+
+@entry
+def run(lane: Lane, shared: Shared, symbol: int, quote: Quote, until_ns: int) -> int:
+    """Tick through the tape while its ticks are at or before ``until_ns``.
+
+    Returns DONE, or MORE when an output is full: drain ``shared`` and call again. What is done at every tick is
+    merged into this one function: handing a lane to a function costs more than most ticks.
+
+    A tick is decided at when something of ``C_WATCH`` changed since the last decision, or that decision was to act.
+    ``step`` is a function of just that, so at any other tick it would again find nothing to do.
+    """
+    cursor, limits, local_ns, tally = lane.cursor, lane.limits, lane.tape.local_ns, shared.tally
+    wire = Wire(lane.latency, lane.to_exchange, lane.to_local, cursor)
+    unit = lane.params[P_TICK_SIZE] * lane.params[P_LOT_SIZE]
+    room_decisions = shared.decisions.shape[0] - 2 * MAX_WORKING
+    room_fills = shared.fills.shape[0] - 8 * MAX_WORKING
+    fresh, budget, live = WATCH_ALL, 0, _live(lane)  # between two calls the caller may have changed anything
+    now_ns = cursor[C_TICK_NS] if cursor[C_TICKS] > 0 else local_ns[0]
+    cursor[C_TICK_NS] = now_ns
+    code = DONE
+    while cursor[C_LOCAL] < local_ns.shape[0] and local_ns[cursor[C_LOCAL]] <= until_ns:
+        if tally[N_DECISIONS] > room_decisions or tally[N_OUT_FILLS] > room_fills:
+            code = MORE
+            break
+        now_ns = local_ns[cursor[C_LOCAL]]
+        cursor[C_TICKS] += 1
+        _exchange_until(lane, shared, wire, symbol, now_ns)
+        fresh |= _hear(lane, live, now_ns)
+        live = _live(lane)
+        _value(lane, unit, fresh, now_ns)
+        if live and lane.pnl.row[PNL_MID2] > 0:
+            fresh = _prepare(lane, fresh, now_ns)
+        if now_ns < cursor[C_START_NS] or cursor[C_BOOK] < 0:
+            continue
+        refill(now_ns, lane.pace, MAX_WORKING - cursor[C_WORKING], limits)
+        if limits[L_ORDER_BUDGET] != budget:
+            fresh |= WATCH_GUARD
+        if fresh & cursor[C_WATCH]:
+            budget = limits[L_ORDER_BUDGET]
+            fresh = _decide(lane, shared, wire, symbol, quote, live, now_ns)
+    _observe(cursor, lane.curve, lane.work, lane.pnl.row, now_ns)
+    return code
+
+
+def compile_run(lane: Lane, shared: Shared) -> None:
+    """Compile ``run``, or load it from the cache, for a strategy passed as a typed address.
+
+    Left to itself numba would type the strategy argument as that very function and compile everything anew for each
+    strategy and process, past the cache.
+    """
+    compiled: Any = run
+    if not compiled.signatures:
+        compiled.compile((typeof(lane), typeof(shared), types.int64, QUOTE_TYPE, types.int64))
+        compiled.disable_compile()

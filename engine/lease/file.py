@@ -1,0 +1,224 @@
+"""The lease of one host: an advisory lock on a file, with an epoch counter beside it that survives everything.
+
+The kernel drops the lock when the holder dies, however it dies, so there is no waiting for a time to live. The lock
+file itself is never replaced or removed by us; if somebody does, ``prove`` notices (the path no longer leads to the
+locked file) and the lease counts as lost, because a second engine could lock the new file.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.lease.protocol import LeaseError, LeaseState
+
+_LEASES: "weakref.WeakSet[FileLease]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for lease in list(_LEASES):
+        lease.drop_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class FileLease:
+    """See ``Lease``. ``path`` is the same for every engine of the account on this host."""
+
+    def __init__(
+        self, path: Path, owner: str, *, ttl_s: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path, self._owner, self._ttl_s, self._clock = Path(path), owner, ttl_s, clock
+        self._fd = -1
+        self._held = False
+        self._epoch = 0
+        self._since_ns = 0
+        self._proved = 0.0
+        self._callbacks: list[Callable[[str], None]] = []
+        self._mutex = threading.Lock()
+        _LEASES.add(self)
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    def held(self) -> bool:
+        return self._held and self._clock() - self._proved <= self._ttl_s
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        self._callbacks.append(callback)
+
+    def acquire(self) -> bool:
+        with self._mutex:
+            if self._held:
+                return True
+            fd = self._locked_file()
+            if fd < 0:
+                return False
+            try:
+                epoch = max(self._read_epoch(fd), self._epoch) + 1
+                self._since_ns = time.time_ns()
+                self._write(fd, epoch)
+            except LeaseError:
+                os.close(fd)
+                raise
+            self._fd, self._epoch = fd, epoch
+            self._proved, self._held = self._clock(), True
+            return True
+
+    def prove(self) -> bool:
+        with self._mutex:
+            if not self._held:
+                return False
+            reason = self._reason_for_loss()
+            if not reason:
+                self._proved = self._clock()
+                return True
+            self._let_go()
+        for callback in self._callbacks:
+            callback(reason)
+        return False
+
+    def release(self) -> None:
+        with self._mutex:
+            if self._held:
+                with contextlib.suppress(OSError):
+                    self._write_holder("")
+            self._let_go()
+
+    def state(self) -> LeaseState:
+        if self._held:
+            return LeaseState(self.held(), self._epoch, self._owner, self._since_ns, self._clock() - self._proved)
+        seen = self.peek(self._path)
+        return LeaseState(False, seen.epoch, seen.holder, seen.since_ns, 0.0)
+
+    @staticmethod
+    def peek(path: Path) -> LeaseState:
+        """What the file at ``path`` says, for anybody who may read it; does not take the lock."""
+        try:
+            with open(path, "rb") as file:
+                found = json.loads(file.read(4096) or b"{}")
+                return LeaseState(False, int(found["epoch"]), str(found["holder"]), int(found["since_ns"]), 0.0)
+        except (OSError, ValueError, KeyError, TypeError):
+            return LeaseState(False, 0, "", 0, 0.0)
+
+    def drop_in_child(self) -> None:
+        """After a fork the child shares the lock: it must neither believe in it nor keep it alive."""
+        self._held, self._mutex = False, threading.Lock()
+        if self._fd >= 0:
+            os.close(self._fd)  # the parent's descriptor still holds the lock
+            self._fd = -1
+
+    # --- the file ---
+
+    def _locked_file(self) -> int:
+        """A descriptor that holds the lock on the file ``path`` leads to, or -1 when another holds it."""
+        for _ in range(8):
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            except OSError as error:
+                raise LeaseError(f"cannot open the lease file {self._path}: {error.strerror}") from None
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(fd)
+                return -1
+            except OSError as error:
+                os.close(fd)
+                raise LeaseError(f"cannot lock the lease file {self._path}: {error.strerror}") from None
+            if self._leads_here(fd):
+                return fd
+            os.close(fd)  # replaced between open and lock: what we locked is nobody's any more
+        raise LeaseError(f"the lease file {self._path} keeps being replaced by another program")
+
+    def _leads_here(self, fd: int) -> bool:
+        try:
+            at_path, opened = os.stat(self._path, follow_symlinks=False), os.fstat(fd)
+        except OSError:
+            return False
+        return (at_path.st_dev, at_path.st_ino) == (opened.st_dev, opened.st_ino)
+
+    def _reason_for_loss(self) -> str:
+        if not self._leads_here(self._fd):
+            return f"the lease file {self._path} was removed or replaced"
+        try:
+            epoch = self._read_epoch(self._fd)
+        except LeaseError as error:
+            return str(error)
+        return (
+            "" if epoch == self._epoch else f"the lease file {self._path} holds epoch {epoch}, not ours ({self._epoch})"
+        )
+
+    def _read_epoch(self, fd: int) -> int:
+        """The highest epoch either file knows. An unreadable lease file is an error: a guess could repeat an epoch."""
+        try:
+            raw = os.pread(fd, 4096, 0)
+        except OSError as error:
+            raise LeaseError(f"cannot read the lease file {self._path}: {error.strerror}") from None
+        journal = self._counter()
+        if not raw:
+            return journal
+        try:
+            return max(int(json.loads(raw)["epoch"]), journal)
+        except (ValueError, KeyError, TypeError):
+            if journal:
+                return journal
+            raise LeaseError(
+                f"the lease file {self._path} is damaged and its counter is gone; restore it by hand"
+            ) from None
+
+    def _counter(self) -> int:
+        """The epoch kept beside the lock: it outlives a removed or half-written lease file."""
+        try:
+            return int(self._counter_path().read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError):
+            raise LeaseError(f"cannot read the epoch counter {self._counter_path()}") from None
+
+    def _counter_path(self) -> Path:
+        return self._path.with_name(self._path.name + ".epoch")
+
+    def _write(self, fd: int, epoch: int) -> None:
+        """Epoch to both files, each flushed to the disk: the counter first, by rename, so that it is never half."""
+        counter = self._counter_path()
+        fresh = counter.with_name(counter.name + ".new")
+        try:
+            with open(fresh, "w", encoding="ascii") as file:
+                file.write(f"{epoch}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, counter)
+            folder = os.open(counter.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+            self._write_record(fd, epoch, self._owner)
+        except OSError as error:
+            raise LeaseError(f"cannot write the lease file {self._path}: {error.strerror}") from None
+
+    def _write_record(self, fd: int, epoch: int, holder: str) -> None:
+        record = {"epoch": epoch, "holder": holder, "pid": os.getpid() if holder else 0, "since_ns": self._since_ns}
+        raw = json.dumps(record).encode()
+        os.pwrite(fd, raw, 0)
+        os.ftruncate(fd, len(raw))
+        os.fsync(fd)
+
+    def _write_holder(self, holder: str) -> None:
+        self._write_record(self._fd, self._epoch, holder)
+
+    def _let_go(self) -> None:
+        self._held = False
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._fd, fcntl.LOCK_UN)  # for a child just forked too, before it could close its copy
+            os.close(self._fd)
+            self._fd = -1

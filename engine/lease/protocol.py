@@ -1,0 +1,69 @@
+"""The lease as the engine sees it: an epoch that only grows, a question that costs nothing, and news of its loss."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class LeaseError(Exception):
+    """The lease's state cannot be read or written. Whoever sees it does not quote."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """What is known of the lease. ``holder`` names the process that holds it, empty when nobody does."""
+
+    held: bool
+    epoch: int
+    holder: str
+    since_ns: int  # wall clock, when the present holder took it; 0 = nobody
+    age_s: float  # time since holding was last proved
+
+
+class Lease(Protocol):
+    """One account's leadership. Any implementation keeps four promises.
+
+    - At most one process in the world is between a true ``held()`` and the end of the order it then sends, as far
+      as the implementation's medium can promise it; where it cannot (a network store), ``ttl`` bounds the overlap
+      and ``held()`` turns false on this side before the other side can acquire.
+    - Each acquisition has an epoch higher than every one before it, across restarts and hosts. It is durable before
+      ``acquire`` returns, and goes into every client order id, so that orders tell who sent them.
+    - ``held()`` never blocks and never raises: it may stand in the path of a tick.
+    - ``on_lost`` is called once when the lease is lost without ``release``; when the callback runs ``held()`` is
+      false already.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the present holding, 0 before the first."""
+        ...
+
+    def acquire(self) -> bool:
+        """Try once. True when this process now holds it. Raises ``LeaseError`` when nobody can tell."""
+        ...
+
+    def held(self) -> bool: ...
+
+    def prove(self) -> bool:
+        """Check with the medium that the lease is still ours; call it a few times per ttl. False = lost."""
+        ...
+
+    def release(self) -> None:
+        """Give it up; another may acquire at once. Safe to call when not held."""
+        ...
+
+    def state(self) -> LeaseState: ...
+
+    def on_lost(self, callback: Callable[[str], None]) -> None:
+        """``callback(reason)`` from the thread that found the loss."""
+        ...
+
+
+def open_lease(kind: str, path: Path, owner: str, *, ttl_s: float = 10.0) -> Lease:
+    """The lease of ``kind``; ``owner`` is shown to others (host, pid, release)."""
+    if kind == "file":
+        from engine.lease.file import FileLease
+
+        return FileLease(path, owner, ttl_s=ttl_s)
+    raise LeaseError(f"unknown kind of lease: {kind} (known: file)")

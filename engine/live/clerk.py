@@ -1,0 +1,217 @@
+"""The clerk of the desk: every word about an order goes to the journal, the counters, the risk centre and the events.
+
+It writes down and passes on; what follows from a risk transition is the session's (``on_transition``).
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from engine.kernel.pnl import book_fill
+from engine.live.books import Booked, Books
+from engine.live.pair import Pair
+from engine.live.rings import CRITICAL, INFO, WARNING, Events
+from engine.orders.order import Incident, Order, Transition
+from engine.orders.states import OrderState
+from engine.risk.breaker import Transition as RiskTransition
+from engine.risk.centre import RiskCentre
+from engine.store.records import OrderRecord, Record, RiskEventRecord
+from engine.venue.protocol import Answer, Outcome, VenueFill
+
+GONE_CODES: Final = frozenset({-2011, -2013})
+"""Binance: the order to cancel is gone already, usually filled."""
+
+
+def _post_only(answer: Answer) -> bool:
+    """A post-only order would have taken: the market moved first, which is no error of ours or the exchange's."""
+    return answer.code == -5022 or (answer.code == -2010 and "immediately match" in answer.message)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts since the start, by outcome."""
+
+    placed: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    cancelled: int = 0
+    filled: int = 0
+    unknown: int = 0
+    expired: int = 0
+    denied: int = 0
+    fills: int = 0
+    by_side: dict[tuple[str, str], int] = field(default_factory=dict)  # fills by symbol and side
+    value: dict[tuple[str, str], float] = field(default_factory=dict)  # traded, quote currency
+    cancels_sent: int = 0
+    cancels_failed: int = 0
+    rejects: dict[str, int] = field(default_factory=dict)  # by the exchange's code
+    incidents: dict[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, int]:
+        names = ("placed", "accepted", "rejected", "cancelled", "filled", "unknown")
+        return {name: getattr(self, name) for name in names}
+
+
+_COUNTED: Final = {
+    OrderState.ACCEPTED: "accepted",
+    OrderState.REJECTED: "rejected",
+    OrderState.CANCELED: "cancelled",
+    OrderState.FILLED: "filled",
+    OrderState.UNKNOWN: "unknown",
+    OrderState.EXPIRED: "expired",
+    OrderState.DENIED: "denied",
+}
+
+
+class RecordSink(Protocol):
+    def put(self, record: Record) -> bool: ...
+
+
+class Latency(Protocol):
+    """Keeps latencies by stage, ns."""
+
+    def record(self, stage: str, ns: int) -> None: ...
+
+
+class Clerkship:
+    """See the module. ``events`` hold what people read; the journal holds everything."""
+
+    def __init__(
+        self,
+        epoch: int,
+        journal: RecordSink,
+        risk: RiskCentre,
+        events: Events,
+        latency: Latency,
+        on_transition: Callable[[RiskTransition], None],
+    ) -> None:
+        self.epoch = epoch
+        self.tally = Tally()
+        self.events = events
+        self._journal, self._risk, self._latency = journal, risk, latency
+        self._on_transition = on_transition
+        self._numbers = 0
+        self._offset_ns = time.time_ns() - time.monotonic_ns()  # the desk's clock to the wall clock
+        self.books: Books | None = None
+        self.pairs: dict[str, Pair] = {}
+        self.last_fill_ns = 0
+        self.notes = {INFO: 0, WARNING: 0, CRITICAL: 0}
+
+    # --- the desk's words ---
+
+    def placed(self, order: Order) -> None:
+        self.tally.placed += 1
+        self._journal_order(order, "")
+
+    def filled(self, fill: VenueFill) -> None:
+        self.tally.fills += 1
+        pair = self.pairs.get(fill.symbol)
+        if self.books is None or pair is None:
+            raise RuntimeError(f"a fill of {fill.symbol} arrived before its book")
+        key, made = (fill.symbol, fill.side.name.lower()), pair.instrument.price(fill.ticks)
+        self.tally.by_side[key] = self.tally.by_side.get(key, 0) + 1
+        value = float(made * pair.instrument.quantity(fill.lots))
+        self.tally.value[key] = self.tally.value.get(key, 0.0) + value
+        self.books.fill(fill, pair.feed.mid2)
+        book_fill(pair.marks, time.time_ns(), int(fill.side), fill.ticks, fill.lots, 0)
+
+    def foreign_fill(self, fill: VenueFill) -> None:
+        message = f"{fill.symbol}: trade {fill.trade_id} on this account is not ours"
+        self.note("foreign-fill", WARNING, message, {"symbol": fill.symbol, "trade_id": fill.trade_id})
+
+    def moved(self, order: Order, transition: Transition) -> None:
+        name = _COUNTED.get(transition.after)
+        if name is not None:
+            setattr(self.tally, name, getattr(self.tally, name) + 1)
+        self._journal_order(order, transition.reason)
+
+    def incident(self, incident: Incident) -> None:
+        self.tally.incidents[incident.kind] = self.tally.incidents.get(incident.kind, 0) + 1
+        evidence = {"symbol": incident.symbol, "client_id": incident.client_id}
+        self.note(f"order:{incident.kind}", incident.severity.value, incident.message, evidence)
+
+    def answered(self, kind: str, answer: Answer) -> None:
+        took = answer.answered_ns - answer.sent_ns
+        if answer.outcome is Outcome.NOT_SENT:
+            if kind == "cancel":
+                self.tally.cancels_failed += 1
+            else:
+                for pair in self.pairs.values():
+                    pair.quoter.starve()
+            return
+        if answer.sent_ns:
+            self._latency.record("ack", took)
+        benign = _post_only(answer) if kind == "place" else answer.code in GONE_CODES
+        if kind == "cancel":
+            self.tally.cancels_sent += 1
+            if answer.outcome is not Outcome.ACCEPTED and not benign:
+                self.tally.cancels_failed += 1
+        rejected = answer.outcome is Outcome.REJECTED and kind == "place"
+        if rejected:
+            self.tally.rejects[str(answer.code)] = self.tally.rejects.get(str(answer.code), 0) + 1
+        if benign:
+            return
+        ok = answer.outcome is Outcome.ACCEPTED
+        detail = "" if ok else f"{kind} {answer.client_id}: {answer.outcome.value} {answer.code} {answer.message}"
+        made = self._risk.order_answer(time.time_ns(), took / 1e9, ok=ok, rejected=rejected, detail=detail)
+        if made is not None:
+            self._on_transition(made)
+
+    # --- what is durable ---
+
+    def booked(self, booked: Booked) -> None:
+        """A fill is safe in the journal: now it is news."""
+        fill, now = booked.fill, time.time_ns()
+        self.last_fill_ns = now
+        instrument = self.pairs[fill.symbol].instrument
+        evidence = {
+            "symbol": fill.symbol,
+            "trade_id": fill.trade_id,
+            "side": fill.side.name.lower(),
+            "price": str(instrument.price(fill.ticks)),
+            "quantity": str(instrument.quantity(fill.lots)),
+            "fee": str(booked.fee_quote),
+            "maker": fill.maker,
+            "position": str(instrument.quantity(booked.position_lots)),
+        }
+        message = f"{evidence['side']} {evidence['quantity']} {fill.symbol} at {evidence['price']}"
+        self.events.add(now, "fill", INFO, message, evidence)
+        if booked.round_trip is not None:
+            made = self._risk.round_trip(now, fill.symbol, float(booked.round_trip))
+            if made is not None:
+                self._on_transition(made)
+
+    def trouble(self, message: str) -> None:
+        self.note("books", CRITICAL, message, {})
+
+    def note(self, kind: str, severity: str, message: str, evidence: Mapping[str, Any]) -> None:
+        """An event people read, durable in the journal as a risk event."""
+        now = time.time_ns()
+        self.events.add(now, kind, severity, message, evidence)
+        self._numbers += 1
+        self.notes[severity] += 1
+        event_id = f"{self.epoch}-{self._numbers}"
+        self._journal.put(RiskEventRecord(event_id, now, kind, severity, message, dict(evidence)))
+
+    def _journal_order(self, order: Order, reason: str) -> None:
+        pair = self.pairs.get(order.symbol)
+        if pair is None:
+            return
+        instrument = pair.instrument
+        self._journal.put(
+            OrderRecord(
+                order.client_id,
+                order.symbol,
+                int(order.side),
+                instrument.price(order.ticks),
+                instrument.quantity(order.lots),
+                instrument.quantity(order.filled_lots),
+                order.state.value,
+                self._offset_ns + order.changed_ns,
+                self._offset_ns + order.created_ns,
+                self.epoch,
+                order.venue_id,
+                reason,
+            )
+        )

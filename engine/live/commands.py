@@ -1,0 +1,121 @@
+"""The operator's commands carried out by the running engine. Each answers only after the exchange proved the effect."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from engine.live.proof import Proof, cancel_and_prove, flatten, positions_of
+from engine.live.rings import INFO, WARNING
+from engine.live.session import Session
+from engine.risk.breaker import Cause, Trip
+from engine.telemetry.state import ControlRefused
+from engine.venue.protocol import Gateway
+
+CANCEL_S: Final = 8.0  # time to prove zero open orders
+FLATTEN_S: Final = 8.0
+
+Reload = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
+
+
+class Commands:
+    """Implements ``engine.telemetry.state.Control``. ``session`` is None until this engine leads."""
+
+    def __init__(self, account: str, reload: Reload) -> None:
+        self.account = account
+        self.session: Session | None = None
+        self.gateway: Gateway | None = None
+        self._reload = reload
+
+    async def control(self, verb: str, body: Mapping[str, Any], actor: str) -> dict[str, Any]:
+        confirmed = body.get("confirm")
+        if confirmed is not None and confirmed != self.account:
+            raise ControlRefused(f"this engine trades the account {self.account}, not {confirmed}; nothing was done")
+        reason = str(body.get("reason") or "").strip()
+        match verb:
+            case "halt":
+                return await self._halt(reason or "no reason given", actor)
+            case "cancel":
+                return await self._cancel(reason, actor)
+            case "flatten":
+                return await self._flatten(reason, actor)
+            case "resume":
+                return self._resume(actor)
+            case "breaker-reset":
+                return self._reset(reason, actor)
+            case "reload":
+                return await self._reload(body, actor)
+            case _:
+                raise ControlRefused(f"unknown command {verb}", status=404)
+
+    def _leading(self) -> tuple[Session, Gateway]:
+        if self.session is None or self.gateway is None:
+            raise ControlRefused("this engine is not leading (standby or still starting); ask the primary", status=409)
+        return self.session, self.gateway
+
+    async def _halt(self, reason: str, actor: str) -> dict[str, Any]:
+        session, _ = self._leading()
+        session.trip(Trip(Cause.OPERATOR, f"halted by {actor}: {reason}", {"actor": actor, "reason": reason}))
+        proof = await self._prove()
+        return self._answer("halted; only a breaker reset with a reason lets it quote again", proof)
+
+    async def _cancel(self, reason: str, actor: str) -> dict[str, Any]:
+        session, _ = self._leading()
+        session.quoting_off(f"cancelled by {actor}" + (f": {reason}" if reason else "") + "; resume to quote again")
+        return self._answer("cancelled; quoting is off until resume", await self._prove())
+
+    async def _flatten(self, reason: str, actor: str) -> dict[str, Any]:
+        session, _ = self._leading()
+        session.quoting_off(f"flattened by {actor}" + (f": {reason}" if reason else "") + "; resume to quote again")
+        await self._prove()
+        pairs = list(session.pairs.values())
+        failed = await flatten(session.parts.desk, pairs, FLATTEN_S)
+        proof = await self._prove()
+        proof.positions = positions_of(pairs)
+        if failed:
+            proof.detail = failed
+        await session.reconcile()
+        return self._answer(failed or "flat; quoting is off until resume", proof)
+
+    def _resume(self, actor: str) -> dict[str, Any]:
+        session, _ = self._leading()
+        if session.parts.risk.halted:
+            raise ControlRefused("the engine is halted: `mmctl breaker reset` with a reason comes first")
+        if not session.facts.off:
+            return {"message": session.not_quoting_reason() or "quoting already", "quoting": session.quoting}
+        session.parts.clerk.note("resume", INFO, f"quoting resumed by {actor}", {"actor": actor})
+        session.quoting_on()
+        return {"message": session.not_quoting_reason() or "quoting", "quoting": session.quoting}
+
+    def _reset(self, reason: str, actor: str) -> dict[str, Any]:
+        session, _ = self._leading()
+        if not reason:
+            raise ControlRefused("a breaker reset needs a reason: it is the record of why quoting is safe", status=400)
+        parts = session.parts
+        was = parts.risk.breaker.cause
+        made = parts.risk.reset(time.time_ns(), reason, actor)
+        parts.memory.clear_halt()
+        if was is Cause.MISMATCH:
+            parts.reconciler.forget_anchor()
+            session.reconcile_soon("breaker reset")
+        if made is not None:
+            session.on_transition(made)
+        text = session.not_quoting_reason()
+        return {"message": "breaker closed" + (f"; not quoting: {text}" if text else ""), "was": was.value}
+
+    async def _prove(self) -> Proof:
+        session, gateway = self._leading()
+        proof = await cancel_and_prove(gateway, session.parts.desk, session.pairs, CANCEL_S)
+        kind = INFO if proof.proved else WARNING
+        session.parts.clerk.note("proof", kind, _told(proof), proof.as_dict())
+        return proof
+
+    def _answer(self, message: str, proof: Proof) -> dict[str, Any]:
+        if not proof.proved:
+            raise ControlRefused(f"not proved: {proof.detail or _told(proof)}", status=504)
+        return {"message": message, "proof": proof.as_dict()}
+
+
+def _told(proof: Proof) -> str:
+    if proof.proved:
+        return f"the exchange lists no open order of ours ({proof.cancelled} cancels written)"
+    return f"zero open orders is not proved: {proof.detail}"

@@ -1,0 +1,178 @@
+"""The order desk: the order manager's decisions carried to the wire, and the exchange's words carried back to it.
+
+Everything here runs on the event loop's thread and returns at once. What follows from each word (a fill to book, a
+state to journal, an incident to report) goes to the ``Clerk``.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.live.wire import Lane, Wire
+from engine.orders.intent import ApprovedOrder, Intent, RefusedOrder
+from engine.orders.manager import OrderManager
+from engine.orders.order import Effects, Incident, Order, Transition
+from engine.orders.states import CANCELLABLE, OrderState
+from engine.venue.protocol import Answer, OrderUpdate, PlaceRequest, VenueFill, VenueOrder
+
+RETRY_NS = 200_000_000  # a cancel that was not sent, or had no effect, is written again after this
+UNKNOWN_RETRY_NS = 1_000_000_000  # an UNKNOWN order is asked for as well, so its cancel is repeated more slowly
+
+
+class Clerk(Protocol):
+    """Keeps the books of what the desk does. Called in order, on the event loop; must not wait."""
+
+    def placed(self, order: Order) -> None: ...
+    def filled(self, fill: VenueFill) -> None: ...
+    def foreign_fill(self, fill: VenueFill) -> None: ...
+    def moved(self, order: Order, transition: Transition) -> None: ...
+    def incident(self, incident: Incident) -> None: ...
+    def answered(self, kind: str, answer: Answer) -> None:
+        """``kind`` is place or cancel."""
+        ...
+
+
+class Desk:
+    """One account's orders. ``now_ns`` throughout is the monotonic clock."""
+
+    def __init__(self, manager: OrderManager, wire: Wire, clerk: Clerk) -> None:
+        self.manager = manager
+        self.wire = wire
+        self._clerk = clerk
+        self._cancel_sent: dict[str, int] = {}  # client id -> when a cancel was last written
+        self.version: dict[str, int] = {}  # per symbol; grows with every change of an order
+        self.on_change: Callable[[str], None] = lambda symbol: None  # orders of a symbol moved; told last
+        self._gathering = False
+        self._placed: list[Order] = []  # while gathering: still to be written down
+
+    # --- orders out ---
+
+    def gather(self) -> None:
+        """What is sent from now on leaves in one write at ``release``, which must follow in the same call."""
+        self._gathering = True
+        self.wire.hold(True)
+
+    def release(self) -> None:
+        """Write what was gathered; only then is it put into the books, which can wait and the market cannot."""
+        self._gathering = False
+        self.wire.hold(False)
+        placed, self._placed = self._placed, []
+        for order in placed:
+            self._clerk.placed(order)
+
+    def place(self, intent: Intent, authority: str, now_ns: int) -> RefusedOrder | None:
+        """Send an order that ``authority`` approved; the refusal of the manager, or None when it is on its way."""
+        made = self.manager.place(ApprovedOrder(intent, authority, now_ns), now_ns)
+        if isinstance(made, RefusedOrder):
+            return made
+        self._send(made)
+        return None
+
+    def cancel(self, client_id: str, now_ns: int) -> bool:
+        """Write a cancel unless one is under way. True when one was written now."""
+        request = self.manager.cancel(client_id, now_ns)
+        if request is None:
+            return False
+        self._touch(request.symbol)
+        self._cancel_sent[client_id] = now_ns
+        self.wire.cancel(request.symbol, client_id, self._cancel_answered)
+        return True
+
+    def cancel_everything(self, now_ns: int, symbol: str | None = None) -> int:
+        """Write a cancel for every order that may be live. Returns how many were written now."""
+        self.gather()
+        try:
+            return sum(self.cancel(order.client_id, now_ns) for order in list(self.manager.live(symbol)))
+        finally:
+            self.release()
+
+    def sweep(self, now_ns: int, symbol: str | None = None) -> int:
+        """While nothing may be open: cancel again whatever still is, each order at most every ``RETRY_NS``."""
+        written = 0
+        for order in list(self.manager.live(symbol)):
+            wait = UNKNOWN_RETRY_NS if order.state is OrderState.UNKNOWN else RETRY_NS
+            if now_ns - self._cancel_sent.get(order.client_id, now_ns - wait) < wait:
+                continue
+            if order.state in CANCELLABLE:
+                written += self.cancel(order.client_id, now_ns)
+        return written
+
+    def _send(self, request: PlaceRequest) -> None:
+        self._touch(request.symbol)
+        self.wire.place(request, self._place_answered)
+        self._record(request.client_id)
+
+    def _record(self, client_id: str) -> None:
+        order = self.manager.get(client_id)
+        if order is None:
+            return
+        if self._gathering:
+            self._placed.append(order)
+        else:
+            self._clerk.placed(order)
+
+    # --- orders the kernel wrote ---
+
+    def lane(self, symbol: str) -> Lane | None:
+        """The gateway's short way for orders of ``symbol``, None where it has none."""
+        return self.wire.lane(symbol, self.manager.epoch)
+
+    def placed(self, lane: Lane, number: int, intent: Intent, authority: str, now_ns: int) -> None:
+        """Request ``number`` of ``lane`` placed ``intent`` under the upcoming client id, at ``wire.written_ns``."""
+        request, effects = self.manager.written(ApprovedOrder(intent, authority, now_ns), now_ns)
+        self._touch(request.symbol)
+        lane.wrote(number, request.client_id, self.wire.written_ns, self._place_answered)
+        for incident in effects.incidents:
+            self._clerk.incident(incident)
+        self._record(request.client_id)
+
+    def cancelled(self, lane: Lane, number: int, client_id: str, now_ns: int) -> None:
+        """Request ``number`` of ``lane`` cancels ``client_id``."""
+        request = self.manager.cancel(client_id, now_ns)
+        lane.wrote(number, client_id, self.wire.written_ns, self._cancel_answered)
+        if request is not None:
+            self._touch(request.symbol)
+            self._cancel_sent[client_id] = now_ns
+
+    # --- words in ---
+
+    def _place_answered(self, answer: Answer) -> None:
+        self.take(self.manager.on_place_answer(answer, time.monotonic_ns()))
+        self._clerk.answered("place", answer)
+
+    def _cancel_answered(self, answer: Answer) -> None:
+        self.take(self.manager.on_cancel_answer(answer, time.monotonic_ns()))
+        self._clerk.answered("cancel", answer)
+
+    def on_update(self, update: OrderUpdate) -> None:
+        self.take(self.manager.on_update(update, time.monotonic_ns()))
+
+    def on_query(self, word: VenueOrder) -> None:
+        self.take(self.manager.on_query(word, time.monotonic_ns()))
+
+    def on_not_found(self, client_id: str, asked_ns: int) -> None:
+        self.take(self.manager.on_not_found(client_id, asked_ns, time.monotonic_ns()))
+
+    def take(self, effects: Effects) -> None:
+        """Carry out what an input changed: fills first, because they are what must not be lost."""
+        for fill in effects.fills:
+            self._touch(fill.symbol)
+            self._clerk.filled(fill)
+        for fill in effects.foreign_fills:
+            self._clerk.foreign_fill(fill)
+        for moved in effects.transitions:
+            self._touch(moved.symbol)
+            order = self.manager.get(moved.client_id)
+            if order is not None:
+                if not order.live:
+                    self._cancel_sent.pop(order.client_id, None)
+                self._clerk.moved(order, moved)
+        for incident in effects.incidents:
+            self._clerk.incident(incident)
+        for request in effects.send:
+            self._send(request)
+        for symbol in {moved.symbol for moved in effects.transitions}:
+            self.on_change(symbol)
+
+    def _touch(self, symbol: str) -> None:
+        self.version[symbol] = self.version.get(symbol, 0) + 1

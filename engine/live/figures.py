@@ -1,0 +1,183 @@
+"""The engine's metrics, read from the session when the page is scraped: the path of a tick counts nothing twice."""
+
+import math
+import time
+from typing import Final, Protocol
+
+from engine.catalogue import BREAKER_STATES, HORIZONS, PNL_COMPONENTS
+from engine.kernel.layout import V_ASK_TICKS, V_BID_TICKS
+from engine.kernel.pnl import mean_markouts
+from engine.live.pair import Pair
+from engine.live.session import Session
+from engine.live.status import standing
+from engine.telemetry.exporter import Exporter
+
+_MARKOUT: Final = {"0.1": "0.1s", "1": "1s", "5": "5s", "30": "30s", "60": "60s"}
+
+
+class Reading(Protocol):
+    """A figure of the gateway, 0 to 1; NaN when unknown."""
+
+    def __call__(self) -> float: ...
+
+
+class Figures:
+    """``session`` is None until this engine leads; then every scrape shows what it holds."""
+
+    def __init__(self, exporter: Exporter, budget: Reading, dead_man: Reading) -> None:
+        self._exporter = exporter
+        self._budget, self._dead_man = budget, dead_man
+        self.session: Session | None = None
+        self.uptime: dict[str, list[float]] = {}
+        self.feeds: dict[str, int] = {}
+        self._worst_drawdown = 0.0
+        exporter.on_scrape(self.refresh)
+
+    def refresh(self) -> None:
+        session = self.session
+        gauge = self._exporter.gauge
+        if session is None:
+            gauge("mm_quoting").set(0.0)
+            gauge("mm_lease_held").set(0.0)
+            return
+        gauge("mm_engine_heartbeat_timestamp_seconds").set(session.heartbeat_ns / 1e9)
+        gauge("mm_quoting").set(float(session.quoting))
+        gauge("mm_rate_budget_ratio").set(_number(self._budget(), 1.0))
+        gauge("mm_dead_man_armed").set(_number(self._dead_man(), 0.0))
+        for pair in session.pairs.values():
+            self._symbol(session, pair)
+        self._orders(session)
+        self._money(session)
+        self._risk(session)
+        self._feeds(session)
+        self._lease(session)
+
+    def _symbol(self, session: Session, pair: Pair) -> None:
+        symbol, instrument, feed, quoter = pair.symbol, pair.instrument, pair.feed, pair.quoter
+        gauge, counter = self._exporter.gauge, self._exporter.counter
+        manager = session.parts.desk.manager
+        exposure = manager.exposure(symbol)
+        mid2, ledger = feed.mid2, pair.book.ledger
+        counter("mm_quotes_total", symbol=symbol).set_to(quoter.decisions)
+        bid, ask = standing(list(manager.live(symbol)))
+        for side, order in (("buy", bid), ("sell", ask)):
+            price = gauge("mm_quote_price", symbol=symbol, side=side)
+            size = gauge("mm_quote_size_base", symbol=symbol, side=side)
+            if order is None:
+                price.clear()
+                size.clear()
+            else:
+                price.set(float(instrument.price(order.ticks)))
+                size.set(float(instrument.quantity(order.lots)))
+        quoted = gauge("mm_quote_spread_bps", symbol=symbol)
+        if bid is not None and ask is not None and mid2:
+            quoted.set((ask.ticks - bid.ticks) * 2e4 / mid2)
+        else:
+            quoted.clear()
+        market = gauge("mm_market_spread_bps", symbol=symbol)
+        if mid2:
+            market.set((int(feed.view[V_ASK_TICKS]) - int(feed.view[V_BID_TICKS])) * 2e4 / mid2)
+        else:
+            market.clear()
+        gauge("mm_volatility_bps", symbol=symbol).set(session.parts.risk.sigma(symbol) * 1e4)
+        up, seen = self.uptime.get(symbol, [0.0, 0.0])
+        gauge("mm_quote_uptime_ratio", symbol=symbol).set(up / seen if seen else 0.0)
+        gauge("mm_open_orders", symbol=symbol).set(exposure.orders - exposure.unknown)
+        gauge("mm_unknown_orders", symbol=symbol).set(exposure.unknown)
+        lot = float(instrument.lot_size)
+        gauge("mm_position_base", symbol=symbol).set(ledger.lots * lot)
+        gauge("mm_position_limit_base", symbol=symbol).set(float(session.config.strategy.max_inventory))
+        gauge("mm_position_notional_quote", symbol=symbol).set(ledger.lots * lot * pair.mid())
+        gauge("mm_book_live", symbol=symbol).set(0.0 if feed.bad_since_ns else 1.0)
+        counter("mm_feed_gaps_total", symbol=symbol).set_to(feed.gaps)
+        for side, lots in (("buy", ledger.bought_lots), ("sell", ledger.sold_lots)):
+            counter("mm_traded_base_total", symbol=symbol, side=side).set_to(lots * lot)
+
+    def _orders(self, session: Session) -> None:
+        tally, counter = session.parts.clerk.tally, self._exporter.counter
+        for (symbol, side), count in tally.by_side.items():
+            counter("mm_fills_total", symbol=symbol, side=side).set_to(count)
+            counter("mm_traded_quote_total", symbol=symbol, side=side).set_to(tally.value[(symbol, side)])
+        for outcome in ("placed", "accepted", "rejected", "unknown", "cancelled", "filled", "expired", "denied"):
+            counter("mm_orders_total", outcome=outcome).set_to(getattr(tally, outcome))
+        for code, count in tally.rejects.items():
+            counter("mm_orders_rejected_total", reason=code).set_to(count)
+        counter("mm_cancels_total", outcome="sent").set_to(tally.cancels_sent)
+        counter("mm_cancels_total", outcome="done").set_to(tally.cancelled)
+        counter("mm_cancels_total", outcome="failed").set_to(tally.cancels_failed)
+        for reason, count in session.parts.why.counts.items():
+            counter("mm_quotes_refused_total", reason=reason).set_to(count)
+        done = tally.filled + tally.cancelled
+        self._exporter.gauge("mm_fill_ratio").set(tally.filled / done if done else 0.0)
+        sent = tally.accepted + tally.rejected
+        self._exporter.gauge("mm_reject_ratio").set(tally.rejected / sent if sent else 0.0)
+        if session.parts.clerk.last_fill_ns:
+            self._exporter.gauge("mm_last_fill_timestamp_seconds").set(session.parts.clerk.last_fill_ns / 1e9)
+        for pair in session.pairs.values():
+            for name, value in mean_markouts(pair.marks).items():
+                if value is not None:
+                    self._exporter.gauge("mm_markout_bps", horizon=_MARKOUT[name]).set(value)
+
+    def _money(self, session: Session) -> None:
+        pnl, gauge = session.parts.books.pnl(), self._exporter.gauge
+        for component in PNL_COMPONENTS:
+            value = float(getattr(pnl, component))
+            gauge("mm_pnl_quote", component=component).set(-value if component == "fees" else value)
+        gauge("mm_pnl_attribution_quote", cause="spread").set(float(pnl.spread))
+        gauge("mm_pnl_attribution_quote", cause="inventory").set(float(pnl.inventory))
+        equity = session.parts.risk.equity
+        gauge("mm_pnl_day_quote").set(equity.day_pnl)
+        gauge("mm_equity_quote").set(equity.now)
+
+    def _risk(self, session: Session) -> None:
+        risk, gauge = session.parts.risk, self._exporter.gauge
+        state = int(risk.breaker.state)
+        gauge("mm_circuit_breaker_state").set(state)
+        for code, name in enumerate(BREAKER_STATES):
+            gauge("mm_circuit_breaker", state=name).set(float(code == state))
+        drawdown = risk.equity.drawdown
+        self._worst_drawdown = max(self._worst_drawdown, drawdown)
+        gauge("mm_portfolio_drawdown_ratio").set(drawdown)
+        gauge("mm_portfolio_max_drawdown_ratio").set(self._worst_drawdown)
+        gauge("mm_portfolio_drawdown_limit_ratio").set(session.config.risk.max_drawdown_limit)
+        gauge("mm_risk_level").set(int(risk.level))
+        gauge("mm_halted").set(float(risk.halted))
+        for use in risk.found:
+            gauge("mm_limit_use_ratio", limit=use.name).set(_number(use.ratio, 99.0))
+            gauge("mm_limit_headroom", limit=use.name).set(_number(use.headroom, 0.0))
+        for cause, count in session.trips.items():
+            self._exporter.counter("mm_circuit_breaker_trips_total", cause=cause).set_to(count)
+        for severity, count in session.parts.clerk.notes.items():
+            self._exporter.counter("mm_risk_events_total", severity=severity).set_to(count)
+
+    def _feeds(self, session: Session) -> None:
+        gauge, counter = self._exporter.gauge, self._exporter.counter
+        now = time.monotonic_ns()
+        for name, state in session.streams.items():
+            gauge("mm_feed_connected", feed=name).set(float(state.connected))
+            counter("mm_feed_reconnects_total", feed=name).set_to(max(session.connects.get(name, 0) - 1, 0))
+        ages = [pair.feed.age_s(now) for pair in session.pairs.values()]
+        if ages and math.isfinite(max(ages)):
+            gauge("mm_feed_age_seconds", feed="market").set(max(ages))
+        counter("mm_feed_messages_total", feed="market").set_to(sum(p.feed.frames for p in session.pairs.values()))
+        reconciler = session.parts.reconciler
+        for kind, count in reconciler.counts.items():
+            counter("mm_reconciliation_discrepancies_total", **{"class": kind}).set_to(count)
+        for result, count in session.reconciliations.items():
+            counter("mm_reconciliations_total", result=result).set_to(count)
+        if reconciler.clean and reconciler.last_ns:
+            gauge("mm_reconciled_timestamp_seconds").set(reconciler.last_ns / 1e9)
+        gauge("mm_clock_skew_seconds").set(session.skew_s)
+
+    def _lease(self, session: Session) -> None:
+        state, gauge = session.parts.lease.state(), self._exporter.gauge
+        gauge("mm_lease_held").set(float(state.held))
+        gauge("mm_lease_epoch").set(state.epoch)
+        gauge("mm_lease_age_seconds").set(state.age_s)
+
+
+def _number(value: float, otherwise: float) -> float:
+    return value if math.isfinite(value) else otherwise
+
+
+assert set(_MARKOUT.values()) == set(HORIZONS)

@@ -1,0 +1,294 @@
+"""The sentinel's hands and eyes: the exchange over REST alone, the engine over its HTTP listener, the halt mark."""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.config.schema import Config
+from engine.lease import FileLease
+from engine.live import outside
+from engine.live.books import SymbolBook, restore_book, state_name
+from engine.live.failures import Exit, StartError
+from engine.live.memory import HaltMark, Memory
+from engine.live.venue import market_of, open_gateway, venue_failure
+from engine.orders.ids import base36, epoch_of, is_ours
+from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
+from engine.venue.protocol import Account, Instrument, Market, Outcome, VenueError, VenueOrder
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+READ_S: Final = 3.0
+RETRY_S: Final = 0.1
+ACCOUNT_EVERY_S: Final = 10.0  # reading the account weighs more than reading orders
+PROVE_S: Final = 12.0
+HOLD_MAX_S: Final = 6.0
+
+
+STILL_QUOTING: Final = (
+    "an engine that reaches the exchange is quoting; stop its host, or delete its key on the exchange"
+)
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done and what the exchange said afterwards; the JSON of ``--once``."""
+
+    verb: str
+    account: str
+    proved: bool = False
+    open_orders: int | None = None
+    cancelled: int = 0
+    positions: dict[str, str] = field(default_factory=dict)
+    message: str = ""
+    halted: bool = False
+    checked_ns: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "verb": self.verb,
+            "account": self.account,
+            "proved": self.proved,
+            "open_orders": self.open_orders,
+            "cancelled": self.cancelled,
+            "positions": {symbol: {"base": base} for symbol, base in self.positions.items()},
+            "message": self.message,
+            "halted": self.halted,
+            "checked_ns": self.checked_ns,
+        }
+
+
+class Guard:
+    """One account seen from outside. Touches only orders whose client id is ours.
+
+    ``direct``: from another machine than the engine's, which may be out of reach and quoting. Its files can be neither
+    read nor written; and zero open orders is proved only when none has come back for as long as an engine may take.
+    """
+
+    def __init__(self, config: Config, *, direct: bool = False) -> None:
+        self.config, self.direct = config, direct
+        self.hold_s = min(config.strategy.tick_interval.seconds + 1.0, HOLD_MAX_S) if direct else 0.0
+        self.account_name = config.exchange.account
+        self.symbol = config.strategy.symbol
+        self.memory = Memory(config.data_dir, self.account_name)
+        self.gateway = open_gateway(config, sentinel=True)
+        self.instrument: Instrument | None = None
+        self._account: Account | None = None
+        self._account_at = 0.0
+        self._http: ClientSession | None = None
+
+    async def open(self, deadline_s: float = PROVE_S) -> None:
+        """Ready the REST side; keeps trying until ``deadline_s``. Raises ``StartError``."""
+        await outside.open_reads(self.gateway)
+        end = time.monotonic() + deadline_s
+        while True:
+            try:
+                await asyncio.wait_for(self.gateway.server_time_ms(), READ_S)
+                found = await asyncio.wait_for(self.gateway.instruments([self.symbol]), READ_S)
+                break
+            except (VenueError, TimeoutError) as error:
+                failure = venue_failure("asking for time and instrument", error)
+                if failure.code is not Exit.UNREACHABLE or time.monotonic() > end:
+                    raise failure from None
+                await asyncio.sleep(RETRY_S)
+        if self.symbol not in found:
+            raise StartError(Exit.CONFIG, f"strategy.symbol {self.symbol} is not traded on {market_of(self.config)}")
+        self.instrument = found[self.symbol]
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.close()
+        await outside.close_reads(self.gateway)
+
+    # --- eyes ---
+
+    async def see_engine(self) -> EngineSeen:
+        """One question to the engine's listener, bounded by a second."""
+        from aiohttp import ClientError, ClientSession, ClientTimeout
+
+        if self._http is None:
+            self._http = ClientSession(timeout=ClientTimeout(total=1.0))
+        monitoring = self.config.monitoring
+        host = "127.0.0.1" if monitoring.host in ("0.0.0.0", "::") else monitoring.host  # noqa: S104 - compared only
+        stopped = self.memory.stopped_cleanly()
+        try:
+            async with self._http.get(f"http://{host}:{monitoring.port}/health") as answer:
+                body = await answer.json()
+                age = body.get("heartbeat_age_s")
+        except (ClientError, TimeoutError, ValueError, OSError) as error:
+            return EngineSeen(False, stopped_cleanly=stopped, detail=str(error) or type(error).__name__)
+        return EngineSeen(True, float(age) if isinstance(age, int | float) else None)
+
+    async def see_venue(self) -> VenueSeen:
+        """Our open orders, and every ten seconds the position. Never raises: not seeing is an observation."""
+        try:
+            orders = await asyncio.wait_for(self.gateway.open_orders(self.symbol), READ_S)
+            if time.monotonic() - self._account_at > ACCOUNT_EVERY_S:
+                self._account = await asyncio.wait_for(self.gateway.account(), READ_S)
+                self._account_at = time.monotonic()
+        except (VenueError, TimeoutError) as error:
+            return VenueSeen(False, detail=str(error) or "no answer in time")
+        now_ms = time.time() * 1000 + self.gateway.clock.skew_ms
+        seen = tuple(
+            OrderSeen(o.symbol, o.client_id, epoch_of(o.client_id), max(now_ms - o.update_ms, 0.0) / 1e3)
+            for o in orders
+        )
+        return VenueSeen(True, seen, self._positions())
+
+    def _positions(self) -> tuple[tuple[str, float], ...]:
+        """Futures positions; on spot the account's holdings are not the engine's position alone, so none."""
+        account, instrument = self._account, self.instrument
+        if account is None or instrument is None or instrument.market is Market.SPOT:
+            return ()
+        position = account.positions.get(self.symbol)
+        return ((self.symbol, float(instrument.quantity(position.lots)) if position is not None else 0.0),)
+
+    # --- hands ---
+
+    async def cancel(self, verb: str = "cancel", deadline_s: float = PROVE_S) -> Report:
+        """Cancel every order of ours until the exchange lists none, and say so only then."""
+        report = Report(verb, self.account_name)
+        end, empty_since, again = time.monotonic() + deadline_s + self.hold_s, 0.0, 0
+        while True:
+            try:
+                orders = await asyncio.wait_for(self.gateway.open_orders(self.symbol), READ_S)
+                ours = [order for order in orders if is_ours(order.client_id)]
+                report.open_orders, report.checked_ns = len(ours), time.time_ns()
+                if not ours:
+                    empty_since = empty_since or time.monotonic()
+                    if time.monotonic() - empty_since >= self.hold_s:
+                        report.proved = True
+                        report.message = f"the exchange lists no open order of ours ({report.cancelled} cancelled)"
+                        return report
+                else:
+                    again, empty_since = again + bool(empty_since), 0.0
+                    report.cancelled += await self._cancel(ours, everything=len(ours) == len(orders))
+                    report.message = f"{len(ours)} orders were still listed after their cancel"
+                if again:
+                    report.message = f"orders came back {again} times: {STILL_QUOTING}"
+            except (VenueError, TimeoutError) as error:
+                report.open_orders = None
+                report.message = f"the exchange did not answer: {str(error) or 'no answer in time'}"
+            if time.monotonic() > end:
+                return report
+            await asyncio.sleep(RETRY_S)
+
+    async def _cancel(self, ours: list[VenueOrder], *, everything: bool) -> int:
+        """How many cancels the exchange took. One request where nobody else has orders on the symbol."""
+        if everything:
+            answer = await self.gateway.cancel_all(self.symbol)
+            return len(ours) if answer.outcome is Outcome.ACCEPTED else 0
+        answers = await asyncio.gather(*(self.gateway.cancel(o.symbol, o.client_id) for o in ours))
+        return sum(answer.outcome is Outcome.ACCEPTED for answer in answers)
+
+    def mark_halt(self, reason: str, actor: str) -> str:
+        """Write the mark the engine looks for. Returns why it could not be written, empty when it stands."""
+        if self.direct:
+            return "; the halt itself could not be left on the engine's host"
+        try:
+            self.memory.set_halt(HaltMark(time.time_ns(), actor, reason))
+        except OSError as error:
+            return f"; the halt mark could not be written: {error.strerror}"
+        return ""
+
+    async def status(self) -> Report:
+        """What is seen, changing nothing; proved when the exchange answered."""
+        report, venue, engine = Report("status", self.account_name), await self.see_venue(), await self.see_engine()
+        ours = [order for order in venue.orders if order.epoch is not None]
+        report.proved, report.open_orders = venue.reachable, len(ours) if venue.reachable else None
+        report.halted = self.memory.halt_mark() is not None
+        seen = f"beat {engine.age_s:.1f} s ago" if engine.age_s is not None else engine.detail or "no heartbeat"
+        report.message = f"engine: {seen}; exchange: {venue.detail or f'{len(ours)} open orders of ours'}"
+        return report
+
+    async def halt(self, reason: str, actor: str) -> Report:
+        """Leave the mark that keeps the engine from quoting, then cancel and prove."""
+        marked = self.mark_halt(reason, actor)
+        report = await self.cancel("halt")
+        report.halted = not marked
+        report.proved = report.proved and not marked
+        report.message += marked
+        return report
+
+    async def flatten(self) -> Report:
+        """Cancel, prove, and close the engine's position with a market order; proved only when it is closed."""
+        report = await self.cancel("flatten")
+        if not report.proved:
+            return report
+        lots = await self.position_lots()
+        if lots is None:
+            report.proved, report.message = False, f"no order is left, but {self._unread()}"
+            return report
+        end = time.monotonic() + PROVE_S
+        while lots and time.monotonic() < end:
+            refused = await self._market_order(lots)
+            left = await self.position_lots()
+            if left is None or refused:
+                report.proved, report.message = False, refused or self._unread()
+                break
+            lots = left
+        instrument = self.instrument
+        if instrument is not None and lots is not None:
+            report.positions = {self.symbol: str(instrument.quantity(lots))}
+        report.proved = report.proved and lots == 0
+        if report.proved:
+            report.message = "no open orders of ours, and the position is closed"
+        return report
+
+    def _unread(self) -> str:
+        if self.direct and self.config.exchange.market == "spot":
+            return "a spot engine's position stands in the journal on its host: close it on the exchange by hand"
+        return "the position could not be read"
+
+    async def position_lots(self) -> int | None:
+        """The engine's position, signed lots; None if unknown.
+
+        Futures: the exchange's. Spot, where the account may hold more than ours: the journal's ledger, and every
+        trade of ours the exchange has made since.
+        """
+        instrument = self.instrument
+        if instrument is None:
+            return None
+        try:
+            if instrument.market is Market.USDM and not self.config.paper.enabled:
+                account = await asyncio.wait_for(self.gateway.account(), READ_S)
+                position = account.positions.get(self.symbol)
+                return position.lots if position is not None else 0
+            if self.direct and self.config.journal_url().reveal().startswith("sqlite"):
+                return None  # the file is on the engine's host
+            book = await asyncio.to_thread(stored_book, self.config, instrument)
+            fills = await asyncio.wait_for(self.gateway.fills_since(self.symbol, book.proved), READ_S)
+        except (VenueError, TimeoutError, StartError):
+            return None
+        new = (fill for fill in fills if is_ours(fill.client_id) and not book.holds(fill.trade_id))
+        return book.ledger.lots + sum(fill.lots * int(fill.side) for fill in new)
+
+    async def _market_order(self, lots: int) -> str:
+        """Trade ``-lots`` at market over REST. Returns why it did not happen, empty when the exchange filled it."""
+        instrument = self.instrument
+        if instrument is None:
+            return "the instrument is not known"
+        if abs(lots) < instrument.min_lots:
+            return f"{instrument.quantity(lots)} is less than the exchange's smallest order"
+        epoch = FileLease.peek(self.config.lease_path()).epoch
+        return await outside.market_order(
+            self.gateway, instrument, -lots, f"mm-{base36(epoch)}-{base36(time.time_ns())}"
+        )
+
+
+def stored_book(config: Config, instrument: Instrument) -> SymbolBook:
+    """The ledger as the journal holds it, read beside the engine. Raises ``StartError`` when it cannot be read."""
+    from engine.store.backend import StoreError
+    from engine.store.read import query
+
+    url, name = config.journal_url().reveal(), state_name(instrument.symbol)
+    mark = "?" if url.startswith("sqlite") else "%s"
+    sql = f"SELECT value FROM engine_state WHERE account = {mark} AND name = {mark}"  # noqa: S608 - placeholders only
+    try:
+        found = query(url, sql, (config.exchange.account, name))
+        value = found.rows[0][0] if found.rows else None
+        return restore_book(instrument, json.loads(value) if isinstance(value, str) else value)
+    except (StoreError, ValueError) as error:
+        raise StartError(Exit.FAILED, f"the journal's ledger cannot be read: {error}") from None

@@ -1,0 +1,102 @@
+"""What must survive the process beside the journal: breaker and day, the sentinel's halt mark, the clean-stop mark.
+
+Small JSON files in the data directory, replaced by rename and flushed to the disk, readable by the sentinel.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class MemoryUnreadable(Exception):
+    """A file is there and cannot be read. The engine must not start as if there were none."""
+
+
+@dataclass(frozen=True, slots=True)
+class HaltMark:
+    """Written by the sentinel or an operator: the engine of this account must not quote."""
+
+    ns: int
+    actor: str
+    reason: str
+
+
+class Memory:
+    """One account's files: ``risk-A.json``, ``halt-A.json``, ``stopped-A.json`` in ``folder``."""
+
+    def __init__(self, folder: Path, account: str) -> None:
+        self.folder = folder
+        self._risk = folder / f"risk-{account}.json"
+        self._halt = folder / f"halt-{account}.json"
+        self._stopped = folder / f"stopped-{account}.json"
+
+    def load_risk(self) -> dict[str, Any] | None:
+        """What ``save_risk`` stored, None if nothing. Raises ``MemoryUnreadable``."""
+        return _read(self._risk)
+
+    def save_risk(self, state: Mapping[str, Any]) -> None:
+        _write(self._risk, state)
+
+    def halt_mark(self) -> HaltMark | None:
+        """The mark, or None. A mark that cannot be read counts as one: it was meant to stop us."""
+        try:
+            found = _read(self._halt)
+        except MemoryUnreadable as error:
+            return HaltMark(0, "unknown", f"{error}")
+        if found is None:
+            return None
+        return HaltMark(_int(found.get("ns")), str(found.get("actor", "unknown")), str(found.get("reason", "")))
+
+    def set_halt(self, mark: HaltMark) -> None:
+        _write(self._halt, {"ns": mark.ns, "actor": mark.actor, "reason": mark.reason})
+
+    def clear_halt(self) -> None:
+        self._halt.unlink(missing_ok=True)
+
+    def mark_stopped(self, ns: int, epoch: int) -> None:
+        """The engine ended with zero open orders proved."""
+        _write(self._stopped, {"ns": ns, "epoch": epoch, "pid": os.getpid()})
+
+    def mark_running(self) -> None:
+        self._stopped.unlink(missing_ok=True)
+
+    def stopped_cleanly(self) -> bool:
+        try:
+            return _read(self._stopped) is not None
+        except MemoryUnreadable:
+            return False
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise MemoryUnreadable(f"cannot read {path}: {error}") from None
+    if not isinstance(found, dict):
+        raise MemoryUnreadable(f"cannot read {path}: not a JSON object")
+    return found
+
+
+def _write(path: Path, state: Mapping[str, Any]) -> None:
+    """Whole or not at all, and on the disk when this returns. Raises ``OSError``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}.new")
+    with open(fresh, "w", encoding="utf-8") as file:
+        json.dump(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

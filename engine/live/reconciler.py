@@ -1,0 +1,268 @@
+"""Reconciliation carried out: read the exchange, let the rules compare, do what each discrepancy's rule says.
+
+At start, after every reconnect, and on a timer. Quoting waits until a round is clean. Between rounds, orders in doubt
+are asked for one by one, and trades the stream did not bring are read.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+from engine.live.books import Books, SymbolBook
+from engine.live.desk import Desk
+from engine.orders.ids import is_ours
+from engine.orders.order import Order
+from engine.orders.reconcile import (
+    Discrepancy,
+    DiscrepancyClass,
+    Local,
+    Report,
+    Rule,
+    Unread,
+    VenueSnapshot,
+    reconcile,
+)
+from engine.orders.table import QUERY_BACKOFF_NS
+from engine.venue.protocol import (
+    Account,
+    Gateway,
+    Market,
+    OrderNotFound,
+    PlaceRequest,
+    Side,
+    VenueError,
+    VenueFill,
+    VenueOrder,
+)
+
+HALT_ROUNDS: Final = 3  # a mismatch is believed when this many rounds in a row show it
+PAUSE_S: Final = 0.3  # between rounds that follow each other
+READ_DEADLINE_S: Final = 10.0
+
+T = TypeVar("T")
+
+
+class Reconciler:
+    """One account. ``on_report`` gets every round's report; ``on_mismatch`` what only a person can settle."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        desk: Desk,
+        books: Books,
+        on_report: Callable[[Report], None],
+        on_mismatch: Callable[[str], None],
+    ) -> None:
+        self._gateway, self._desk, self._books = gateway, desk, books
+        self._on_report, self._on_mismatch = on_report, on_mismatch
+        self.on_deposed = on_mismatch  # an order of a later epoch stands at the exchange
+        self._lock = asyncio.Lock()
+        self._fills_asked: dict[str, tuple[int, int]] = {}  # missing trades: how often asked for, and when again
+        self._halting: dict[str, int] = {}  # rounds in a row with a mismatch, by symbol
+        self.epoch = desk.manager.epoch
+        self.clean = False
+        self.complete = False  # the last round read everything
+        self.last_ns = 0  # wall clock of the last complete round
+        self.counts: dict[str, int] = {}  # discrepancies found since the start, by class
+        self.account: Account | None = None
+
+    def take_in(self, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Hold the orders the journal knew as not ended (rows of its table ``orders``): UNKNOWN until asked about.
+
+        What the engine before us had sent may reach the exchange after our first reading of it; and one that ended
+        while nobody looked is in no list of open orders. Returns how many were taken in.
+        """
+        taken, now = 0, time.monotonic_ns()
+        for row in rows:
+            book, client_id = self._books.symbols.get(row["symbol"]), str(row["client_id"])
+            if book is None or not is_ours(client_id):
+                continue
+            at = book.instrument
+            ticks, lots = (
+                round(row[name] / size) for name, size in (("price", at.tick_size), ("quantity", at.lot_size))
+            )
+            request = PlaceRequest(at.symbol, client_id, Side(row["side"]), ticks, lots)
+            self._desk.manager.restore(request, round(row["filled"] / at.lot_size), now)
+            taken += 1
+        return taken
+
+    async def run(self, rounds: int = 10) -> bool:
+        """Rounds until one is clean, at most ``rounds``. False leaves quoting off."""
+        async with self._lock:
+            for attempt in range(rounds):
+                if attempt:
+                    await asyncio.sleep(PAUSE_S)
+                if await self._round():
+                    return True
+            return False
+
+    async def _round(self) -> bool:
+        reports = [await self._symbol(book) for book in self._books.symbols.values()]
+        self.clean = all(report.clean for report in reports)
+        self.complete = all(report.complete for report in reports)
+        if self.complete:
+            self.last_ns = time.time_ns()
+        return self.clean
+
+    async def _symbol(self, book: SymbolBook) -> Report:
+        symbol = book.instrument.symbol
+        started = time.monotonic_ns()
+        orders = await _read(self._gateway.open_orders(symbol))
+        fills = await _read(self._gateway.fills_since(symbol, book.proved))
+        account = await _read(self._gateway.account())
+        if not isinstance(account, Unread):
+            self.account = account
+        if not book.started and not _begin(book, orders, fills, account):
+            fills = fills if isinstance(fills, Unread) else []
+        report = reconcile(self._local(book, orders, account), VenueSnapshot(symbol, started, orders, fills, account))
+        for found in report.discrepancies:
+            self.counts[found.kind.value] = self.counts.get(found.kind.value, 0) + 1
+            self._settle(found, book)
+        if not isinstance(fills, Unread) and report.complete:
+            through = max((fill.trade_id for fill in fills), default=book.proved)
+            self._books.prove(symbol, through)
+            self._desk.manager.fills_proved(symbol, through, started)
+        self._judge_mismatch(symbol, report)
+        self._on_report(report)
+        return report
+
+    def _local(self, book: SymbolBook, orders: list[VenueOrder] | Unread, account: Account | Unread) -> Local:
+        symbol, manager = book.instrument.symbol, self._desk.manager
+        held: dict[str, Order] = {order.client_id: order for order in manager.live(symbol)}
+        for word in [] if isinstance(orders, Unread) else orders:
+            known = manager.get(word.client_id)
+            if known is not None:
+                held[word.client_id] = known
+        futures = book.instrument.market is Market.USDM
+        expected = book.expected_base()
+        return Local(
+            symbol,
+            self.epoch,
+            list(held.values()),
+            frozenset(book.beyond),
+            book.ledger.lots if futures and book.started else None,
+            {} if futures or expected is None else {book.instrument.base: expected},
+            book.instrument.lot_size,
+        )
+
+    def _settle(self, found: Discrepancy, book: SymbolBook) -> None:
+        """Do what the rule says; HALT is judged over several rounds in ``_judge_mismatch``."""
+        now, desk = time.monotonic_ns(), self._desk
+        match found.rule:
+            case Rule.CANCEL if found.order is not None:
+                desk.take(desk.manager.adopt(found.order, now))
+                desk.cancel(found.client_id, now)
+            case Rule.ADOPT if found.fill is not None:
+                desk.take(desk.manager.on_fill(found.fill, now))
+            case Rule.ADOPT if found.order is not None:
+                desk.take(desk.manager.adopt(found.order, now))
+            case Rule.QUERY if found.client_id:
+                desk.take(desk.manager.suspect(found.client_id, f"reconciliation: {found.detail}", now))
+            case Rule.NOTE if found.kind is DiscrepancyClass.FOREIGN_FILL and found.fill is not None:
+                if book.anchor is not None:  # somebody else's trade moves the account's balance, not our position
+                    fill = found.fill
+                    book.anchor += book.instrument.quantity(fill.lots * int(fill.side))
+                book.beyond.add(found.fill.trade_id)
+            case _:
+                return
+
+    def _judge_mismatch(self, symbol: str, report: Report) -> None:
+        if not report.must_halt:
+            if report.complete:
+                self._halting[symbol] = 0
+            return
+        self._halting[symbol] = self._halting.get(symbol, 0) + 1
+        if self._halting[symbol] >= HALT_ROUNDS:
+            halting = report.by_rule(Rule.HALT)
+            later = [found for found in halting if found.kind is DiscrepancyClass.NEWER_EPOCH_ORDER]
+            found = (later or halting)[0]
+            # An order of a later epoch is no matter for a person: the engine that placed it leads, and we do not.
+            told = self.on_deposed if later else self._on_mismatch
+            told(f"{symbol} {found.kind.value}: {found.detail}")
+
+    def forget_anchor(self) -> None:
+        """A person has looked: balances are taken as they are from the next round on."""
+        self._halting.clear()
+        for book in self._books.symbols.values():
+            book.anchor, book.started = None, False
+
+    # --- between rounds ---
+
+    async def ask(self) -> None:
+        """Ask for the orders in doubt whose time has come, and read the trades that are known to be missing."""
+        manager = self._desk.manager
+        self._desk.take(manager.expire_waits(time.monotonic_ns()))
+        for order in manager.due_queries(time.monotonic_ns()):
+            asked = time.monotonic_ns()
+            try:
+                word = await asyncio.wait_for(self._gateway.order(order.symbol, order.client_id), READ_DEADLINE_S)
+            except OrderNotFound:
+                self._desk.on_not_found(order.client_id, asked)
+            except (VenueError, TimeoutError):
+                continue  # it stays UNKNOWN and is asked for again
+            else:
+                self._desk.on_query(word)
+        missing = manager.symbols_missing_fills()
+        self._fills_asked = {symbol: asked for symbol, asked in self._fills_asked.items() if symbol in missing}
+        for symbol in sorted(missing):
+            await self._missing_fills(symbol)
+
+    async def _missing_fills(self, symbol: str) -> None:
+        book = self._books.symbols.get(symbol)
+        if book is None:
+            return
+        now = time.monotonic_ns()
+        asked, again_ns = self._fills_asked.get(symbol, (0, 0))
+        if now < again_ns:
+            return  # the exchange lists its trades a little late; asking without pause would spend the rate budget
+        self._fills_asked[symbol] = asked + 1, now + QUERY_BACKOFF_NS[min(asked, len(QUERY_BACKOFF_NS) - 1)]
+        fills = await _read(self._gateway.fills_since(symbol, book.proved))
+        if isinstance(fills, Unread):
+            return
+        for fill in fills:
+            if not book.holds(fill.trade_id):
+                self._desk.take(self._desk.manager.on_fill(fill, time.monotonic_ns()))
+        through = max((fill.trade_id for fill in fills), default=book.proved)
+        self._books.prove(symbol, through)
+        self._desk.manager.fills_proved(symbol, through, now)
+
+
+async def _read(reading: Awaitable[T]) -> T | Unread:
+    """What was read, or why not; a failed read is never an empty result."""
+    try:
+        return await asyncio.wait_for(reading, READ_DEADLINE_S)
+    except VenueError as error:
+        return Unread(str(error))
+    except TimeoutError:
+        return Unread(f"no answer within {READ_DEADLINE_S:g} s")
+
+
+def _begin(
+    book: SymbolBook,
+    orders: list[VenueOrder] | Unread,
+    fills: list[VenueFill] | Unread,
+    account: Account | Unread,
+) -> bool:
+    """The ledger's beginning: what was traded before is history, what is held now is where we start from.
+
+    True when nothing has to be begun in this round (reads failed, or it was begun before and trades must be booked).
+    """
+    if isinstance(orders, Unread) or isinstance(fills, Unread) or isinstance(account, Unread):
+        return True
+    fresh = book.proved < 0 and not book.ledger.fills and not book.beyond
+    if fresh and fills:
+        book.prove(max(fill.trade_id for fill in fills))
+    instrument, ledger = book.instrument, book.ledger
+    if instrument.market is Market.USDM:
+        position = account.positions.get(instrument.symbol)
+        lots = position.lots if position is not None else 0
+        if lots != ledger.lots:
+            entry = position.entry_price / instrument.tick_size if position is not None else ledger.average_ticks
+            ledger.adopt(lots, entry)
+    else:
+        free, locked = account.balances.get(instrument.base, (Decimal(0), Decimal(0)))
+        book.anchor = free + locked - instrument.quantity(ledger.lots) + book.base_fees
+    book.started = True
+    return not fresh

@@ -1,0 +1,97 @@
+"""Hot reload: validate, show the effect, apply at once or not at all, journal, and be able to go back."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.config.diff import apply_reload, diff
+from engine.config.errors import ConfigErrors
+from engine.config.load import load
+from engine.config.schema import Config
+from engine.config.show import config_hash
+from engine.live.failures import StartError
+from engine.live.session import Session
+from engine.live.tactics import parameters_of, prepare
+from engine.store.records import ConfigChangeRecord
+from engine.telemetry.state import ControlRefused
+
+if TYPE_CHECKING:
+    from engine.strategy.parameters import Strategy
+
+
+class Reloader:
+    """``apply`` runs on the loop between two ticks, so that every tick sees one configuration whole."""
+
+    def __init__(
+        self,
+        config: Config,
+        path: Path,
+        env_file: Path | None,
+        strategy: "Strategy",
+        on_applied: Callable[[Config], None],
+    ) -> None:
+        self.config = config
+        self.previous: Config | None = None
+        self.session: Session | None = None
+        self._path, self._env_file, self._strategy = path, env_file, strategy
+        self._on_applied = on_applied
+        self._count = 0
+
+    async def __call__(self, body: Mapping[str, Any], actor: str) -> dict[str, Any]:
+        """The control verb. ``previous: true`` goes back; ``dry_run: true`` only shows the effect."""
+        if body.get("previous"):
+            if self.previous is None:
+                raise ControlRefused("there is no earlier configuration to go back to in this process")
+            wanted = self.previous
+        else:
+            try:
+                wanted = await asyncio.to_thread(load, self._path, env_file=self._env_file, deep=True)
+            except ConfigErrors as errors:
+                raise ControlRefused(f"the configuration is not valid; nothing changed: {errors}", status=422) from None
+        return self.apply(wanted, actor, str(body.get("reason") or ""), dry_run=bool(body.get("dry_run")))
+
+    def apply(self, wanted: Config, actor: str, reason: str, *, dry_run: bool = False) -> dict[str, Any]:
+        session = self.session
+        changes = [change.as_dict() for change in diff(self.config, wanted)]
+        try:
+            fresh = apply_reload(self.config, wanted)
+            rows = {} if session is None else self._rows(session, fresh)
+        except (ValueError, StartError) as error:
+            raise ControlRefused(f"not applied: {error}", status=422) from None
+        effect = {symbol: _moved(session, symbol, row) for symbol, row in rows.items()} if session else {}
+        answer: dict[str, Any] = {"changes": changes, "effect": effect, "applied": not dry_run}
+        if dry_run or not changes:
+            return {**answer, "message": "nothing changed" if not changes else f"{len(changes)} keys would change"}
+        old, self.previous, self.config = self.config, self.config, fresh
+        if session is not None:
+            for symbol, row in rows.items():
+                session.pairs[symbol].quoter.params = row
+                prepare(session.pairs[symbol].feed, fresh, self._strategy)
+            session.reconfigure(fresh)
+            self._journal(session, old, fresh, actor, reason, changes)
+        self._on_applied(fresh)
+        return {**answer, "message": f"{len(changes)} keys changed", "undo": "mmctl reload --previous"}
+
+    def _rows(self, session: Session, config: Config) -> dict[str, Any]:
+        return {s: parameters_of(config, self._strategy, pair.instrument) for s, pair in session.pairs.items()}
+
+    def _journal(
+        self, session: Session, old: Config, new: Config, actor: str, reason: str, changes: list[dict[str, Any]]
+    ) -> None:
+        self._count += 1
+        now = time.time_ns()
+        event_id = f"{session.parts.lease.epoch}-reload-{self._count}"
+        hashes = (config_hash(old), config_hash(new))
+        session.parts.journal.put(ConfigChangeRecord(event_id, now, actor, reason, *hashes, tuple(changes)))
+        message = ", ".join(f"{change['path']}: {change['old']} -> {change['new']}" for change in changes)
+        session.parts.clerk.note("reload", "info", f"configuration changed by {actor}: {message}", {"actor": actor})
+
+
+def _moved(session: Session | None, symbol: str, params: Any) -> dict[str, Any]:
+    """What the new parameters would quote on the present view, beside what the old ones do."""
+    if session is None:
+        return {}
+    quoter = session.pairs[symbol].quoter
+    return {"before": quoter.preview(quoter.params), "after": quoter.preview(params)}

@@ -1,0 +1,1 @@
+"""Market data: recordings, their checks and their columns."""

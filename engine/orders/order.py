@@ -1,0 +1,110 @@
+"""One order of ours as we hold it, what its changes leave behind, and the exposure of many."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from engine.orders.intent import ApprovedOrder
+from engine.orders.states import TERMINAL, OrderState
+from engine.venue.protocol import PlaceRequest, Side, VenueFill
+
+
+@dataclass(slots=True)
+class Order:
+    """Held and changed by ``OrderManager`` only; everyone else reads. Times are the manager's clock, ns."""
+
+    client_id: str
+    symbol: str
+    side: Side
+    ticks: int
+    lots: int
+    post_only: bool
+    reduce_only: bool
+    created_ns: int
+    state: OrderState = OrderState.INITIALIZED
+    changed_ns: int = 0
+    venue_id: str = ""
+    filled_lots: int = 0  # booked, by trade id
+    inherited_lots: int = 0  # booked by an engine before us: in the ledger, and not shown to us as trades
+    venue_filled: int = 0  # the highest cumulative figure the exchange has named
+    venue_filled_ns: int = 0  # and when it named it, our clock
+    update_ms: int = 0  # exchange time of the newest word on it
+    acked: bool = False  # the exchange has shown that it knew the order
+    cancel_sent: bool = False
+    fills_unproved: bool = False  # ended without a cumulative figure: its trades have to be read
+    query_at_ns: int | None = None
+    queries: int = 0
+    absent_answers: int = 0
+    provable_ns: int = 0  # a "not found" asked for before this proves nothing
+    venue_told: bool = False  # the exchange itself named the end and the cumulative figure with it
+    successor: ApprovedOrder | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.state not in TERMINAL
+
+    @property
+    def worst_case_lots(self) -> int:
+        """What may still reach our position beyond the booked fills."""
+        if self.live:
+            open_lots = max(self.lots - self.known_lots, 0)
+            return open_lots if self.successor is None else max(open_lots, self.successor.intent.lots)
+        return max(self.venue_filled - self.known_lots, 0)
+
+    @property
+    def known_lots(self) -> int:
+        """Filled lots that are in the ledger, whoever booked them."""
+        return self.filled_lots + self.inherited_lots
+
+    @property
+    def misses_fills(self) -> bool:
+        return self.fills_unproved or self.venue_filled > self.known_lots
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    client_id: str
+    symbol: str
+    before: OrderState
+    after: OrderState
+    reason: str
+    now_ns: int
+
+
+class Severity(Enum):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What must not happen and did: recorded, counted and shown, never a crash. ``kind`` is a metric label."""
+
+    kind: str
+    severity: Severity
+    symbol: str
+    client_id: str
+    message: str
+
+
+@dataclass(slots=True)
+class Effects:
+    """What one input changed, in order. ``fills`` are new (never booked before) and ours; ``send`` is now allowed."""
+
+    transitions: list[Transition] = field(default_factory=list)
+    fills: list[VenueFill] = field(default_factory=list)
+    foreign_fills: list[VenueFill] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    send: list[PlaceRequest] = field(default_factory=list)
+    stale: int = 0  # words older than what is known: dropped
+    duplicates: int = 0  # fills booked before: dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Worst case of one symbol: lots that may still be bought and sold, and how many orders may be live."""
+
+    buy_lots: int
+    sell_lots: int
+    orders: int
+    unknown: int

@@ -1,0 +1,222 @@
+"""Accounts: spot balances (free and locked), futures wallets and positions, moved only by orders and fills."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.sandbox.decimals import ONE, parse_e8
+from engine.sandbox.errors import ApiError, order_rejected
+from engine.sandbox.orders import Fill, Order
+from engine.sandbox.settings import Fees
+from engine.sandbox.symbols import MarketKey, SymbolSpec
+from engine.venue.protocol import Market
+
+KEPT_ORDERS = 50_000  # per account
+
+
+@dataclass(slots=True)
+class Balance:
+    """Units of 1e-8 of the asset."""
+
+    free: int = 0
+    locked: int = 0
+
+
+@dataclass(slots=True)
+class Position:
+    """A one-way futures position; ``cost_e8`` is entry price times |lots|, in 1e-8 quote units."""
+
+    lots: int = 0
+    cost_e8: int = 0
+    realized_e8: int = 0
+    update_ms: int = 0
+
+    def entry_e8(self, spec: SymbolSpec) -> int:
+        quantity_e8 = abs(self.lots) * spec.lot_e8
+        return self.cost_e8 * ONE // quantity_e8 if quantity_e8 else 0
+
+    def unrealized_e8(self, spec: SymbolSpec, mark_e8: int) -> int:
+        value = abs(self.lots) * spec.lot_e8 * mark_e8 // ONE
+        return value - self.cost_e8 if self.lots > 0 else self.cost_e8 - value
+
+    def trade(self, side: int, lots: int, notional_e8: int) -> int:
+        """Add a fill; returns the profit realised, in 1e-8 quote units."""
+        closing = min(lots, abs(self.lots)) if self.lots * side < 0 else 0
+        realized = 0
+        if closing:
+            closed_cost = self.cost_e8 * closing // abs(self.lots)
+            closed_value = notional_e8 * closing // lots
+            realized = (closed_value - closed_cost) * (1 if self.lots > 0 else -1)
+            self.cost_e8 -= closed_cost
+            notional_e8 -= closed_value
+        self.lots += side * lots
+        self.cost_e8 += notional_e8 if lots > closing else 0
+        self.realized_e8 += realized
+        return realized
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """A funding payment; ``amount_e8`` is positive when received."""
+
+    symbol: str
+    asset: str
+    amount_e8: int
+    time_ms: int
+    number: int
+
+
+@dataclass(slots=True)
+class Account:
+    """One client of the exchange with a ledger on each market and its orders."""
+
+    name: str
+    uid: int
+    spot: dict[str, Balance]
+    wallet: dict[str, int]  # futures wallet balance per margin asset, 1e-8
+    can_trade: bool = True
+    can_withdraw: bool = True  # the account's own flag; what a key may do is in apiRestrictions
+    positions: dict[str, Position] = field(default_factory=dict)
+    leverage: dict[str, int] = field(default_factory=dict)
+    orders: dict[int, Order] = field(default_factory=dict)
+    open: dict[MarketKey, dict[int, Order]] = field(default_factory=dict)
+    by_client: dict[tuple[MarketKey, str], Order] = field(default_factory=dict)
+    trades: dict[MarketKey, list[tuple[Order, Fill]]] = field(default_factory=dict)  # by ascending trade id
+    funding: list[Funding] = field(default_factory=list)
+    updated_ms: int = 0
+
+    def balance(self, asset: str) -> Balance:
+        return self.spot.setdefault(asset, Balance())
+
+    def position(self, symbol: str) -> Position:
+        return self.positions.setdefault(symbol, Position())
+
+    def add(self, order: Order) -> None:
+        if len(self.orders) >= KEPT_ORDERS:
+            self._forget_old()
+        self.orders[order.order_id] = order
+        self.by_client[(order.spec.key, order.client_id)] = order
+        self.open.setdefault(order.spec.key, {})[order.order_id] = order
+
+    def _forget_old(self) -> None:
+        """Drop the oldest half of the ended orders that never traded, as the exchange does after some days."""
+        idle = [o for o in self.orders.values() if not o.is_live and not o.fills]
+        for order in idle[: len(idle) // 2]:
+            del self.orders[order.order_id]
+            if self.by_client.get((order.spec.key, order.client_id)) is order:
+                del self.by_client[(order.spec.key, order.client_id)]
+
+    def close(self, order: Order) -> None:
+        self.open.get(order.spec.key, {}).pop(order.order_id, None)
+
+    def open_on(self, key: MarketKey) -> list[Order]:
+        return list(self.open.get(key, {}).values())
+
+
+def open_account(name: str, uid: int, spot: Mapping[str, str], usdm: Mapping[str, str]) -> Account:
+    """An account with its opening balances, given as decimal text."""
+    return Account(
+        name=name,
+        uid=uid,
+        spot={asset: Balance(parse_e8(amount)) for asset, amount in spot.items()},
+        wallet={asset: parse_e8(amount) for asset, amount in usdm.items()},
+    )
+
+
+def lock(account: Account, order: Order, amount: int) -> None:
+    """Spot: set aside ``amount`` (1e-8) of the asset given away; -2010 where the balance does not cover it."""
+    held = account.balance(order.spec.quote if order.side > 0 else order.spec.base)
+    if held.free < amount:
+        raise order_rejected("Account has insufficient balance for requested action.")
+    held.free -= amount
+    held.locked += amount
+    order.locked_e8 = amount
+
+
+def unlock(account: Account, order: Order) -> None:
+    """Spot: give back what an order that ended had still locked."""
+    asset = order.spec.quote if order.side > 0 else order.spec.base
+    held = account.balance(asset)
+    held.locked -= order.locked_e8
+    held.free += order.locked_e8
+    order.locked_e8 = 0
+
+
+def check_margin(account: Account, order: Order, mark_ticks: int) -> None:
+    """Futures: -2019 where wallet and open profit do not cover the initial margin with this order."""
+    if order.reduce_only:
+        return
+    spec = order.spec
+    leverage = account.leverage.get(spec.symbol, 20)
+    ticks = order.ticks or mark_ticks
+    wanted = spec.notional_e8(ticks, order.lots) // leverage
+    if wanted > free_margin(account, spec.quote):
+        raise ApiError(-2019, "Margin is insufficient.")
+
+
+def free_margin(account: Account, asset: str) -> int:
+    """Wallet minus the initial margin of positions and open orders, 1e-8 of ``asset``."""
+    used = 0
+    for (market, symbol), orders in account.open.items():
+        if market is Market.USDM:
+            for order in orders.values():
+                if order.spec.quote == asset and not order.reduce_only:
+                    leverage = account.leverage.get(symbol, 20)
+                    used += order.spec.notional_e8(order.ticks, order.left) // leverage
+    for symbol, position in account.positions.items():
+        if symbol.endswith(asset):
+            used += position.cost_e8 // account.leverage.get(symbol, 20)
+    return account.wallet.get(asset, 0) - used
+
+
+def book_fill(account: Account, order: Order, fill: Fill, fees: Fees) -> None:
+    """Move balances or the position by one fill and set its commission and realised profit."""
+    notional = order.spec.notional_e8(fill.ticks, fill.lots)
+    if order.spec.market is Market.SPOT:
+        _book_spot(account, order, fill, notional, fees)
+    else:
+        _book_usdm(account, order, fill, notional, fees)
+    order.quote_e8 += notional
+    account.updated_ms = fill.time_ms
+
+
+def pay_funding(account: Account, spec: SymbolSpec, mark_e8: int, rate_e8: int, now_ms: int) -> Funding | None:
+    """Futures: a positive rate (1e-8 of notional) is paid by longs to shorts. None without a position."""
+    position = account.positions.get(spec.symbol)
+    if position is None or position.lots == 0:
+        return None
+    amount = -(position.lots * spec.lot_e8 * mark_e8 // ONE) * rate_e8 // ONE
+    account.wallet[spec.quote] = account.wallet.get(spec.quote, 0) + amount
+    paid = Funding(spec.symbol, spec.quote, amount, now_ms, len(account.funding) + 1)
+    account.funding.append(paid)
+    return paid
+
+
+def _book_spot(account: Account, order: Order, fill: Fill, notional: int, fees: Fees) -> None:
+    spec = order.spec
+    rate = fees.spot_maker_e8 if fill.maker else fees.spot_taker_e8
+    quantity = fill.lots * spec.lot_e8
+    paid_asset, paid = (spec.quote, notional) if order.side > 0 else (spec.base, quantity)
+    got_asset, got = (spec.base, quantity) if order.side > 0 else (spec.quote, notional)
+    giving = account.balance(paid_asset)
+    from_lock = min(order.locked_e8, paid)
+    order.locked_e8 -= from_lock
+    giving.locked -= from_lock
+    giving.free -= paid - from_lock
+    if order.side > 0 and order.ticks:  # bought below the limit: the difference is free again
+        still_needed = spec.notional_e8(order.ticks, order.left)
+        surplus = max(0, order.locked_e8 - still_needed)
+        order.locked_e8 -= surplus
+        giving.locked -= surplus
+        giving.free += surplus
+    fill.commission_e8, fill.asset = got * rate // ONE, got_asset
+    account.balance(got_asset).free += got - fill.commission_e8
+
+
+def _book_usdm(account: Account, order: Order, fill: Fill, notional: int, fees: Fees) -> None:
+    spec = order.spec
+    rate = fees.usdm_maker_e8 if fill.maker else fees.usdm_taker_e8
+    position = account.position(spec.symbol)
+    fill.realized_e8 = position.trade(order.side, fill.lots, notional)
+    position.update_ms = fill.time_ms
+    fill.commission_e8, fill.asset = notional * rate // ONE, spec.quote
+    account.wallet[spec.quote] = account.wallet.get(spec.quote, 0) + fill.realized_e8 - fill.commission_e8

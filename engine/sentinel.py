@@ -1,0 +1,205 @@
+"""The second composition root: the sentinel, which stops the engine's orders when the engine cannot.
+
+``python -m engine.sentinel --config F`` watches for ever. ``--once cancel|halt|flatten|status`` acts once and ends with
+0 only when the exchange itself proved the outcome. It needs neither the engine nor the kernel.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from engine.config.errors import ConfigErrors
+from engine.config.load import load
+from engine.config.schema import Config
+from engine.config.show import secrets
+from engine.live.failures import Exit, StartError
+from engine.live.guard import Guard, Report
+from engine.live.rules import sentinel_rules
+from engine.risk.sentinel import Act, Decision, EngineSeen, VenueSeen, decide
+from engine.telemetry.logs import LogSettings, start_logging, stop_logging
+from engine.telemetry.notify import Notifier
+
+log = logging.getLogger("sentinel")
+
+VENUE_EVERY_S: Final = 2.0  # while all is well; an engine in doubt makes it look at once
+VERBS: Final = ("cancel", "halt", "flatten", "status")
+
+
+class Sentinel:
+    """The daemon: look, decide, act, and remember since when each side has not been seen."""
+
+    def __init__(self, config: Config, guard: Guard) -> None:
+        self.config, self.guard = config, guard
+        self.rules = sentinel_rules(config)
+        now = time.monotonic()
+        self._engine_seen = self._venue_seen = now
+        self._venue = VenueSeen(True)
+        self._venue_at = 0.0
+        self._said = ""
+
+    async def run(self, stop: asyncio.Event, notify: Notifier) -> None:
+        interval = self.config.sentinel.interval.seconds
+        while not stop.is_set():
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - a guard that dies guards nothing: told, and looked again
+                log.critical("a look failed: %s: %s", type(error).__name__, error)
+            notify.alive()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), interval)
+
+    async def look(self) -> Decision:
+        """One round: see both sides, decide, and carry it out."""
+        engine = await self.guard.see_engine()
+        now = time.monotonic()
+        if engine.reachable:
+            self._engine_seen = now
+        doubtful = not _well(engine, self.rules.engine_stale_s)
+        if doubtful or now - self._venue_at > VENUE_EVERY_S:
+            self._venue = await self.guard.see_venue()
+            self._venue_at = now = time.monotonic()
+            if self._venue.reachable:
+                self._venue_seen = now
+        decision = decide(
+            self.rules,
+            engine,
+            self._venue,
+            engine_unseen_s=now - self._engine_seen,
+            venue_unseen_s=now - self._venue_seen,
+        )
+        await self._act(decision)
+        return decision
+
+    async def _act(self, decision: Decision) -> None:
+        if decision.act is Act.WATCH:
+            self._say(logging.INFO, decision.reason)
+            return
+        self._say(logging.CRITICAL, f"{decision.act.value}: {decision.reason}")
+        if decision.act is Act.HALT:
+            report = await self.guard.halt(decision.reason, "sentinel")
+        elif self.config.sentinel.flatten:
+            report = await self.guard.flatten()
+        else:
+            report = await self.guard.cancel()
+        self._venue_at = 0.0  # the picture has changed: look again in the next round
+        if report.proved:
+            self._venue_seen = time.monotonic()
+            log.warning("proved: %s", report.message, extra={"report": report.as_dict()})
+        else:
+            log.critical("NOT proved: %s", report.message, extra={"report": report.as_dict()})
+
+    def _say(self, level: int, text: str) -> None:
+        """The same state is told once, not twice a second."""
+        kind = text.split(" for ", 1)[0]
+        if kind != self._said:
+            self._said = kind
+            log.log(level, text)
+
+
+def _well(engine: EngineSeen, stale_s: float) -> bool:
+    return engine.reachable and engine.age_s is not None and engine.age_s <= stale_s
+
+
+async def once(guard: Guard, verb: str, reason: str, actor: str) -> Report:
+    """One act with its proof. Raises ``StartError`` where the exchange cannot be asked at all."""
+    if verb == "halt":  # the mark first: it must stand even when the exchange cannot be reached
+        guard.mark_halt(reason, actor)
+        await guard.open()
+        return await guard.halt(reason, actor)
+    await guard.open()
+    match verb:
+        case "cancel":
+            return await guard.cancel()
+        case "flatten":
+            return await guard.flatten()
+        case _:
+            return await guard.status()
+
+
+async def _main(options: argparse.Namespace, config: Config) -> int:
+    guard = Guard(config, direct=options.direct)
+    try:
+        if options.once:
+            report = await once(guard, options.once, options.reason, options.actor)
+            _print(report.as_dict(), as_json=options.json)
+            return int(Exit.OK if report.proved else Exit.UNPROVED)
+        return await _watch(config, guard)
+    finally:
+        await guard.close()
+
+
+async def _watch(config: Config, guard: Guard) -> int:
+    loop, stop, notify = asyncio.get_running_loop(), asyncio.Event(), Notifier()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    opened = False
+    while not opened and not stop.is_set():
+        try:
+            await guard.open()
+            opened = True
+        except StartError as error:
+            if error.code is not Exit.UNREACHABLE:
+                raise
+            log.critical("%s; trying again", error)  # without sight it can do nothing else, and it must not go away
+    log.info("watching account %s, symbol %s", guard.account_name, guard.symbol)
+    notify.ready("watching")
+    if not stop.is_set():
+        await Sentinel(config, guard).run(stop, notify)
+    notify.stopping()
+    return int(Exit.OK)
+
+
+def _print(answer: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(answer))
+        return
+    proved = "proved" if answer["proved"] else "NOT PROVED"
+    print(f"{answer['verb']} {answer['account']}: {proved}; {answer['message']}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m engine.sentinel", description="Watches the engine from outside.")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--env-file", type=Path, metavar="FILE")
+    parser.add_argument("--once", choices=VERBS, help="act once and end with 0 only when proved")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    direct = "this is not the engine's host: leave and read no files, and see that no order comes back (with --once)"
+    parser.add_argument("--direct", action="store_true", help=direct)
+    parser.add_argument("--confirm", metavar="ACCOUNT", help="refuse unless the configuration names this account")
+    parser.add_argument("--reason", default="no reason given", help="kept in the halt mark")
+    parser.add_argument("--actor", default="operator", help="kept in the halt mark")
+    options = parser.parse_args(argv)
+    try:
+        config = load(options.config, env_file=options.env_file)
+    except ConfigErrors as errors:
+        for problem in errors.errors:
+            print(problem, file=sys.stderr)
+        return int(Exit.CONFIG)
+    if options.confirm is not None and options.confirm != config.exchange.account:
+        print(f"this configuration is of account {config.exchange.account}, not {options.confirm}", file=sys.stderr)
+        return int(Exit.REFUSED)
+    settings = LogSettings(level="warning", format="text", outputs=("stderr",))
+    if not options.once:
+        settings = LogSettings(config.logging.level, config.logging.format, ("stdout",))
+    writer = start_logging(settings, secrets(config))
+    try:
+        return asyncio.run(_main(options, config))
+    except StartError as error:
+        if options.json:
+            failed = Report(options.once or "watch", config.exchange.account, message=str(error))
+            print(json.dumps(failed.as_dict()))
+        print(f"sentinel: {error}", file=sys.stderr)
+        return int(error.code)
+    finally:
+        stop_logging(writer)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What the writer needs of a database, whichever it is; and the errors that tell a lost database from a bad record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol
+
+from engine.store.records import Row
+from engine.store.tables import Table
+
+
+class StoreError(Exception):
+    """The journal cannot be used; the message says why and what to do. Never holds a password."""
+
+
+class StoreLost(StoreError):
+    """The database cannot take the write now (disk full, connection gone, locked). The same write may work later."""
+
+
+class BadRecord(StoreError):
+    """The database is well and refuses this record (out of range, wrong type). Trying again changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """What a starting engine must know of the one before it, for one account."""
+
+    last_trade_ids: Mapping[str, int] = field(default_factory=dict)  # by symbol
+    positions: Mapping[str, Row] = field(default_factory=dict)  # by symbol
+    state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by name, as kept
+    open_orders: tuple[Row, ...] = ()  # not in a final state when last heard of
+    last_pnl: Row | None = None
+    day_total: Decimal = Decimal(0)  # of the given UTC day
+    last_epoch: int = 0
+    last_decision: tuple[int, int] = (0, 0)  # epoch, seq
+
+
+class Backend(Protocol):
+    """A database holding the journal. Used by one thread at a time. Raises ``StoreLost`` or ``BadRecord`` only."""
+
+    def open(self) -> None:
+        """Connect, and bring the schema to this version (a newer one is refused with ``StoreError``)."""
+        ...
+
+    def write(self, batch: Sequence[tuple[Table, list[Row]]], *, durable: bool) -> None:
+        """All of it in one transaction or none; with ``durable`` it is on the disk when this returns."""
+        ...
+
+    def restart(self, account: str, day: str) -> Restart: ...
+
+    def prune(self, account: str, before_ns: int, most: int) -> int:
+        """Delete at most ``most`` decisions older than ``before_ns``; how many were."""
+        ...
+
+    def close(self) -> None: ...
+
+
+FINAL_STATES = ("FILLED", "CANCELED", "REJECTED", "EXPIRED", "DENIED")

@@ -1,0 +1,208 @@
+"""The journal on PostgreSQL, through SQLAlchemy Core and psycopg. Every statement has a deadline."""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, func, select, text
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.pool import NullPool
+
+from engine.store import tables
+from engine.store.backend import FINAL_STATES, BadRecord, Restart, StoreError, StoreLost
+from engine.store.encode import compact, moment
+from engine.store.metadata import METADATA
+from engine.store.records import Row
+from engine.store.tables import TABLES, Conflict, Kind, Table
+
+CONNECT_S: Final = 5
+STATEMENT_MS: Final = 5_000
+
+
+def engine_for(url: str, *, read_only: bool = False, statement_ms: int = STATEMENT_MS) -> Engine:
+    """A SQLAlchemy engine without a pool whose every wait is bounded."""
+    full = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    options = f"-c statement_timeout={statement_ms} -c lock_timeout={statement_ms} -c timezone=UTC"
+    if read_only:
+        options += " -c default_transaction_read_only=on"
+    arguments = {
+        "connect_timeout": CONNECT_S,
+        "options": options,
+        "tcp_user_timeout": STATEMENT_MS,  # ms: a dead peer is noticed while a statement waits
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 2,
+        "application_name": "market-maker",
+    }
+    try:
+        return create_engine(full, poolclass=NullPool, connect_args=arguments, hide_parameters=True)
+    except ImportError:
+        raise StoreError(
+            "the journal is on PostgreSQL but psycopg is not installed; install the extra `postgres`"
+        ) from None
+    except (SQLAlchemyError, ValueError):
+        raise StoreError("the journal's PostgreSQL URL is not valid") from None
+
+
+def reason_of(error: SQLAlchemyError) -> str:
+    """The database's first line, without statement, values or address."""
+    original = getattr(error, "orig", None) or error
+    return str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
+
+
+def translate(error: SQLAlchemyError) -> StoreError:
+    """A refused record is told from a database that cannot take any."""
+    lost = bool(getattr(error, "connection_invalidated", False))
+    bad = isinstance(error, IntegrityError | DataError) or type(error) is StatementError
+    if bad and not lost:
+        return BadRecord(f"the journal refuses a record: {reason_of(error)}")
+    return StoreLost(f"the PostgreSQL journal cannot be used: {reason_of(error)}")
+
+
+def insert_for(table: Table) -> Insert:
+    """INSERT of rows that may be repeated without harm."""
+    target = METADATA.tables[table.name]
+    statement = insert(target)
+    if table.conflict is Conflict.IGNORE:
+        return statement.on_conflict_do_nothing(index_elements=list(table.key))
+    changes = {name: statement.excluded[name] for name in table.names() if name not in table.key}
+    newer = statement.excluded["updated_ns"] >= target.c.updated_ns
+    return statement.on_conflict_do_update(index_elements=list(table.key), set_=changes, where=newer)
+
+
+def for_postgres(table: Table, row: Row) -> dict[str, Any]:
+    """One row as parameters."""
+    values: dict[str, Any] = {}
+    for column in table.columns:
+        value = row[column.name]
+        if value is not None:
+            match column.kind:
+                case Kind.TIME:
+                    value = moment(value)
+                case Kind.JSON:
+                    value = json.loads(compact(value))
+                case Kind.INT:
+                    value = int(value)
+                case Kind.BOOL:
+                    value = bool(value)
+                case Kind.TEXT:
+                    value = str(value)
+                case Kind.MONEY:
+                    pass
+        values[column.name] = value
+    return values
+
+
+class PostgresBackend:
+    """See ``Backend``."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine: Engine | None = None
+        self._connection: Connection | None = None
+        self._inserts = {table.name: insert_for(table) for table in TABLES}
+
+    def open(self) -> None:
+        self.close()
+        engine = self._engine = self._engine or engine_for(self._url)
+        try:
+            self._connection = engine.connect()
+            have = version_of(self._connection)
+            self._connection.rollback()
+            if have != tables.SCHEMA_VERSION:
+                from engine.store.migrate import upgrade
+
+                upgrade(self._url)
+        except SQLAlchemyError as error:
+            self.close()
+            raise translate(error) from None
+        except StoreError:
+            self.close()
+            raise
+
+    def write(self, batch: Sequence[tuple[Table, list[Row]]], *, durable: bool) -> None:
+        connection = self._connection
+        if connection is None:
+            raise StoreLost("the PostgreSQL journal is not open")
+        try:
+            encoded = [(table, [for_postgres(table, row) for row in rows]) for table, rows in batch]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadRecord(f"a record does not fit the journal: {error}") from None
+        try:
+            with connection.begin():
+                connection.execute(text(f"SET LOCAL synchronous_commit = {'on' if durable else 'off'}"))
+                for table, rows in encoded:
+                    connection.execute(self._inserts[table.name], rows)
+        except SQLAlchemyError as error:
+            raise translate(error) from None
+
+    def restart(self, account: str, day: str) -> Restart:
+        if self._connection is None:
+            raise StoreLost("the PostgreSQL journal is not open")
+        try:
+            with self._connection.begin():
+                return _restart(self._connection, account, day)
+        except SQLAlchemyError as error:
+            raise translate(error) from None
+
+    def prune(self, account: str, before_ns: int, most: int) -> int:
+        if self._connection is None:
+            raise StoreLost("the PostgreSQL journal is not open")
+        old = "SELECT ctid FROM decisions WHERE account = :account AND timestamp < :before LIMIT :most"
+        statement = text(f"DELETE FROM decisions WHERE ctid = ANY (ARRAY({old}))")  # noqa: S608
+        try:
+            with self._connection.begin():
+                values = {"account": account, "before": moment(before_ns), "most": most}
+                return self._connection.execute(statement, values).rowcount
+        except SQLAlchemyError as error:
+            raise translate(error) from None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            try:
+                self._connection.close()
+            except SQLAlchemyError:
+                self._connection.invalidate()
+            self._connection = None
+
+
+def version_of(connection: Connection) -> str:
+    """The schema's version, empty for a new database. Raises ``StoreError`` for one this program does not know."""
+    if connection.execute(text("SELECT to_regclass('meta')")).scalar() is None:
+        return ""
+    version = connection.execute(text("SELECT value FROM meta WHERE name = 'schema_version'")).scalar() or ""
+    if str(version) > tables.SCHEMA_VERSION:
+        known = tables.SCHEMA_VERSION
+        raise StoreError(f"the journal has schema {version}, this release knows {known}; deploy a newer release")
+    return str(version)
+
+
+def _restart(connection: Connection, account: str, day: str) -> Restart:
+    def rows(name: str, *conditions: Any, order: Any = None, limit: int | None = None) -> list[Row]:
+        table = METADATA.tables[name]
+        statement = select(table).where(table.c.account == account, *conditions)
+        if order is not None:
+            statement = statement.order_by(*order)
+        return [dict(row) for row in connection.execute(statement.limit(limit)).mappings()]
+
+    orders, trades, pnl, decisions = (METADATA.tables[name] for name in ("orders", "trades", "pnl", "decisions"))
+    last_ids = connection.execute(
+        select(trades.c.symbol, func.max(trades.c.trade_id))
+        .where(trades.c.account == account)
+        .group_by(trades.c.symbol)
+    )
+    last_pnl = rows("pnl", order=[pnl.c.ns.desc()], limit=1)
+    epoch = connection.execute(select(func.coalesce(func.max(orders.c.epoch), 0)).where(orders.c.account == account))
+    decision = rows("decisions", order=[decisions.c.epoch.desc(), decisions.c.seq.desc()], limit=1)
+    return Restart(
+        last_trade_ids={str(symbol): int(last) for symbol, last in last_ids},
+        positions={row["symbol"]: row for row in rows("positions")},
+        state={row["name"]: row["value"] for row in rows("engine_state")},
+        open_orders=tuple(rows("orders", orders.c.state.not_in(FINAL_STATES))),
+        last_pnl=last_pnl[0] if last_pnl else None,
+        day_total=last_pnl[0]["day_total"] if last_pnl and last_pnl[0]["day"] == day else Decimal(0),
+        last_epoch=int(epoch.scalar_one()),
+        last_decision=(int(decision[0]["epoch"]), int(decision[0]["seq"])) if decision else (0, 0),
+    )

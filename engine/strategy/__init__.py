@@ -1,0 +1,1 @@
+"""Strategies: one file each, one pure jitted function each, found by name through the registry."""

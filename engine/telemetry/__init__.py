@@ -1,0 +1,1 @@
+"""What the engine tells: metrics, state over HTTP, logs and latencies. It decides nothing."""

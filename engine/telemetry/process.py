@@ -1,0 +1,71 @@
+"""Figures of the process itself: memory, CPU, threads, tasks, files, pauses of the collector, lag of the loop."""
+
+import asyncio
+import gc
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from engine.telemetry.exporter import Exporter
+
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class ProcessFigures:
+    """Keeps the process's metrics. ``start`` hooks the collector, ``stop`` unhooks it."""
+
+    def __init__(self, exporter: Exporter) -> None:
+        self._cpu = exporter.counter("mm_cpu_seconds_total")
+        self._memory = exporter.gauge("mm_memory_bytes")
+        self._threads = exporter.gauge("mm_threads")
+        self._tasks = exporter.gauge("mm_tasks")
+        self._files = exporter.gauge("mm_open_files")
+        self._pauses = exporter.histogram("mm_gc_pause_seconds")
+        self._lag = exporter.histogram("mm_event_loop_lag_seconds")
+        self._began = 0
+        exporter.gauge("mm_start_timestamp_seconds").set(time.time())
+        exporter.on_scrape(self.refresh)
+
+    def start(self) -> None:
+        gc.callbacks.append(self._on_gc)
+
+    def stop(self) -> None:
+        if self._on_gc in gc.callbacks:
+            gc.callbacks.remove(self._on_gc)
+
+    def refresh(self) -> None:
+        """Read what the kernel knows of us. A figure that cannot be read stays as it was."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        self._cpu.set_to(usage.ru_utime + usage.ru_stime)
+        self._threads.set(threading.active_count())
+        try:
+            with open("/proc/self/statm", "rb") as file:
+                self._memory.set(int(file.read().split()[1]) * _PAGE)
+            self._files.set(len(os.listdir("/proc/self/fd")))
+        except OSError:
+            self._memory.set(usage.ru_maxrss * 1024)
+        try:
+            self._tasks.set(len(asyncio.all_tasks(asyncio.get_running_loop())))
+        except RuntimeError:
+            self._tasks.set(0)  # read from a thread without a loop
+
+    def _on_gc(self, phase: str, info: dict[str, Any]) -> None:
+        now = time.perf_counter_ns()
+        if phase == "start":
+            self._began = now
+        elif self._began:
+            self._pauses.observe((now - self._began) / 1e9)
+
+    async def watch_loop(self, every_s: float = 0.1, on_lag: Callable[[float], None] | None = None) -> None:
+        """Measure for ever how late the loop runs a timer of ``every_s``; ``on_lag(seconds)`` sees each measurement."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + every_s
+            await asyncio.sleep(every_s)
+            late = max(0.0, loop.time() - due)
+            self._lag.observe(late)
+            if on_lag is not None:
+                on_lag(late)

@@ -1,0 +1,1 @@
+"""Gateways to exchanges behind one protocol: Binance natively, every other exchange through ccxt, and paper."""

@@ -1,0 +1,386 @@
+"""Every exchange that has no native path here, through ccxt: REST for orders and reads, ccxt.pro for streams.
+
+Slower than the native path and only as good as ccxt's support of the exchange; what the exchange or ccxt lacks is
+refused at the start with its name, not met later.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from engine.orders.throttle import Budget, Kind, Throttle
+from engine.venue import ccxt_words as words
+from engine.venue.ccxt_market import CcxtMarketStream
+from engine.venue.ccxt_thin import pro_exchange
+from engine.venue.ccxt_urls import Elsewhere
+from engine.venue.clock import ClockOffset, RecordedClock
+from engine.venue.dead_man import DeadMan
+from engine.venue.market_stream import OnFrame
+from engine.venue.protocol import (
+    Account,
+    Answer,
+    Instrument,
+    Market,
+    OrderNotFound,
+    OrderUpdate,
+    Outcome,
+    PlaceRequest,
+    Side,
+    StreamState,
+    VenueError,
+    VenueEvent,
+    VenueFill,
+    VenueOrder,
+)
+from engine.venue.scopes import KeyScopes
+from engine.venue.signing import Credentials, Revealing
+from engine.venue.wire import Grid
+
+NEEDED: Final = (
+    "createOrder", "cancelOrder", "fetchOrder", "fetchOpenOrders", "fetchMyTrades", "fetchBalance", "watchOrderBook",
+    "watchOrders",
+)  # fmt: skip
+_SHAPE: Final = (KeyError, ValueError, TypeError, IndexError)
+_RETRY_S: Final = 1.0
+_CALLS_PER_MINUTE: Final = 600  # a budget of our own beside ccxt's pacing, so that cancels keep a reserve
+
+
+@dataclass(frozen=True, slots=True)
+class CcxtSettings:
+    """``urls`` replaces ccxt's ``urls["api"]``, ``elsewhere`` its hosts only (a sandbox); ``options`` are ccxt's."""
+
+    exchange: str
+    market: Market
+    credentials: Credentials = field(repr=False)
+    request_deadline_s: float = 5.0
+    order_deadline_s: float = 5.0
+    stale_after_s: float = 15.0
+    urls: dict[str, Any] | None = None
+    elsewhere: Elsewhere | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    test_network: bool = False
+    passphrase: Revealing | None = field(default=None, repr=False)
+    key_vouched_for: bool = False  # the operator has seen that the key trades and cannot withdraw; ccxt cannot tell
+
+
+class CcxtGateway:
+    def __init__(self, settings: CcxtSettings) -> None:
+        self.settings, self.market = settings, settings.market
+        self.throttle = Throttle([Budget(Kind.WEIGHT, 60, _CALLS_PER_MINUTE)])
+        self.clock = ClockOffset()
+        self.dead_man = DeadMan(self._count_down)
+        self._client: Any = None
+        self._names: dict[str, str] = {}  # exchange's symbol -> ccxt's
+        self._grids: dict[str, Grid] = {}
+        self._venue_ids: dict[str, str] = {}  # client id -> exchange's order id, of orders not known to have ended
+        self._clients: dict[str, str] = {}  # the other way round
+        self._on_event: Callable[[VenueEvent], None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._streams: list[CcxtMarketStream] = []
+        self._user_up = False
+        self._follow = True
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self, on_event: Callable[[VenueEvent], None]) -> None:
+        """Raises VenueError naming what the exchange or ccxt lacks, or that the exchange cannot be reached."""
+        self._on_event = on_event
+        try:
+            maker = await asyncio.to_thread(pro_exchange, self.settings.exchange)
+        except LookupError:
+            raise VenueError(f"ccxt has no exchange {self.settings.exchange!r} with streams", known=True) from None
+        client = maker(
+            {
+                "apiKey": self.settings.credentials.api_key.reveal(),
+                "secret": self.settings.credentials.secret.reveal(),
+                "options": {"defaultType": "spot" if self.market is Market.SPOT else "swap", **self.settings.options},
+            }
+        )
+        if self.settings.test_network:
+            client.set_sandbox_mode(True)
+        if self.settings.passphrase is not None:
+            client.password = self.settings.passphrase.reveal()
+        if self.settings.urls is not None:
+            client.urls["api"] = self.settings.urls
+        elif self.settings.elsewhere is not None:
+            client.urls["api"] = self.settings.elsewhere.redirect(client.urls["api"])
+        self._client = client
+        missing = [what for what in NEEDED if not client.has.get(what)]
+        if missing:
+            raise VenueError(f"{self.settings.exchange} through ccxt lacks {', '.join(missing)}", known=True)
+        await self._call("load_markets", deadline_s=6 * self.settings.request_deadline_s)
+        await self.server_time_ms()
+        self._emit(StreamState("orders", True))
+
+    async def open_reads(self) -> None:
+        """As ``start``, but no stream is followed: for whoever only reads, cancels and closes."""
+        self._follow = False
+        await self.start(lambda event: None)
+
+    async def close(self) -> None:
+        await self.dead_man.close()
+        for stream in self._streams:
+            await stream.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    @property
+    def recorded(self) -> RecordedClock | None:
+        return None
+
+    @property
+    def orders_connected(self) -> bool:
+        return self._client is not None
+
+    @property
+    def user_connected(self) -> bool:
+        return self._user_up
+
+    def market_stream(
+        self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
+    ) -> CcxtMarketStream:
+        names = {symbol: self._name(symbol) for symbol in symbols}
+        stream = CcxtMarketStream(self._client, names, on_frame, self._emit, self.settings.stale_after_s)
+        self._streams.append(stream)
+        stream.start()
+        return stream
+
+    # -- orders ------------------------------------------------------------------------------------------------------
+
+    async def place(self, request: PlaceRequest) -> Answer:
+        refused = self.throttle.place(time.monotonic_ns())
+        if refused is not None:
+            return Answer(Outcome.NOT_SENT, request.client_id, message=refused.reason)
+        sent_ns = time.monotonic_ns()
+        grid = self._grid(request.symbol)
+        params: dict[str, Any] = {"clientOrderId": request.client_id}
+        if request.post_only and not request.market_order:
+            params["postOnly"] = True
+        if request.reduce_only:
+            params["reduceOnly"] = True
+        price = None if request.market_order else float(words.exact(request.ticks * grid.tick_e8) / 10**8)
+        try:
+            async with asyncio.timeout(self.settings.order_deadline_s):
+                word = await self._client.create_order(
+                    self._name(request.symbol),
+                    "market" if request.market_order else "limit",
+                    "buy" if request.side is Side.BUY else "sell",
+                    float(words.exact(request.lots * grid.lot_e8) / 10**8),
+                    price,
+                    params,
+                )
+            venue_id = str(word["id"])
+        except Exception as failure:  # noqa: BLE001  every failure is mapped to what it proves, most often nothing
+            return self._failed(failure, request.client_id, sent_ns)
+        self._remember(request.client_id, venue_id)
+        return Answer(Outcome.ACCEPTED, request.client_id, venue_id, 0, "", sent_ns, time.monotonic_ns())
+
+    async def cancel(self, symbol: str, client_id: str) -> Answer:
+        refused = self.throttle.cancel(time.monotonic_ns())
+        if refused is not None:
+            return Answer(Outcome.NOT_SENT, client_id, message=refused.reason)
+        sent_ns = time.monotonic_ns()
+        try:
+            async with asyncio.timeout(self.settings.order_deadline_s):
+                params = {} if client_id in self._venue_ids else {"clientOrderId": client_id}
+                await self._client.cancel_order(self._venue_ids.get(client_id), self._name(symbol), params)
+        except Exception as failure:  # noqa: BLE001  as for place
+            return self._failed(failure, client_id, sent_ns)
+        return Answer(Outcome.ACCEPTED, client_id, "", 0, "", sent_ns, time.monotonic_ns())
+
+    async def cancel_all(self, symbol: str) -> Answer:
+        """By the exchange's own call where ccxt has it, else order by order: ours only."""
+        sent_ns = time.monotonic_ns()
+        try:
+            if self._client.has.get("cancelAllOrders"):
+                await self._call("cancel_all_orders", self._name(symbol), urgent=True)
+            else:
+                answers = [await self.cancel(symbol, order.client_id) for order in await self.open_orders(symbol)]
+                worst = [answer for answer in answers if answer.outcome is not Outcome.ACCEPTED]
+                if worst:
+                    return worst[0]
+        except VenueError as failure:
+            if failure.code == words.UNKNOWN_ORDER_CODE:
+                return Answer(Outcome.ACCEPTED, "", sent_ns=sent_ns, answered_ns=time.monotonic_ns())
+            outcome = Outcome.REJECTED if failure.known else Outcome.UNKNOWN
+            return Answer(outcome, "", "", failure.code, str(failure), sent_ns, time.monotonic_ns())
+        return Answer(Outcome.ACCEPTED, "", sent_ns=sent_ns, answered_ns=time.monotonic_ns())
+
+    def _failed(self, failure: Exception, client_id: str, sent_ns: int) -> Answer:
+        outcome = words.outcome_of(failure)
+        code = words.UNKNOWN_ORDER_CODE if words.is_not_found(failure) else 0
+        return Answer(outcome, client_id, "", code, type(failure).__name__, sent_ns, time.monotonic_ns())
+
+    # -- reads -------------------------------------------------------------------------------------------------------
+
+    async def instruments(self, symbols: list[str]) -> dict[str, Instrument]:
+        """Also begins to follow the orders of these symbols."""
+        found = {}
+        kind = "spot" if self.market is Market.SPOT else "swap"
+        for symbol in symbols:
+            rows = [row for row in self._client.markets.values() if row["id"] == symbol and row.get(kind)]
+            if not rows:
+                raise VenueError(f"{self.settings.exchange} does not list {symbol} on {kind}", known=True)
+            found[symbol] = words.instrument_of(self.market, rows[0])
+            self._grids[symbol] = Grid.of(found[symbol])
+            if symbol not in self._names:
+                self._names[symbol] = rows[0]["symbol"]
+                if self._follow:
+                    self._tasks.append(asyncio.create_task(self._follow_orders(symbol), name=f"orders-{symbol}"))
+        return found
+
+    async def server_time_ms(self) -> int:
+        """Our own clock where the exchange does not tell its time."""
+        if not self._client.has.get("fetchTime"):
+            return time.time_ns() // 1_000_000
+        sent_ms = time.time() * 1000
+        server_ms = int(await self._call("fetch_time", urgent=True))
+        self.clock.sample(sent_ms, time.time() * 1000, server_ms)
+        return server_ms
+
+    async def account(self) -> Account:
+        balance = await self._call("fetch_balance", urgent=True)
+        positions = []
+        if self.market is Market.USDM:
+            positions = await self._call("fetch_positions", list(self._names.values()), urgent=True)
+        try:
+            return words.account_of(balance, positions, self._grids)
+        except _SHAPE as wrong:
+            raise VenueError(f"the account could not be read: {wrong!r}") from None
+
+    async def open_orders(self, symbol: str) -> list[VenueOrder]:
+        rows = await self._call("fetch_open_orders", self._name(symbol), urgent=True)
+        return [self._order(symbol, row) for row in rows]
+
+    async def order(self, symbol: str, client_id: str) -> VenueOrder:
+        venue_id = self._venue_ids.get(client_id)
+        params = {} if venue_id else {"clientOrderId": client_id}
+        return self._order(symbol, await self._call("fetch_order", venue_id, self._name(symbol), params, urgent=True))
+
+    async def fills_since(self, symbol: str, after_trade_id: int) -> list[VenueFill]:
+        """What one page of the exchange's list holds. VenueError when it may not reach back to ``after_trade_id``."""
+        rows = await self._call("fetch_my_trades", self._name(symbol), urgent=True)
+        try:
+            fills = []
+            for row in rows:
+                client_id = self._clients.get(str(row["order"])) or str(row.get("clientOrderId") or "")
+                if not client_id:
+                    word = await self._call("fetch_order", str(row["order"]), self._name(symbol), urgent=True)
+                    client_id = self._order(symbol, word).client_id
+                fills.append(words.fill_of(self._grid(symbol), row, client_id))
+        except _SHAPE as wrong:
+            raise VenueError(f"trades of {symbol} could not be read: {wrong!r}") from None
+        fills.sort(key=lambda fill: fill.trade_id)
+        if after_trade_id > 0 and (not fills or fills[0].trade_id > after_trade_id):
+            raise VenueError(f"{symbol}: trade {after_trade_id} is no longer listed, so a gap cannot be excluded")
+        return [fill for fill in fills if fill.trade_id > after_trade_id]
+
+    async def depth_snapshot(self, symbol: str) -> bytes:
+        """The book the stream has shown so far. Raises VenueError before its first frame."""
+        for stream in self._streams:
+            if symbol in stream.books and stream.connected:
+                return stream.books[symbol].snapshot()
+        raise VenueError(f"{symbol}: its stream has not shown a book yet")
+
+    async def scopes(self) -> KeyScopes:
+        """ccxt tells no key rights: unknown, which the check at start refuses unless the operator vouches for them."""
+        vouched = self.settings.key_vouched_for
+        return KeyScopes(trade=True, withdraw=False) if vouched else KeyScopes(trade=None, withdraw=None)
+
+    async def set_leverage(self, symbol: str, leverage: int) -> bool:
+        if self.market is Market.SPOT:
+            return leverage == 1
+        await self._call("set_leverage", leverage, self._name(symbol))
+        return True
+
+    async def arm_dead_man(self, symbol: str, timeout_ms: int) -> bool:
+        return await self.dead_man.arm(symbol, timeout_ms)
+
+    async def _count_down(self, symbol: str, timeout_ms: int) -> int:
+        raise VenueError(f"{self.settings.exchange} has no dead man's switch here", known=True)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _name(self, symbol: str) -> str:
+        name = self._names.get(symbol)
+        if name is None:
+            raise VenueError(f"{symbol}: ask for its instrument first", known=True)
+        return name
+
+    def _grid(self, symbol: str) -> Grid:
+        self._name(symbol)
+        return self._grids[symbol]
+
+    def _remember(self, client_id: str, venue_id: str) -> None:
+        self._venue_ids[client_id], self._clients[venue_id] = venue_id, client_id
+        if len(self._venue_ids) > 20_000:
+            oldest = next(iter(self._venue_ids))
+            self._clients.pop(self._venue_ids.pop(oldest), None)
+
+    def _order(self, symbol: str, word: Any) -> VenueOrder:
+        try:
+            order = words.order_of(self._grid(symbol), word, self._clients.get(str(word["id"]), ""))
+        except _SHAPE as wrong:
+            raise VenueError(f"an order of {symbol} could not be read: {wrong!r}") from None
+        self._remember(order.client_id, order.venue_id)
+        return order
+
+    async def _call(self, method: str, *given: Any, urgent: bool = False, deadline_s: float = 0.0) -> Any:
+        now_ns = time.monotonic_ns()
+        refused = self.throttle.cancel(now_ns) if urgent else self.throttle.request(now_ns, 1)
+        if refused is not None:
+            raise VenueError(f"{method} was not sent: {refused.reason}")
+        try:
+            async with asyncio.timeout(deadline_s or self.settings.request_deadline_s):
+                return await getattr(self._client, method)(*given)
+        except Exception as failure:  # noqa: BLE001  ccxt's messages hold signed URLs: only their type is told
+            what = f"{self.settings.exchange} {method}: {type(failure).__name__}"
+            if words.is_not_found(failure):
+                raise OrderNotFound(what, code=words.UNKNOWN_ORDER_CODE, known=True) from None
+            raise VenueError(what, known=words.outcome_of(failure) is Outcome.REJECTED) from None
+
+    async def _follow_orders(self, symbol: str) -> None:
+        """Order events of one symbol; trades are read from the list whenever an order says it has filled more."""
+        last = -1
+        while True:
+            try:
+                if last < 0:
+                    last = max([fill.trade_id for fill in await self.fills_since(symbol, -1)], default=0)
+                self._user(True)
+                rows = await self._client.watch_orders(self._name(symbol))
+                orders = [self._order(symbol, row) for row in rows]
+                new = await self.fills_since(symbol, last) if any(order.filled_lots for order in orders) else []
+            except Exception as failure:  # noqa: BLE001  whatever ccxt raises: the stream is down, told and retried
+                self._user(False, type(failure).__name__)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            by_id = {order.client_id: order for order in orders}
+            for fill in new:
+                order = by_id.get(fill.client_id) or await self._now(symbol, fill.client_id)
+                if order is None:
+                    break  # read again with the next event, or by reconciliation
+                last = max(last, fill.trade_id)
+                self._emit(OrderUpdate(order, fill))
+            for order in orders:
+                self._emit(OrderUpdate(order, None))
+
+    async def _now(self, symbol: str, client_id: str) -> VenueOrder | None:
+        try:
+            return await self.order(symbol, client_id)
+        except VenueError:
+            return None
+
+    def _user(self, up: bool, reason: str = "") -> None:
+        if up != self._user_up:
+            self._user_up = up
+            self._emit(StreamState("user", up, reason))
+
+    def _emit(self, event: VenueEvent) -> None:
+        if self._on_event is not None:
+            self._on_event(event)

@@ -1,0 +1,119 @@
+"""One symbol's short way to the order socket: a tick's requests are written by the kernel and leave in one write.
+
+Where the session is logged on (an Ed25519 key) a request needs no signature of its own; with an HMAC key the kernel
+signs it. Everything else about an order (throttle, deadline, answer) is as for ``BinanceGateway.send_place``.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.kernel.hashing import absorb_pads
+from engine.kernel.requests import FRAME_BYTES, N_LOT_E8, N_MASK, N_PADS, N_TICK_E8, NUMBERS, TEXTS
+from engine.orders.ids import epoch_head
+from engine.orders.throttle import Throttle
+from engine.venue.order_socket import OrderSocket
+from engine.venue.protocol import Answer, PlaceRequest, Side
+from engine.venue.wire import MARK, Grid, OrderWriter
+
+I64 = npt.NDArray[np.int64]
+U8 = npt.NDArray[np.uint8]
+Done = Callable[[Answer], None]
+
+ROOM: Final = 36  # requests one tick can need
+
+
+class OrderLane:
+    """``room`` tells the kernel what it may write into ``out``; ``send`` writes that to the socket; ``count`` and
+    ``wrote`` then register the requests, before an answer can be read."""
+
+    def __init__(
+        self,
+        socket: OrderSocket,
+        writer: OrderWriter,
+        throttle: Throttle,
+        grid: Grid,
+        epoch: int,
+        noting: Callable[[str, Done], Done],
+    ) -> None:
+        self._socket, self._writer, self._throttle, self._noting = socket, writer, throttle, noting
+        self._symbol = grid.symbol
+        self.texts, self.spans = texts_of(writer, grid.symbol, epoch)
+        self.numbers = np.zeros(NUMBERS, np.int64)
+        self.numbers[N_TICK_E8], self.numbers[N_LOT_E8] = grid.tick_e8, grid.lot_e8
+        # A mask hides nothing from us; it must only be unpredictable to what lies between (RFC 6455, 10.3).
+        self.numbers[N_MASK] = int.from_bytes(os.urandom(7), "little") | 1
+        pads = writer.pads()
+        if pads is not None:
+            absorb_pads(np.frombuffer(b"".join(pads), np.uint8).copy(), self.numbers[N_PADS:])
+        self.out = np.zeros((ROOM + 1) * FRAME_BYTES, np.uint8)
+        self._view = self.out.data
+
+    def room(self) -> tuple[int, int, int, int]:
+        """Placements and requests that may be written now, the next request's number, and the time to put on them."""
+        socket = self._socket
+        if (self._writer.can_log_on and not self._writer.logged_on) or not socket.link.connected:
+            return 0, 0, 0, 0
+        places, requests = self._throttle.room
+        return places, min(requests, ROOM), socket.upcoming, socket.timestamp()
+
+    def send(self, size: int) -> bool:
+        """Write the first ``size`` bytes of ``out``. False: nothing was written. Then ``count`` and ``wrote``."""
+        return self._socket.link.write_frames(self._view[:size])
+
+    def count(self, places: int, cancels: int) -> None:
+        """So many were sent: their numbers are used up, and the rate budget is spent."""
+        self._socket.take_ids(places + cancels)
+        self._throttle.wrote(time.monotonic_ns(), places, cancels)
+
+    def wrote(self, number: int, client_id: str, sent_ns: int, on_answer: Done) -> None:
+        """Request ``number`` was written at ``sent_ns`` (monotonic): its answer, or the lack of one, is told."""
+        self._socket.expect(number, self._symbol, client_id, sent_ns, self._noting(self._symbol, on_answer))
+
+    def twin(self) -> "RehearsedLane":
+        """A lane to walk that writes nothing and uses up no number."""
+        return RehearsedLane(self._socket, self._writer, self._throttle, self)
+
+
+class RehearsedLane:
+    """The way of an ``OrderLane`` without its traces. Orders are rare, and code that has not run for long is slow."""
+
+    def __init__(self, socket: OrderSocket, writer: OrderWriter, throttle: Throttle, real: OrderLane) -> None:
+        self._socket, self._writer, self._throttle = socket, writer, throttle
+        self.texts, self.spans, self.numbers, self.out = real.texts, real.spans, real.numbers.copy(), real.out.copy()
+        self._view = self.out.data
+        self.walked = 0
+
+    def room(self) -> tuple[int, int, int, int]:
+        return ROOM, ROOM, self._socket.upcoming, self._socket.timestamp()
+
+    def send(self, size: int) -> bool:
+        """Everything up to the write of no byte."""
+        self.walked += 1
+        return self._socket.link.write_frames(self._view[:0])
+
+
+def texts_of(writer: OrderWriter, symbol: str, epoch: int) -> tuple[U8, I64]:
+    """What stands around the values of a request, signed or of a logged-on session, and where each text lies."""
+    head = epoch_head(epoch)
+    orders = [PlaceRequest(symbol, head + MARK, side, 1, 1) for side in (Side.BUY, Side.SELL)]
+    if writer.can_log_on:
+        buy, sell = (writer.unsigned_place(order, MARK, MARK, MARK, MARK).split(MARK) for order in orders)
+        cancel = writer.unsigned_cancel(symbol, MARK, MARK, MARK).split(MARK)
+        texts = [*buy[:5], sell[4], buy[5], *cancel[1:]] + [""] * (TEXTS - 10)
+    else:
+        (buy, buy_query), (sell, sell_query) = (
+            [text.split(MARK) for text in writer.sealed_place(order, MARK, MARK, MARK, MARK, MARK)] for order in orders
+        )
+        cancel, cancel_query = (text.split(MARK) for text in writer.sealed_cancel(symbol, MARK, MARK, MARK, MARK))
+        texts = [*buy[:5], sell[4], buy[5], *cancel[1:4], buy[6]]
+        texts += [*buy_query[:4], sell_query[3], buy_query[4], *cancel_query[:2]]
+    if len(texts) != TEXTS:
+        raise ValueError(f"{len(texts)} texts around an order's values, the kernel knows {TEXTS}")
+    ends = np.cumsum([len(text) for text in texts])
+    spans = np.stack([ends - [len(text) for text in texts], ends], axis=1).astype(np.int64)
+    return np.frombuffer("".join(texts).encode("ascii"), np.uint8).copy(), spans

@@ -1,0 +1,63 @@
+"""What the live engine asks of a gateway beyond ``protocol.Gateway``; Binance, paper and ccxt all answer it."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from engine.orders.throttle import Throttle
+from engine.venue.clock import ClockOffset, RecordedClock
+from engine.venue.dead_man import DeadMan
+from engine.venue.market_stream import OnFrame
+from engine.venue.protocol import Gateway, Market
+from engine.venue.scopes import KeyScopes
+
+
+class MarketStream(Protocol):
+    """A running stream of raw frames; it ends with its gateway."""
+
+    @property
+    def link(self) -> "Connection": ...
+    def rehearsed(self, on_frame: OnFrame) -> Callable[[bytes], None]:
+        """What plays a made-up frame to ``on_frame`` by the way of real ones."""
+        ...
+
+
+class Connection(Protocol):
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def age_s(self) -> float: ...
+    @property
+    def connects(self) -> int: ...
+    def drop(self, reason: str) -> None: ...
+
+
+class LiveGateway(Gateway, Protocol):
+    """``dead_man`` says for itself that it is not armed where the exchange has none.
+
+    ``recorded`` is the clock of a recording played in simulated lock-step, None in real time.
+    """
+
+    market: Market
+    throttle: Throttle
+    clock: ClockOffset
+    dead_man: DeadMan
+
+    @property
+    def recorded(self) -> RecordedClock | None: ...
+    @property
+    def orders_connected(self) -> bool: ...
+    @property
+    def user_connected(self) -> bool: ...
+    def market_stream(
+        self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
+    ) -> MarketStream: ...
+    async def scopes(self) -> KeyScopes: ...
+    async def set_leverage(self, symbol: str, leverage: int) -> bool: ...
+
+
+if TYPE_CHECKING:  # the type checker's proof that each of them answers all of it
+    from engine.venue.binance import BinanceGateway
+    from engine.venue.ccxt_gateway import CcxtGateway
+    from engine.venue.paper import PaperGateway
+
+    _GATEWAYS: tuple[type[LiveGateway], ...] = (BinanceGateway, PaperGateway, CcxtGateway)

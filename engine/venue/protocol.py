@@ -1,0 +1,203 @@
+"""The seam between decisions and exchanges: instruments, requests, answers, events and the gateway protocol.
+
+Prices are int64 ticks and quantities int64 lots on this side of the gateway; decimals exist only on the wire.
+A gateway never guesses: whatever is not proved by the exchange is ``Outcome.UNKNOWN``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import Protocol
+
+
+class Side(IntEnum):
+    BUY = 1
+    SELL = -1
+
+
+class Market(Enum):
+    SPOT = "spot"
+    USDM = "usdm"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What the exchange allows on one symbol. Sizes are exact decimals in quote and base currency."""
+
+    symbol: str  # the exchange's own id, e.g. "ETHUSDT"
+    market: Market
+    base: str
+    quote: str
+    tick_size: Decimal
+    lot_size: Decimal
+    min_lots: int
+    max_lots: int
+    min_notional: Decimal
+    min_ticks: int
+    max_ticks: int
+    max_open_orders: int
+    maker_fee: Decimal = Decimal(0)
+    taker_fee: Decimal = Decimal(0)
+
+    def price(self, ticks: int) -> Decimal:
+        return self.tick_size * ticks
+
+    def quantity(self, lots: int) -> Decimal:
+        return self.lot_size * lots
+
+
+class Outcome(Enum):
+    """What is known of a request after its answer, or the lack of one."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"  # the exchange said no: structured error, or HTTP 400/401/403/429/418
+    UNKNOWN = "unknown"  # timeout, 5xx, -1007, disconnect, unparsable: may or may not have happened
+    NOT_SENT = "not_sent"  # refused on this side before a byte was written (rate budget, socket down)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRequest:
+    symbol: str
+    client_id: str
+    side: Side
+    ticks: int
+    lots: int
+    post_only: bool = True
+    reduce_only: bool = False
+    market_order: bool = False  # only flatten uses it
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one place or cancel. ``code`` is the exchange's error code (Binance: negative), 0 if none."""
+
+    outcome: Outcome
+    client_id: str
+    venue_id: str = ""
+    code: int = 0
+    message: str = ""
+    sent_ns: int = 0  # monotonic clock, when the bytes were written
+    answered_ns: int = 0  # monotonic clock
+    order: "VenueOrder | None" = None  # the order as the answer itself describes it, where it does
+
+
+class VenueOrderStatus(Enum):
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as the exchange reports it."""
+
+    symbol: str
+    client_id: str
+    venue_id: str
+    side: Side
+    ticks: int
+    lots: int
+    filled_lots: int
+    status: VenueOrderStatus
+    update_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFill:
+    """One trade of ours. ``fee`` is positive when paid, in units of ``fee_asset``."""
+
+    symbol: str
+    trade_id: int
+    client_id: str
+    venue_id: str
+    side: Side
+    ticks: int
+    lots: int
+    maker: bool
+    fee: Decimal
+    fee_asset: str
+    exchange_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    symbol: str
+    lots: int  # signed
+    entry_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """``balances`` maps asset to (free, locked); ``positions`` is empty on spot."""
+
+    balances: dict[str, tuple[Decimal, Decimal]]
+    positions: dict[str, Position] = field(default_factory=dict)
+    can_trade: bool = False
+    can_withdraw: bool | None = None  # None: the exchange did not say
+    exchange_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """The user stream's word on one order; ``fill`` is set when a trade caused it."""
+
+    order: VenueOrder
+    fill: VenueFill | None
+    reject_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FundingPayment:
+    symbol: str
+    amount: Decimal  # quote currency, positive when received
+    exchange_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """``name`` is market, user or orders (the WebSocket API)."""
+
+    name: str
+    connected: bool
+    reason: str = ""
+
+
+VenueEvent = OrderUpdate | FundingPayment | StreamState
+
+
+class VenueError(Exception):
+    """A read could not be completed. ``known`` is False when the exchange's answer is not known."""
+
+    def __init__(self, message: str, *, code: int = 0, http_status: int = 0, known: bool = False) -> None:
+        super().__init__(message)
+        self.code, self.http_status, self.known = code, http_status, known
+
+
+class OrderNotFound(VenueError):
+    """The exchange answered that it does not know the order (spot -2013): a proof, unlike any other error."""
+
+
+class Gateway(Protocol):
+    """Everything the engine asks of one account on one exchange. Every call ends within its own deadline.
+
+    ``place``, ``cancel`` and ``cancel_all`` never raise for what the exchange or the network did: they answer.
+    Reads raise ``VenueError``; a failed read is never an empty result.
+    """
+
+    async def start(self, on_event: Callable[[VenueEvent], None]) -> None: ...
+    async def close(self) -> None: ...
+    async def instruments(self, symbols: list[str]) -> dict[str, Instrument]: ...
+    async def server_time_ms(self) -> int: ...
+    async def account(self) -> Account: ...
+    async def open_orders(self, symbol: str) -> list[VenueOrder]: ...
+    async def order(self, symbol: str, client_id: str) -> VenueOrder: ...
+    async def fills_since(self, symbol: str, after_trade_id: int) -> list[VenueFill]: ...
+    async def depth_snapshot(self, symbol: str) -> bytes: ...
+    async def place(self, request: PlaceRequest) -> Answer: ...
+    async def cancel(self, symbol: str, client_id: str) -> Answer: ...
+    async def cancel_all(self, symbol: str) -> Answer: ...
+    async def arm_dead_man(self, symbol: str, timeout_ms: int) -> bool: ...

@@ -1,0 +1,3 @@
+"""The operator's side: hosts, releases and people. Never quotes."""
+
+__version__ = "0.1.0"

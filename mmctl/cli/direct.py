@@ -1,0 +1,81 @@
+"""The emergency verbs past the hosts: the sentinel's code on the operator's machine, straight at the exchange.
+
+The target's configuration names the keys (``${NAME}``); their values come from the target's ``env_file`` or from the
+operator's environment, and reach the process by its environment alone.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from mmctl.cli.run import Run
+from mmctl.fleet.errors import CONFIG, ConfigRefused, DeadlineExceeded, Unproved
+from mmctl.fleet.inventory import Target
+from mmctl.ledger.audit import Entry, append_here
+from mmctl.ledger.lock import operator
+from mmctl.watch.proof import Proof, last_object, proof_of
+
+#: Connecting, cancelling, seeing that nothing comes back, and closing the position, seconds.
+SECONDS = 45.0
+BY_HAND = "Check the account's open orders on the exchange itself, now."
+
+
+def act(run: Run, target: Target, verb: str, reason: str, hosts: list[str]) -> tuple[Proof, Mapping[str, Any]]:
+    """``verb`` for the account of ``target``; the proof and the sentinel's answer.
+
+    ``halt`` cancels, and then raises ``Unproved`` all the same: that it stays stopped can only be said on a host.
+    Raises ``ConfigRefused`` where the configuration or the keys are not here, ``Unproved`` for anything short of proof.
+    """
+    _record(run, target, verb, "intent", {"reason": reason, "way": "direct"})
+    try:
+        proof, answer = _ask(run, target, verb, reason)
+    except Exception as error:
+        _record(run, target, verb, "failed", {"reason": reason, "error": str(error)})
+        raise
+    _record(run, target, verb, "done", {"reason": reason, "result": proof.text})
+    if verb == "halt":
+        named = ", ".join(hosts)
+        raise Unproved(
+            f"halt is half done: {proof.text}, proved by the exchange; but {named} could not be told to stay stopped",
+            f"When {named} can be reached again: mmctl halt, before an engine there quotes. "
+            "Or delete its key on the exchange.",
+        )
+    return proof, answer
+
+
+def _ask(run: Run, target: Target, verb: str, reason: str) -> tuple[Proof, Mapping[str, Any]]:
+    command = [sys.executable, "-m", "engine.sentinel", "--config", str(target.config)]
+    if target.env_file is not None and target.env_file.is_file():
+        command += ["--env-file", str(target.env_file)]
+    command += ["--once", "cancel" if verb == "halt" else verb, "--direct", "--json"]
+    command += ["--reason", reason, "--actor", operator()]
+    seconds = run.remaining(SECONDS)
+    try:
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise DeadlineExceeded(f"{verb} straight at the exchange did not end within {seconds:g} s", BY_HAND) from None
+    said = result.stderr.strip()
+    if result.returncode == CONFIG:
+        raise ConfigRefused(
+            f"{target.name} cannot be acted for from this machine:\n{said}",
+            "The keys come from the target's env_file in the fleet file, or from this machine's environment.",
+        )
+    answer = last_object(result.stdout)
+    if answer is None:
+        last = (said or f"it ended with code {result.returncode}").splitlines()[-1]
+        raise Unproved(f"{verb} straight at the exchange gave no answer: {last}", BY_HAND)
+    proof = proof_of(answer, flat=verb == "flatten")
+    if result.returncode != 0 or not proof.proved:
+        raise Unproved(f"{verb} straight at the exchange is NOT proved: {proof.text}", BY_HAND)
+    return proof, answer
+
+
+def _record(run: Run, target: Target, verb: str, phase: str, detail: dict[str, Any]) -> None:
+    """Into the operator's own trail: no host can be told."""
+    try:
+        append_here(Entry(run.run_id, verb, target.name, phase, detail))
+    except OSError as error:
+        run.out.problem(f"the audit trail here cannot be written: {error}")

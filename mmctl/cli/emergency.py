@@ -1,0 +1,242 @@
+"""``mmctl halt|resume|cancel|flatten``: act now, by three ways, and end with 0 only on the exchange's own proof.
+
+The engine is asked first. When it does not answer, refuses, or cannot prove, the sentinel's code runs on the host
+with its own key and asks the exchange itself: that works with the engine dead, frozen or cut off. When that cannot be
+proved either, or with ``--direct``, it runs on the operator's machine (``mmctl.cli.direct``).
+"""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
+from mmctl.cli.run import Run, current
+from mmctl.client.engine import Document
+from mmctl.fleet.errors import (
+    AuthenticationRefused,
+    ConfigRefused,
+    DeadlineExceeded,
+    HostKeyMismatch,
+    OperatorError,
+    Refused,
+    Unproved,
+    Unreachable,
+    UsageError,
+)
+from mmctl.fleet.parallel import Outcome
+from mmctl.ledger.lock import operator
+from mmctl.remote.users import as_service
+from mmctl.watch.proof import last_object, proof_of
+
+Confirm = Annotated[str, typer.Option("--confirm", metavar="ACCOUNT", help="The exchange account's name, typed out.")]
+Direct = Annotated[
+    bool,
+    typer.Option("--direct", help="From this machine straight at the exchange, without asking any host."),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.")]
+
+#: How long the engine may take before the second way is tried, and how long that one may take, seconds.
+ENGINE_SECONDS = 10.0
+SENTINEL_SECONDS = 30.0
+#: Verbs that end with no open order; ``flatten`` ends with no position as well.
+_PROVING = ("halt", "cancel", "flatten")
+#: Ways in which a host leaves an order possibly open.
+_NOT_DONE = (Unreachable, Unproved, DeadlineExceeded, AuthenticationRefused, HostKeyMismatch)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended on one host: by which way, and what was said."""
+
+    way: str
+    text: str
+    answer: Mapping[str, Any]
+
+
+def halt(target: TargetArg = None, confirm: Confirm = "", reason: Reason = "", direct: Direct = False) -> None:
+    """Stop quoting, cancel every order, stay stopped until a person resets it. Works with the engine dead."""
+    command("halt", target, confirm, {"reason": reason or "operator"}, direct=direct)
+
+
+def resume(target: TargetArg = None, confirm: Confirm = "", reason: Reason = "") -> None:
+    """Let an engine that an operator paused quote again. A breaker that halted needs mmctl breaker reset."""
+    command("resume", target, confirm, {"reason": reason or "operator"})
+
+
+def cancel(target: TargetArg = None, confirm: Confirm = "", reason: Reason = "", direct: Direct = False) -> None:
+    """Cancel every open order of the account's engines and prove it. Works with the engine dead."""
+    command("cancel", target, confirm, {"reason": reason or "operator"}, direct=direct)
+
+
+def flatten(target: TargetArg = None, confirm: Confirm = "", reason: Reason = "", direct: Direct = False) -> None:
+    """Cancel every order, close the position at the market and prove both. Works with the engine dead."""
+    command("flatten", target, confirm, {"reason": reason or "operator"}, direct=direct)
+
+
+def command(verb: str, wanted: str | None, confirm: str, body: Mapping[str, Any], *, direct: bool = False) -> None:
+    """``verb`` on every engine of the target. Ends the run with 0 only when every one of them is proved.
+
+    Hosts on which it could not be proved are made up for at the exchange, once for all: it knows accounts, not hosts.
+    """
+    run = current()
+    with engines(run, wanted) as found:
+        account = confirmed(run, verb, found, confirm)
+        request = {**body, "confirm": account, "idempotency_key": f"{run.run_id}-{verb}"}
+
+        def one(engine: Engine) -> Done:
+            return _audited(run, engine, verb, request)
+
+        outcomes: dict[str, Outcome[Done]] = {}
+        if not direct:
+            outcomes = ask_each(run, found, one, ENGINE_SECONDS + SENTINEL_SECONDS + 10)
+        left = [name for name in found if direct or isinstance(outcomes[name].error, _NOT_DONE)]
+        if left and verb in _PROVING:
+            outcomes |= _past_the_hosts(run, found, verb, request, left, outcomes)
+        for name, outcome in outcomes.items():
+            if outcome.value is not None:
+                done = outcome.value
+                run.out.event("done", host=name, verb=verb, way=done.way, message=done.text, answer=done.answer)
+                run.out.styled(f"{name}: {verb} done by the {done.way}: {done.text}", "green")
+    finish(run, outcomes)
+
+
+def _past_the_hosts(
+    run: Run,
+    found: Mapping[str, Engine],
+    verb: str,
+    request: Mapping[str, Any],
+    left: list[str],
+    asked: Mapping[str, Outcome[Done]],
+) -> dict[str, Outcome[Done]]:
+    """Act at the exchange from here in place of the hosts ``left``; the same outcome for each of them.
+
+    Where that cannot even be tried, for want of keys here, what the hosts answered stands.
+    """
+    from mmctl.cli.direct import act
+
+    for name in left:
+        error = asked[name].error if name in asked else None
+        if error is not None:
+            run.out.problem(error.what if isinstance(error, OperatorError) else f"{name}: {error}")
+    if asked:
+        run.out.problem("acting from this machine straight at the exchange")
+    begun = time.monotonic()
+    outcome: Outcome[Done]
+    try:
+        proof, answer = act(run, found[left[0]].target, verb, str(request["reason"]), left)
+        outcome = Outcome(Done("exchange", proof.text, answer), None, time.monotonic() - begun)
+    except ConfigRefused as error:
+        if asked:
+            run.out.problem(error.what)
+            return {}
+        outcome = Outcome(None, error, time.monotonic() - begun)
+    except OperatorError as error:
+        outcome = Outcome(None, error, time.monotonic() - begun)
+    return dict.fromkeys(left, outcome)
+
+
+def confirmed(run: Run, verb: str, found: Mapping[str, Engine], typed: str) -> str:
+    """The account's name, typed by the operator. Raises UsageError without one, Refused for another one."""
+    engine = next(iter(found.values()))
+    accounts = engine.site.accounts
+    if not typed and sys.stdin.isatty() and not run.json:
+        sys.stderr.write(f"{verb} {engine.target.name}: type the account's name ({accounts[0]}): ")
+        sys.stderr.flush()
+        typed = sys.stdin.readline().strip()
+    if not typed:
+        raise UsageError(f"{verb} needs the account's name", f"Add --confirm {accounts[0]}.")
+    if typed not in accounts:
+        raise Refused(
+            f"{engine.target.name} trades the account {accounts[0]}, not {typed}; nothing was done",
+            "Check the target's name.",
+        )
+    return typed
+
+
+def _audited(run: Run, engine: Engine, verb: str, request: Mapping[str, Any]) -> Done:
+    from mmctl.cli.recorded import act_recorded
+
+    return act_recorded(run, engine, verb, str(request.get("reason", "")), lambda: _act(run, engine, verb, request))
+
+
+def _act(run: Run, engine: Engine, verb: str, request: Mapping[str, Any]) -> Done:
+    try:
+        return _by_engine(run, engine, verb, request)
+    except OperatorError as error:
+        if verb == "breaker-reset" and isinstance(error, Unreachable):
+            return _reset_stored(run, engine, request)
+        if verb not in _PROVING:
+            raise
+        first = error
+    run.out.progress(f"{engine.name}: {first.what}")
+    run.out.progress(f"{engine.name}: the engine cannot prove it; asking the exchange by the sentinel")
+    try:
+        return _by_sentinel(run, engine, verb)
+    except Unreachable:
+        raise
+    except OperatorError as second:
+        raise Unproved(
+            f"{engine.name}: {verb} is NOT proved. Engine: {first.what}. Sentinel: {second.what}",
+            "Check the account's open orders on the exchange itself, now.",
+        ) from None
+
+
+def _by_engine(run: Run, engine: Engine, verb: str, request: Mapping[str, Any]) -> Done:
+    seconds = run.remaining(ENGINE_SECONDS)
+    answer: Document = engine.client().control(verb, request, seconds)
+    if verb not in _PROVING:
+        return Done("engine", str(answer.get("message") or "acknowledged"), answer)
+    proof = proof_of(answer, flat=verb == "flatten")
+    if not proof.proved:
+        raise Unproved(f"the engine answered, but {proof.text}")
+    return Done("engine", proof.text, answer)
+
+
+def sentinel_script(engine: Engine, verb: str) -> str:
+    """The remote command: the current release's sentinel, once, as the service's user with the host's secrets."""
+    config = shlex.quote(engine.site.layout.config)
+    return on_host(engine, f"engine.sentinel --config {config} --once {verb} --json")
+
+
+def on_host(engine: Engine, arguments: str) -> str:
+    """The remote command that runs a module of the current release as the service does; ``arguments`` are quoted."""
+    layout = engine.site.layout
+    environment = shlex.quote(layout.env_file)
+    read = 'while IFS= read -r line || [ -n "$line" ]; do case $line in [A-Za-z_]*=*) export "$line";; esac; done'
+    return "\n".join(
+        [
+            "set -eu",
+            f"[ ! -r {environment} ] || {{ {read} < {environment}; }}",
+            f"cd {shlex.quote(layout.at('shared'))}",
+            as_service(layout, f"{shlex.quote(engine.site.launcher)} {arguments}"),
+        ]
+    )
+
+
+def _by_sentinel(run: Run, engine: Engine, verb: str) -> Done:
+    result = engine.transport.run(sentinel_script(engine, verb), run.remaining(SENTINEL_SECONDS))
+    answer = last_object(result.out)
+    if answer is None:
+        said = (result.err.strip() or result.out.strip() or f"it ended with code {result.rc}").splitlines()[-1]
+        raise Unproved(f"the sentinel gave no answer: {said}")
+    proof = proof_of(answer, flat=verb == "flatten")
+    if result.rc != 0 or not proof.proved:
+        raise Unproved(f"the sentinel ended with code {result.rc}: {proof.text}")
+    return Done("sentinel", proof.text, answer)
+
+
+def _reset_stored(run: Run, engine: Engine, request: Mapping[str, Any]) -> Done:
+    """With no engine running, the halt is ended where it is stored; the next start may quote again."""
+    config, reason = shlex.quote(engine.site.layout.config), shlex.quote(str(request.get("reason", "")))
+    arguments = f"engine reset --config {config} --reason {reason} --actor {shlex.quote(operator())} --json"
+    result = engine.transport.run(on_host(engine, arguments), run.remaining(SENTINEL_SECONDS))
+    answer = last_object(result.out)
+    if result.rc != 0 or answer is None:
+        said = (result.err.strip() or result.out.strip() or f"it ended with code {result.rc}").splitlines()[-1]
+        raise Refused(f"{engine.name}: the stored halt was not ended: {said}", "See mmctl breaker status.")
+    return Done("stored state", str(answer.get("message") or "reset"), answer)

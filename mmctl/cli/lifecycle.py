@@ -1,0 +1,93 @@
+"""``mmctl start``, ``stop``, ``restart`` and ``reload``: the deployed engine, with proof of what each promises."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from mmctl.cli.deploy import Yes, confirm, site
+from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
+from mmctl.cli.run import current
+from mmctl.client.site import site_of
+from mmctl.fleet.errors import AuthenticationRefused, ConfigRefused, OperatorError, Unreachable
+from mmctl.fleet.parallel import Outcome, on_each
+from mmctl.fleet.transport import Transport
+from mmctl.release import runs, service
+
+#: What one verb may take on one host, seconds: a stop, a start and the proof.
+ACT_SECONDS = 140.0
+
+
+def _each(verb: str, wanted: str | None, act: Callable[[runs.Site, Transport], str]) -> None:
+    """``act`` on every host of the target under its lock, recorded in the audit trail."""
+    run = current()
+    with site(run, wanted) as hosts:
+        outcomes: dict[str, Outcome[str]] = {}
+        with runs.recorded(hosts, verb, {}) as outcome:
+            outcomes = on_each(hosts.transports, lambda _, t: act(hosts, t), run.remaining(ACT_SECONDS))
+            outcome["ok"] = all(o.ok for o in outcomes.values())
+            outcome["hosts"] = {name: "done" if o.ok else str(o.error) for name, o in outcomes.items()}
+    for name, done in outcomes.items():
+        if done.value is not None:
+            run.out.event("done", host=name, verb=verb, message=done.value, seconds=round(done.seconds, 3))
+            run.out.styled(f"{name}: {verb}: {done.value}", "green")
+    finish(run, outcomes)
+    run.out.result(verb=verb, hosts=sorted(outcomes))
+
+
+def start(target: TargetArg = None) -> None:
+    """Start the engine and wait until it could quote."""
+    _each("start", target, lambda s, t: service.start(t, s.layout, sys.executable, site_of(s.target).port))
+
+
+def stop(target: TargetArg = None, yes: Yes = False) -> None:
+    """Quoting off, cancel all, prove zero open orders, then stop."""
+    _each("stop", target, lambda s, t: service.stop(t, s.layout, sys.executable))
+
+
+def restart(target: TargetArg = None, yes: Yes = False) -> None:
+    """Stop in order and start again; ends when the engine could quote."""
+    _each("restart", target, lambda s, t: service.restart(t, s.layout, sys.executable, site_of(s.target).port))
+
+
+def reload(
+    target: TargetArg = None,
+    previous: Annotated[bool, typer.Option("--previous", help="Take back the last reload.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Give the running engine the config of the fleet file: checked, then applied at once or not at all."""
+    run = current()
+    with engines(run, target) as found:
+        first = next(iter(found.values()))
+        confirm(run, first.target, yes, "Reload the config")
+        hosts = {name: engine.transport for name, engine in found.items()}
+        place = runs.Site(first.target, hosts, run.run_id, f"mmctl reload {first.target.name}")
+        with runs.recorded(place, "reload", {"previous": previous}) as outcome:
+            outcomes = ask_each(run, found, lambda engine: _reload(engine, previous, run.run_id), ACT_SECONDS)
+            outcome["ok"] = all(o.ok for o in outcomes.values())
+            outcome["hosts"] = {name: "done" if o.ok else str(o.error) for name, o in outcomes.items()}
+    for name, done in outcomes.items():
+        if done.value is not None:
+            run.out.event("done", host=name, verb="reload", message=done.value)
+            run.out.styled(f"{name}: reload: {done.value}", "green")
+    finish(run, outcomes)
+    run.out.result(verb="reload", hosts=sorted(outcomes))
+
+
+def _reload(engine: Engine, previous: bool, run_id: str) -> str:
+    layout = engine.site.layout
+    if previous:
+        service.take_back_config(engine.transport, layout)
+    elif service.push_config(engine.transport, layout, engine.target) == "same":
+        return "the config is the same; nothing was changed"
+    try:
+        answer = engine.client().control("reload", {"reason": "operator", "idempotency_key": f"{run_id}-reload"}, 15.0)
+    except (AuthenticationRefused, Unreachable):
+        # Without a control token the engine is signalled; it judges the config again by itself.
+        service.signal_reload(engine.transport, layout, sys.executable)
+        return "signalled; see `mmctl logs` for what it made of it"
+    except OperatorError as error:
+        service.take_back_config(engine.transport, layout)
+        raise ConfigRefused(f"{engine.name}: the engine refused: {error.what}; the config is as before") from None
+    return str(answer.get("message") or answer.get("effect") or "applied")

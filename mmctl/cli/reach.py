@@ -1,0 +1,134 @@
+"""From the TARGET on the command line to engines that can be asked, and one act on each of them at once."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+import typer
+
+from engine.config.document import read
+from mmctl.cli.run import Run
+from mmctl.client.engine import READ_SECONDS, Client
+from mmctl.client.site import Site, environment, site_of
+from mmctl.fleet.errors import FAILED, MIXED, OperatorError
+from mmctl.fleet.inventory import Host, Target, load_fleet
+from mmctl.fleet.open import open_transport
+from mmctl.fleet.parallel import Outcome, exit_code_of, on_each
+from mmctl.fleet.transport import Transport
+from mmctl.ledger.lock import operator
+
+T = TypeVar("T")
+
+
+def known_targets(incomplete: str) -> list[str]:
+    """Names the shell can offer: targets, and TARGET:HOST after a colon. None where the fleet cannot be read."""
+    try:
+        targets = load_fleet().targets
+    except OperatorError:
+        return []
+    name, colon, _ = incomplete.partition(":")
+    if colon and name in targets:
+        return [f"{name}:{host.name}" for host in targets[name].hosts]
+    return [known for known in targets if known.startswith(incomplete)]
+
+
+TargetArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TARGET]",
+        help="A target of the fleet, or TARGET:HOST; the fleet's default if left out.",
+        autocompletion=known_targets,
+    ),
+]
+
+#: What one look at one host may take, seconds: connecting and a few answers.
+LOOK_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One engine of a target, reachable through ``transport``."""
+
+    target: Target
+    host: Host
+    transport: Transport
+    site: Site
+
+    @property
+    def name(self) -> str:
+        return self.host.name
+
+    def client(self, read_seconds: float | None = None) -> Client:
+        """Its HTTP client; the control token is read from the host when it is first needed."""
+        return Client(self.transport, self.site.port, self.token, read_seconds or READ_SECONDS, operator())
+
+    def token(self) -> str:
+        """The control token the host's configuration gives; empty when it gives none: then the engine refuses.
+
+        Read leniently: an engine whose configuration no longer loads must still be stopped.
+        """
+        layout = self.site.layout
+        config = self.transport.get(layout.config, LOOK_SECONDS).decode("utf-8", "replace")
+        try:
+            secrets = environment(self.transport.get(layout.env_file, LOOK_SECONDS).decode("utf-8", "replace"))
+        except OperatorError:
+            secrets = {}
+        monitoring = read(config, layout.config, secrets.get).data.get("monitoring")
+        token = monitoring.get("control_token") if isinstance(monitoring, Mapping) else None
+        return str(token or "")
+
+
+def target_of(run: Run, wanted: str | None) -> Target:
+    """The target that is meant. Raises UsageError or FleetFileError."""
+    return load_fleet(run.fleet).target(wanted)
+
+
+@contextmanager
+def engines(run: Run, wanted: str | None) -> Iterator[dict[str, Engine]]:
+    """Every engine of the target by host name; connections are made when first used and closed at the end."""
+    target = target_of(run, wanted)
+    site = site_of(target)
+    with ExitStack() as stack:
+        found: dict[str, Engine] = {}
+        for host in target.hosts:
+            transport = open_transport(target, host)
+            stack.callback(transport.close)
+            found[host.name] = Engine(target, host, transport, site)
+        yield found
+
+
+def ask_each(
+    run: Run, found: Mapping[str, Engine], act: Callable[[Engine], T], seconds: float = LOOK_SECONDS
+) -> dict[str, Outcome[T]]:
+    """``act`` on every engine at once, each bounded by ``seconds`` and the run's deadline."""
+    return on_each(found, lambda _, engine: act(engine), run.remaining(seconds))
+
+
+def finish(run: Run, outcomes: Mapping[str, Outcome[T]]) -> None:
+    """Reports every host that failed and ends the run with the code that fits: 0, the common one, or 3 when mixed."""
+    from mmctl.cli.errors import describe
+
+    first_hint = ""
+    for name, outcome in outcomes.items():
+        if outcome.error is None:
+            continue
+        code, what, hint = describe(outcome.error)
+        run.out.event("host_error", host=name, exit_code=code, message=what, next_step=hint)
+        run.out.problem(what if what.startswith(name) else f"{name}: {what}")
+        first_hint = first_hint or hint
+    code = exit_code_of(outcomes, MIXED, FAILED)
+    if code:
+        if first_hint:
+            run.out.problem(first_hint)
+        raise typer.Exit(code)
+
+
+def only_one(run: Run, found: Mapping[str, Engine], what: str) -> Engine:
+    """The one engine of the target. Raises UsageError when there are several and none was named."""
+    from mmctl.fleet.errors import UsageError
+
+    if len(found) != 1:
+        names = ", ".join(f"{engine.target.name}:{name}" for name, engine in found.items())
+        raise UsageError(f"{what} needs one host", f"Name one of {names}.")
+    return next(iter(found.values()))

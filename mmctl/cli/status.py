@@ -1,0 +1,147 @@
+"""``mmctl status``: what the engines of a target are doing now, every number with its age."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from mmctl.cli.output import Output, age, number
+from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
+from mmctl.cli.run import current
+from mmctl.client.engine import Document, age_of, pick, section
+from mmctl.fleet.errors import INCONCLUSIVE, OperatorError, Unreachable
+from mmctl.fleet.parallel import Outcome
+
+#: A state document older than this by the two clocks is stale: the numbers may no longer hold.
+STALE_SECONDS = 10.0
+
+
+def status(
+    target: TargetArg = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again until interrupted.")] = False,
+    interval: Annotated[float, typer.Option("--interval", min=0.2, help="Seconds between looks with --watch.")] = 2.0,
+    count: Annotated[int, typer.Option("--count", min=0, help="Looks with --watch; 0 = no end.")] = 0,
+) -> None:
+    """What the engines of a target are doing now. Exit code 6 when an engine's numbers are stale."""
+    run = current()
+    with engines(run, target) as found:
+        looks = 0
+        while True:
+            outcomes = ask_each(run, found, look)
+            if watch and run.out.colour and not run.json:
+                run.out.raw("\x1b[H\x1b[2J" + time.strftime("%H:%M:%S"))
+            stale = [show(run.out, name, outcome) for name, outcome in outcomes.items()]
+            looks += 1
+            if not watch or looks == count:
+                break
+            time.sleep(run.remaining(interval))
+    finish(run, outcomes)
+    if any(stale):
+        run.out.problem("numbers are stale; see mmctl health")
+        raise typer.Exit(INCONCLUSIVE)
+
+
+def look(engine: Engine) -> Document:
+    """The state document. Where the port is closed, the error says what the service manager knows."""
+    try:
+        return engine.client().state()
+    except Unreachable as error:
+        condition = service(engine)
+        if not condition:
+            raise
+        raise Unreachable(
+            f"{error.what}; the service is {condition}", f"See mmctl logs {engine.target.name}, or start it."
+        ) from None
+
+
+def service(engine: Engine) -> str:
+    """The service's state in a few words, or nothing when it cannot be found out."""
+    from mmctl.remote import units
+
+    script = units.state(engine.site.layout, engine.site.python if engine.site.layout.managed else sys.executable)
+    try:
+        result = engine.transport.run(script, 10.0)
+    except OperatorError:
+        return ""
+    said = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
+    active = said.get("ActiveState", "")
+    code = said.get("ExecMainStatus", "0")
+    if not active:
+        return ""
+    halted = " (halted: needs mmctl breaker reset)" if code == "70" else ""
+    return active + (f", it ended with code {code}{halted}" if code not in ("", "0") else "")
+
+
+def show(out: Output, name: str, outcome: Outcome[Document]) -> bool:
+    """One engine on screen or as one ``status`` event; True when its numbers are stale."""
+    document = outcome.value
+    if document is None:
+        return False
+    seconds = age_of(document)
+    stale = seconds is not None and seconds > STALE_SECONDS
+    out.event("status", host=name, as_of_ns=document.get("as_of_ns"), age_s=seconds, stale=stale, state=document)
+    if out.json_mode:
+        return stale
+    for line, style in lines(name, document, seconds, stale):
+        out.styled(line, style) if style else out.say(line)
+    return stale
+
+
+def lines(name: str, state: Mapping[str, Any], seconds: float | None, stale: bool) -> list[tuple[str, str]]:
+    """The human text of one engine: (line, style)."""
+    engine, pnl, risk = section(state, "engine"), section(state, "pnl"), section(state, "risk")
+    quoting = bool(engine.get("quoting"))
+    reason = engine.get("not_quoting_reason") or "no reason given"
+    doing = "standby" if engine.get("role") == "standby" else f"not quoting: {reason}"
+    if quoting:
+        doing = "quoting on paper" if engine.get("mode") == "paper" else "quoting"
+    mark = f"STALE, as of {age(seconds)} ago" if stale else f"as of {age(seconds)} ago"
+    head = f"{name}: {doing} ({mark})"
+    shown: list[tuple[str, str]] = [(head, "red" if stale else "green" if quoting else "yellow")]
+    shown.append(
+        (
+            f"  {_v(engine, 'role')} epoch {_v(engine, 'epoch')}, release {_v(engine, 'release')}, "
+            f"account {_v(engine, 'account')} ({_v(engine, 'environment')}), pid {_v(engine, 'pid')}, "
+            f"up {age(_uptime(state))}",
+            "",
+        )
+    )
+    for symbol, values in section(state, "symbols").items():
+        shown += [(line, "") for line in _symbol(symbol, values)]
+    parts = [f"{key} {number(pnl.get(key), 4)}" for key in ("realized", "unrealized", "fees", "funding") if key in pnl]
+    shown.append((f"  profit {number(pnl.get('total'), 4)} {pnl.get('currency') or ''} ({', '.join(parts)})", ""))
+    breaker = section(risk, "breaker")
+    text = f"  breaker {str(breaker.get('state', 'unknown')).lower()}, risk {risk.get('level_name', 'unknown')}"
+    if breaker.get("reason"):
+        text += f": {breaker['reason']}"
+    shown.append((text, "" if breaker.get("code") == 0 else "red"))
+    limits = risk.get("limits")
+    for limit in limits if isinstance(limits, list) else []:
+        ratio = limit.get("ratio") if isinstance(limit, Mapping) else None
+        if isinstance(ratio, int | float) and ratio >= 0.75:
+            shown.append((f"  limit {limit.get('name')} is used to {ratio * 100:.0f}%", "red"))
+    return shown
+
+
+def _symbol(symbol: str, values: Any) -> list[str]:
+    book, quote, position = section(values, "book"), section(values, "quote"), section(values, "position")
+    unknown = pick(values, "unknown_orders") or 0
+    return [
+        f"  {symbol} book {book.get('state', 'unknown')} {number(book.get('bid'))} / {number(book.get('ask'))} "
+        f"({age(book.get('age_s'))} old); our quotes {number(quote.get('bid'))} / {number(quote.get('ask'))} "
+        f"({age(quote.get('age_s'))} old)",
+        f"    position {number(position.get('base'))} of {number(position.get('limit_base'))}, "
+        f"{number(pick(values, 'open_orders'))} open orders" + (f", {unknown} UNKNOWN" if unknown else ""),
+    ]
+
+
+def _v(document: Mapping[str, Any], key: str) -> str:
+    value = document.get(key)
+    return "unknown" if value is None or value == "" else str(value)
+
+
+def _uptime(state: Mapping[str, Any]) -> float | None:
+    started, now = pick(state, "engine", "started_ns"), state.get("as_of_ns")
+    return (now - started) / 1e9 if isinstance(started, int) and isinstance(now, int) and started else None

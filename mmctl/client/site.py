@@ -1,0 +1,120 @@
+"""Where things are on a target's hosts: port, log, journal and account, as the target's configuration says.
+
+Read leniently: an operator must be able to look at, and to stop, an engine whose configuration no longer loads.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from engine.config.document import read
+from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
+from mmctl.remote.layout import Layout, layout_of
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRules:
+    """The configuration's section ``backup``. ``directory`` is on the host itself, ``keep`` 0 = not stated."""
+
+    directory: str
+    keep: int = 0
+    recipients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Absolute paths on the host. No ``log``: only the service manager has it. No ``journal``: it is not SQLite."""
+
+    layout: Layout
+    port: int
+    log: str | None
+    journal: str | None
+    data_dir: str  # the engine's data
+    accounts: tuple[str, ...]  # names that ``--confirm`` accepts: the fleet's first, then the configuration's
+    backups: BackupRules
+
+    @property
+    def python(self) -> str:
+        """The interpreter of the release that is current."""
+        return self.layout.at("current", "venv", "bin", "python")
+
+    @property
+    def launcher(self) -> str:
+        """Runs a module of the current release with its own environment: ``launcher MODULE ARGUMENT...``."""
+        return self.layout.at("current", "bin", "run")
+
+
+def site_of(target: Target) -> Site:
+    """The site of ``target``; what its configuration does not say, or cannot, takes the schema's default."""
+    layout = layout_of(target)
+    data = _config(target)
+    at = PurePosixPath(layout.at("shared"))  # the engine's working directory
+    data_dir = at / str(_of(data, "data_dir") or "data")
+    # A value out of the environment is text.
+    given = str(target.api_port or _of(data, "monitoring", "port") or "")
+    port = int(given) if given.isdigit() else 0
+    return Site(
+        layout=layout,
+        port=port or DEFAULT_API_PORT,
+        log=_log(data, layout, at),
+        journal=_journal(_of(data, "store", "url"), data_dir, at),
+        data_dir=str(data_dir),
+        accounts=tuple(dict.fromkeys(str(a) for a in (target.account, _of(data, "exchange", "account")) if a)),
+        backups=_backups(data, data_dir, at),
+    )
+
+
+def _backups(data: Mapping[str, Any], data_dir: PurePosixPath, at: PurePosixPath) -> BackupRules:
+    directory, keep = _of(data, "backup", "directory"), _of(data, "backup", "keep")
+    recipients = _of(data, "backup", "recipients")
+    return BackupRules(
+        str(at / str(directory)) if directory else str(data_dir / "backups"),
+        keep if isinstance(keep, int) and keep > 0 else 0,
+        tuple(str(key) for key in recipients) if isinstance(recipients, list) else (),
+    )
+
+
+def _config(target: Target) -> Mapping[str, Any]:
+    try:
+        text = target.config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    variables = _variables(target)
+    return read(text, str(target.config), lambda name: variables.get(name, os.environ.get(name))).data
+
+
+def _variables(target: Target) -> dict[str, str]:
+    """The environment file's values, as far as it can be read; they only ever fill in the configuration."""
+    try:
+        text = target.env_file.read_text(encoding="utf-8") if target.env_file else ""
+    except (OSError, UnicodeDecodeError):
+        return {}
+    return environment(text)
+
+
+def environment(text: str) -> dict[str, str]:
+    """NAME=value lines of an environment file; comments and anything else are left out."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
+
+
+def _of(data: Any, *path: str) -> Any:
+    for key in path:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
+
+
+def _log(data: Mapping[str, Any], layout: Layout, at: PurePosixPath) -> str | None:
+    outputs, path = _of(data, "logging", "outputs"), _of(data, "logging", "file_path")
+    if isinstance(outputs, list) and "file" in outputs and path:
+        return str(at / str(path))
+    return None if layout.managed else f"{layout.logs}/engine.out"
+
+
+def _journal(url: Any, data_dir: PurePosixPath, at: PurePosixPath) -> str | None:
+    if not url:
+        return str(data_dir / "journal.db")
+    text = str(url)
+    return str(at / text.removeprefix("sqlite:///")) if text.startswith("sqlite:///") else None

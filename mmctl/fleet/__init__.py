@@ -1,0 +1,1 @@
+"""Who and where: the fleet file, and the ways of reaching a host."""

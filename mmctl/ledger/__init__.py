@@ -1,0 +1,1 @@
+"""Who may change a fleet now, and who changed what: the lock and the audit trail."""

@@ -1,0 +1,1 @@
+"""From a source tree to a running release: build, wheelhouse, plan, activation, and the way back."""

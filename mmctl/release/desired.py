@@ -1,0 +1,182 @@
+"""What a target shall run: one wheel, one config, its units and secrets, under an id made from their content."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import tarfile
+import zipfile
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.config.errors import ConfigErrors
+from mmctl.fleet.errors import ConfigRefused, Refused
+from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
+from mmctl.release.assets import asset
+from mmctl.release.build import Built
+from mmctl.release.lock import Platform
+from mmctl.release.wheelhouse import Wheel
+from mmctl.remote import units
+from mmctl.remote.layout import Layout
+
+SHA_LENGTH = 12
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+SENTINEL_MODULE = "engine/sentinel.py"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What mmctl needs to know of a config: the port of the engine's listener, the account, the sentinel."""
+
+    text: str
+    api_port: int
+    account: str
+    sentinel: bool
+
+
+@dataclass(frozen=True)
+class Desired:
+    """A release before it has a host. ``environment`` is the secrets' file as it is, None when the host keeps its own;
+    ``variables`` its NAME=value lines for a check. Never printed."""
+
+    sha: str
+    wheel: Wheel
+    settings: Settings
+    unit_files: dict[str, str]
+    host_fleet: str
+    environment: bytes | None
+    variables: bytes
+
+    def __repr__(self) -> str:
+        return f"Desired(sha={self.sha!r}, wheel={self.wheel.file!r})"
+
+    @property
+    def environment_sha256(self) -> str:
+        return hashlib.sha256(self.environment).hexdigest() if self.environment is not None else ""
+
+
+def release_id(sha: str, now: datetime | None = None) -> str:
+    """``<utc>-<sha>``: sorts by time, and the same content has the same end."""
+    return f"{(now or datetime.now(UTC)).strftime('%Y%m%dT%H%M%SZ')}-{sha}"
+
+
+def read_settings(target: Target, variables: dict[str, str] | None) -> Settings:
+    """Read and check the target's config with ``variables`` as the only environment (None: the host's own, unknown
+    here, so that only what needs no environment is checked). Raises ConfigRefused with every fault."""
+    from engine.config import load_text
+
+    try:
+        text = target.config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigRefused(
+            f"cannot read the config {target.config}: {reason}", "`mmctl init DIR` writes one"
+        ) from None
+    try:
+        config = load_text(text, str(target.config), variables or {})
+    except ConfigErrors as faults:
+        left = [f for f in faults.errors if variables is not None or "environment variable" not in f.message]
+        if left:
+            raise ConfigRefused("\n".join(str(fault) for fault in left)) from None
+        return Settings(text, target.api_port or DEFAULT_API_PORT, target.account, True)
+    if config.environment != target.environment:
+        raise Refused(
+            f"target {target.name} is for {target.environment}, but {target.config} says environment: "
+            f"{config.environment}",
+            "a config reaches only the environment it was written for",
+        )
+    port = target.api_port or config.monitoring.port
+    if not port:
+        raise ConfigRefused(f"{target.config}: monitoring.port must be a fixed port for a deployed engine")
+    return Settings(text, port, config.exchange.account, config.sentinel.enabled)
+
+
+def read_environment(target: Target) -> tuple[bytes | None, dict[str, str] | None]:
+    """The target's secrets: the file's bytes for the host, its names and values for the check."""
+    from engine.config import read_env_file
+
+    if target.env_file is None:
+        if not target.local:
+            return None, None
+        chosen = _named_variables(target)
+        return "".join(f"{name}={value}\n" for name, value in chosen.items()).encode(), chosen
+    try:
+        values = read_env_file(target.env_file)
+        return target.env_file.read_bytes(), values
+    except ConfigErrors as faults:
+        raise ConfigRefused("\n".join(str(fault) for fault in faults.errors)) from None
+    except OSError as error:
+        raise ConfigRefused(f"cannot read {target.env_file}: {error.strerror}") from None
+
+
+def _named_variables(target: Target) -> dict[str, str]:
+    """Where no file is given, on the local target: the operator's own variables, those that the config names."""
+    try:
+        text = target.config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    names = sorted(set(VARIABLE.findall(text)))
+    return {name: os.environ[name] for name in names if "\n" not in os.environ.get(name, "\n")}
+
+
+def describe(target: Target, layout: Layout, built: Built, project: Path | None = None) -> Desired:
+    """Everything the release consists of. Raises ConfigRefused for a config that cannot be right anywhere."""
+    environment, values = read_environment(target)
+    settings = read_settings(target, values)
+    with zipfile.ZipFile(built.path) as archive:
+        if SENTINEL_MODULE not in archive.namelist():
+            settings = replace(settings, sentinel=False)
+    wheel = Wheel("mmctl", built.path.name, built.sha256, built.size, built.path)
+    if layout.managed:
+        names = units.UNIT_FILES
+        files = {name: units.render(asset(f"systemd/{name}", project).read_text(), layout) for name in names}
+    else:
+        files = {"market-maker.json": units.supervised(layout).text()}
+    lock = asset("requirements.lock", project).read_bytes()
+    parts = [built.content.encode(), settings.text.encode(), lock, units.LAUNCHER.encode()]
+    parts += [f"{name}\0{text}".encode() for name, text in sorted(files.items())]
+    sha = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:SHA_LENGTH]
+    variables = "".join(f"{name}={value}\n" for name, value in (values or {}).items()).encode()
+    fleet = _host_fleet(target, layout, settings)
+    return Desired(sha, wheel, settings, files, fleet, environment, variables)
+
+
+def _host_fleet(target: Target, layout: Layout, settings: Settings) -> str:
+    """The fleet as seen from the host itself: one target, this machine; what the timers' verbs use."""
+    here: dict[str, Any] = {
+        "transport": "local", "managed": layout.managed, "root": layout.root, "environment": target.environment,
+        "account": target.account, "config": layout.config, "api_port": settings.api_port,
+    }  # fmt: skip
+    return json.dumps({"default": "here", "targets": {"here": here}}, indent=1) + "\n"
+
+
+def env_key(wheels: tuple[Wheel, ...], platform: Platform) -> str:
+    """The name of the shared environment these wheels make with this Python."""
+    rows = [f"{wheel.sha256}" for wheel in sorted(wheels)] + [repr(platform)]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def release_files(desired: Desired, release: str, env: str) -> bytes:
+    """The release's own small files as a tar stream: launcher, config, units, what it was made from."""
+    facts = {
+        "release": release, "sha": desired.sha, "wheel": desired.wheel.file, "wheel_sha256": desired.wheel.sha256,
+        "env": env, "api_port": desired.settings.api_port,
+    }  # fmt: skip
+    members = {
+        "bin/run": (units.LAUNCHER, 0o755),
+        "configs/config.yaml": (desired.settings.text, 0o640),
+        "configs/host.yaml": (desired.host_fleet, 0o640),
+        "RELEASE.json": (json.dumps(facts, indent=1) + "\n", 0o644),
+    }
+    members |= {f"units/{name}": (text, 0o644) for name, text in desired.unit_files.items()}
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, (text, mode) in members.items():
+            data = text.encode()
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.mtime = len(data), mode, int(datetime.now(UTC).timestamp())
+            tar.addfile(info, io.BytesIO(data))
+    return stream.getvalue()

@@ -1,0 +1,139 @@
+"""What is checked before a deploy, here and on every host, all of it at once; changes nothing."""
+
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmctl.fleet.errors import CONFIG, REFUSED, OperatorError
+from mmctl.fleet.inventory import Host, Target
+from mmctl.fleet.parallel import on_each
+from mmctl.fleet.transport import Transport
+from mmctl.ledger.lock import holder, read_state
+from mmctl.release import facts as reading
+from mmctl.release.assets import asset
+from mmctl.release.desired import Settings, read_environment, read_settings
+from mmctl.release.facts import Facts
+from mmctl.release.lock import parse_lock
+from mmctl.remote.layout import Layout, layout_of
+
+HOST_SECONDS = 40.0
+# A first deploy needs about this much: wheels and the environment made from them, in MB.
+FIRST_DEPLOY_MB = 150
+SPARE_HERE_MB = 500
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. ``where`` is "here" or a host; ``exit_code`` what a failure ends the run with."""
+
+    where: str
+    name: str
+    ok: bool
+    detail: str
+    exit_code: int = REFUSED
+
+
+def check_here(target: Target) -> tuple[list[Check], Settings | None]:
+    """The operator's side: Python, disk, lock file, config, secrets and keys."""
+    settings: list[Settings] = []
+
+    def config() -> str:
+        environment, values = read_environment(target)
+        settings.append(read_settings(target, values))
+        shown = "with the host's own secrets" if environment is None and not target.local else "with its secrets"
+        return f"{target.config}: right, {shown}"
+
+    checks = [
+        _check("python", _python_here),
+        _check("disk", _disk_here),
+        _check("lock file", _lock_here),
+        _check("config", config),
+    ]
+    if target.env_file is not None:
+        file = target.env_file
+        checks.append(_check("secrets file", lambda: _private(file)))
+    for key in sorted({host.key for host in target.hosts if host.key}):
+        checks.append(_check("ssh key", lambda key=key: _private(Path(key))))  # type: ignore[misc]
+    if not target.local:
+        checks += [_check(f"host key of {host.name}", lambda host=host: _pinned(host)) for host in target.hosts]  # type: ignore[misc]
+    return checks, settings[0] if settings else None
+
+
+def _check(name: str, act: Callable[[], str], where: str = "here") -> Check:
+    try:
+        return Check(where, name, True, act())
+    except OperatorError as error:
+        code = error.exit_code if error.exit_code != 1 else REFUSED
+        return Check(where, name, False, error.what, code)
+
+
+def _refuse(what: str) -> None:
+    raise OperatorError(what)
+
+
+def _python_here() -> str:
+    if not reading.MIN_PYTHON <= sys.version_info[:2] <= reading.MAX_PYTHON:
+        _refuse(f"Python {sys.version.split()[0]}; 3.11 to 3.13 is needed")
+    return sys.version.split()[0]
+
+
+def _disk_here() -> str:
+    free = shutil.disk_usage(Path.home()).free // 1_000_000
+    if free < SPARE_HERE_MB:
+        _refuse(f"{free} MB are free; {SPARE_HERE_MB} MB are needed for the wheelhouse")
+    return f"{free} MB free"
+
+
+def _lock_here() -> str:
+    return f"{len(parse_lock(asset('requirements.lock').read_text()))} pins, all with digests"
+
+
+def _private(path: Path) -> str:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise OperatorError(f"{path}: {error.strerror}") from None
+    if mode & 0o077:
+        _refuse(f"{path} can be read by others (mode {mode:04o}); chmod 600 it")
+    return f"{path}, mode {mode:04o}"
+
+
+def _pinned(host: Host) -> str:
+    if host.pins:
+        return f"{len(host.pins)} pinned"
+    if host.known_hosts is None or not host.known_hosts.is_file():
+        _refuse(f"no key of {host.address} is pinned, and there is no known_hosts file")
+    return f"by {host.known_hosts}"
+
+
+def check_hosts(target: Target, transports: Mapping[str, Transport], port: int) -> list[Check]:
+    """Every host: reached, trusted, fit for a release, not locked by another."""
+    layout = layout_of(target)
+    outcomes = on_each(transports, lambda _, t: _ask(t, layout, port), HOST_SECONDS)
+    checks: list[Check] = []
+    for name, outcome in outcomes.items():
+        if outcome.value is None:
+            error = outcome.error
+            code = error.exit_code if isinstance(error, OperatorError) else CONFIG
+            checks.append(Check(name, "connection", False, str(error), code))
+            continue
+        facts, lock = outcome.value
+        python = ".".join(map(str, facts.python or ())) or "no python3"
+        about = f"{facts.kernel} {facts.machine}, Python {python}, systemd {facts.systemd or 'none'}"
+        checks.append(Check(name, "connection", True, f"{outcome.seconds:.2f} s"))
+        reasons = reading.obstacles(facts, layout, FIRST_DEPLOY_MB if layout.managed else 1, bool(facts.envs))
+        fit = f"{about}, {facts.memory_mb} MB memory, {facts.disk_mb} MB disk, clock {facts.clock_offset:+.2f} s"
+        checks.append(Check(name, "fit for a release", not reasons, "; ".join(reasons) or fit))
+        checks.append(Check(name, "lock", not lock, lock or "free"))
+    return checks
+
+
+def _ask(transport: Transport, layout: Layout, port: int) -> tuple[Facts, str]:
+    import json
+
+    facts = reading.gather(transport, layout, port)
+    state = read_state(transport, layout)
+    return facts, holder(json.dumps(state.record)) if state.held else ""

@@ -1,0 +1,147 @@
+"""Reading and building, before anything is changed: facts of every host, the wheel, the wheelhouse, the plans."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmctl.fleet.errors import Refused
+from mmctl.fleet.inventory import Target
+from mmctl.fleet.parallel import on_each
+from mmctl.fleet.transport import Transport
+from mmctl.ledger.audit import state_folder
+from mmctl.release import facts as reading
+from mmctl.release.assets import asset
+from mmctl.release.build import Built, build
+from mmctl.release.desired import Desired, describe, env_key, release_id
+from mmctl.release.facts import Facts
+from mmctl.release.lock import parse_lock
+from mmctl.release.plan import BUILD, CONFIGURE, ENVIRONMENT, STEPS, Ground, Step, plan
+from mmctl.release.wheelhouse import Wheel, Wheelhouse
+from mmctl.remote.layout import Layout, layout_of
+
+GATHER_SECONDS = 30.0
+# The environment that is shared by the operator and the local target's engine.
+OPERATORS_ENV = "operator"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Progress of one step on one host ("" = here). ``state``: running, done, unchanged, failed. Seconds of work."""
+
+    host: str
+    number: int
+    state: str
+    seconds: float
+    detail: str = ""
+
+    @property
+    def name(self) -> str:
+        return STEPS[self.number - 1]
+
+
+Progress = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything known before the first change: per host the ground and the eight steps."""
+
+    target: Target
+    layout: Layout
+    desired: Desired
+    release: str
+    grounds: Mapping[str, Ground]
+    plans: Mapping[str, tuple[Step, ...]]
+
+    @property
+    def unchanged(self) -> bool:
+        return all(ground.unchanged for ground in self.grounds.values())
+
+
+def gather_all(transports: Mapping[str, Transport], layout: Layout, port: int) -> dict[str, Facts]:
+    """Facts of every host at once. Raises the first host's error: a host that cannot be read cannot be changed."""
+    outcomes = on_each(transports, lambda _, t: reading.gather(t, layout, port), GATHER_SECONDS)
+    for outcome in outcomes.values():
+        if outcome.error is not None:
+            raise outcome.error
+    return {name: outcome.value for name, outcome in outcomes.items() if outcome.value is not None}
+
+
+def prepare(
+    target: Target, transports: Mapping[str, Transport], run: str, progress: Progress, project: Path | None = None
+) -> Prepared:
+    """Steps 1 to 3 and the plan of the rest. Changes nothing on any host. Raises OperatorError with the exit code."""
+    layout = layout_of(target)
+    begun = time.monotonic()
+    built_in = build(state_folder() / "builds", project)
+    progress(Event("", BUILD, "done", time.monotonic() - begun, f"{built_in.path.name}, {built_in.size / 1e6:.2f} MB"))
+    begun = time.monotonic()
+    desired = describe(target, layout, built_in, project)
+    progress(Event("", CONFIGURE, "done", time.monotonic() - begun, f"{target.config.name}: right"))
+    return lay_out(target, transports, layout, desired, run, progress, project)
+
+
+def lay_out(
+    target: Target,
+    transports: Mapping[str, Transport],
+    layout: Layout,
+    desired: Desired,
+    run: str,
+    progress: Progress,
+    project: Path | None = None,
+    release: str | None = None,
+) -> Prepared:
+    """Facts of the hosts, what they lack, and their plans. ``release``: the id a first look gave, kept if it can be."""
+    begun = time.monotonic()
+    facts = gather_all(transports, layout, desired.settings.api_port)
+    release = _release_for(desired, facts, release)
+    grounds: dict[str, Ground] = {}
+    for name, found in facts.items():
+        # Python first: without it nothing is known of the platform.
+        reading.require(name, reading.obstacles(found, layout, 0, True))
+        wheels: tuple[Wheel, ...] = ()
+        env = OPERATORS_ENV
+        if layout.managed:
+            pins = parse_lock(asset("requirements.lock", project).read_text())
+            wheels = Wheelhouse().resolve(pins, found.platform)
+            env = env_key(wheels, found.platform)
+        ground = Ground(found, layout, desired, release, env, wheels, sys.executable, run)
+        needed = sum(w.size for w in ground.missing) // 1_000_000
+        reading.require(name, reading.obstacles(found, layout, needed, env in found.envs or not wheels))
+        grounds[name] = ground
+    seconds = time.monotonic() - begun
+    plans = {name: plan(ground) for name, ground in grounds.items()}
+    for name, steps in plans.items():
+        progress(Event(name, ENVIRONMENT, "done", seconds, steps[0].note))
+    return Prepared(target, layout, desired, release, grounds, plans)
+
+
+def _release_for(desired: Desired, facts: Mapping[str, Facts], earlier: str | None) -> str:
+    """The id this content has on the hosts already, unless it proved bad there; else a new one, the same on all."""
+    known = [r for found in facts.values() for r in found.releases if r.sha == desired.sha]
+    bad = {r.id for r in known if r.bad}
+    usable = sorted({r.id for r in known} - bad)
+    fresh = earlier or release_id(desired.sha)
+    # Two ids may not be equal: within a second of a bad one, its successor waits for the next.
+    while fresh in bad:
+        time.sleep(0.2)
+        fresh = release_id(desired.sha)
+    return usable[-1] if usable else fresh
+
+
+def choose(facts: Mapping[str, Facts], wanted: str) -> str:
+    """The full id of a release that is complete on every host; ``wanted`` may be its beginning or its end."""
+    found: set[str] | None = None
+    for held in facts.values():
+        here = {r.id for r in held.releases if r.complete and (r.id.startswith(wanted) or r.sha.startswith(wanted))}
+        found = here if found is None else found & here
+    if not found:
+        raise reading.unknown_release(wanted, next(iter(facts.values())))
+    if len(found) > 1:
+        raise Refused(f"{wanted!r} fits several releases: {', '.join(sorted(found))}", "give more of the id")
+    return found.pop()
+
+
+__all__ = ["Built", "Event", "Prepared", "Progress", "choose", "gather_all", "lay_out", "prepare"]

@@ -1,0 +1,127 @@
+"""Whole runs: a deploy or a rollback under the fleet's lock, with its intent and its outcome in the audit trail."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmctl.fleet.errors import FAILED, OperatorError, Refused
+from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
+from mmctl.fleet.transport import Transport
+from mmctl.ledger.audit import Trail, state_folder
+from mmctl.ledger.lock import Record, held
+from mmctl.release import prepare as preparing
+from mmctl.release.activate import Rollback, plan_rollback, roll_back
+from mmctl.release.apply import Applied, Deployment
+from mmctl.release.facts import Facts
+from mmctl.release.prepare import Prepared, Progress, choose, gather_all, lay_out
+from mmctl.release.retention import removals
+from mmctl.remote import layout as remote
+from mmctl.remote.layout import Layout, layout_of
+
+PRUNE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """The hosts of one run: their transports, their layout, and the run's id and words for the records."""
+
+    target: Target
+    transports: Mapping[str, Transport]
+    run: str
+    command: str
+
+    @property
+    def layout(self) -> Layout:
+        return layout_of(self.target)
+
+
+@contextmanager
+def recorded(site: Site, verb: str, detail: dict[str, Any], reason: str = "") -> Iterator[dict[str, Any]]:
+    """Hold the lock, write the intent, let the act happen, write the outcome. The yielded dict joins the
+    outcome; ``ok`` False in it records a failure that was not raised."""
+    record = Record.now(site.run, site.command, site.target.name, reason)
+    trail = Trail(site.run, verb, site.target.name, site.transports, site.layout)
+    outcome: dict[str, Any] = {}
+    with held(site.transports, site.layout, record):
+        trail.intent(**detail)
+        try:
+            yield outcome
+        except BaseException as error:
+            what = error.what if isinstance(error, OperatorError) else type(error).__name__
+            code = error.exit_code if isinstance(error, OperatorError) else FAILED
+            trail.outcome(False, error=what, exit_code=code, **outcome)
+            raise
+        trail.outcome(bool(outcome.pop("ok", True)), **outcome)
+
+
+def prepare(site: Site, progress: Progress, project: Path | None = None, resume: bool = False) -> Prepared:
+    """Everything up to the first change. ``resume`` takes up the unfinished deploy: the same wheel, the same id."""
+    if resume and not _unfinished(site.target).exists():
+        raise Refused(f"there is no unfinished deploy of {site.target.name}", "`mmctl deploy` starts a new one")
+    prepared = preparing.prepare(site.target, site.transports, site.run, progress, project)
+    if resume:
+        left = json.loads(_unfinished(site.target).read_text())
+        if left["sha"] != prepared.desired.sha:
+            raise Refused(
+                f"the unfinished deploy {left['release']} was of other sources or another config",
+                "`mmctl deploy` without --resume deploys what is here now",
+            )
+    return prepared
+
+
+def deploy(site: Site, prepared: Prepared, progress: Progress, project: Path | None = None) -> Applied:
+    """Carry out what was prepared. The hosts are read again under the lock: another run may have come between."""
+    if prepared.unchanged:
+        return Deployment(prepared, site.transports, site.run, progress).apply()
+    detail = {"release": prepared.release, "from": {n: g.facts.current for n, g in prepared.grounds.items()}}
+    with recorded(site, "deploy", detail) as outcome:
+        fresh = lay_out(site.target, site.transports, site.layout, prepared.desired, site.run, lambda _: None, project)
+        mark = _unfinished(site.target)
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(json.dumps({"release": fresh.release, "sha": fresh.desired.sha, "run": site.run}) + "\n")
+        applied = Deployment(fresh, site.transports, site.run, progress).apply()
+        outcome |= {"release": applied.release, "changed": applied.changed, "uploaded_bytes": applied.uploaded}
+        mark.unlink(missing_ok=True)
+        _prune(site, fresh)
+    return applied
+
+
+def _unfinished(target: Target) -> Path:
+    return state_folder() / "unfinished" / f"{target.name}.json"
+
+
+def _prune(site: Site, prepared: Prepared) -> None:
+    """Clear what nothing needs. A host that cannot be cleared now is cleared by the next deploy."""
+    facts = gather_all(site.transports, site.layout, prepared.desired.settings.api_port)
+    for name, found in facts.items():
+        ground = prepared.grounds[name]
+        used = frozenset(w.sha256 for w in (*ground.wheels, ground.desired.wheel))
+        gone = removals(found, site.target.keep, used)
+        if gone:
+            text = remote.remove_releases(site.layout, gone.releases, gone.envs, gone.wheels)
+            site.transports[name].run(text, PRUNE_SECONDS)
+
+
+def facts_of(site: Site) -> dict[str, Facts]:
+    return gather_all(site.transports, site.layout, site.target.api_port or DEFAULT_API_PORT)
+
+
+def rollback(
+    site: Site, wanted: str | None, port: int, say: Callable[[str], None], *, disown: bool = True
+) -> list[Rollback]:
+    """Back to ``wanted`` (an id or a part of it), or on each host to the last good release before its current one.
+
+    ``disown``: the release that is left is marked bad.
+    """
+    facts = facts_of(site)
+    steps = plan_rollback(facts, choose(facts, wanted) if wanted else None, disown=disown)
+    if not steps:
+        return []
+    detail = {"to": steps[0].to, "from": {step.host: step.current for step in steps}}
+    with recorded(site, "rollback", detail):
+        roll_back(steps, site.transports, site.layout, port, sys.executable, say)
+    return steps

@@ -1,0 +1,155 @@
+"""The services of a host: their unit files for this layout, and the scripts that install, start, stop and ask."""
+
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from mmctl.fleet.inventory import DEFAULT_ROOT
+from mmctl.remote.layout import SERVICE_USER, Layout, q, script
+
+ENGINE = "market-maker.service"
+SENTINEL = "market-maker-sentinel.service"
+TIMERS = ("market-maker-backup.timer", "market-maker-health.timer")
+UNIT_FILES = (
+    ENGINE,
+    SENTINEL,
+    "market-maker-backup.service",
+    "market-maker-backup.timer",
+    "market-maker-health.service",
+    "market-maker-health.timer",
+)
+START_SECONDS = 60
+# Where this package itself lies: on the local target the operator's Python runs our supervisor from it.
+CODE = str(PurePosixPath(__file__).parents[2])
+STOP_SECONDS = 20
+
+LAUNCHER = """#!/bin/sh
+# Runs this release's code and no other's, whatever `current` points at later: run MODULE ARGUMENT...
+set -eu
+here=$(dirname "$(dirname "$(readlink -f "$0")")")
+export MM_RELEASE="${here##*/}" NUMBA_CACHE_DIR="$here/cache/numba"
+export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+exec "$here/venv/bin/python" -P -m "$@"
+"""
+
+
+def render(text: str, layout: Layout) -> str:
+    """A unit file as it stands in systemd/, moved to this layout's folders and user."""
+    moved = text.replace("/var/log/market-maker", layout.logs).replace("/etc/market-maker", layout.etc)
+    moved = moved.replace(DEFAULT_ROOT, layout.root)
+    if layout.user != SERVICE_USER:
+        moved = moved.replace(f"User={SERVICE_USER}", f"User={layout.user}")
+        moved = moved.replace(f"Group={SERVICE_USER}", f"Group={layout.user}")
+    return moved
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """What our own supervisor runs in place of a unit file; the same numbers as in systemd/market-maker.service."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    credentials: str
+    log: str
+    start_seconds: float = START_SECONDS
+    stop_seconds: float = STOP_SECONDS
+    watchdog_seconds: float = 10.0
+    restart_seconds: float = 1.0
+    restart_prevent: tuple[int, ...] = (70, 10, 7, 12)
+
+    def text(self) -> str:
+        return json.dumps(self.__dict__, indent=1) + "\n"
+
+
+def supervised(layout: Layout) -> Supervised:
+    """The engine under the built-in supervisor."""
+    argv = (layout.at("current", "bin", "run"), "engine", "run", "--config", layout.config)
+    return Supervised(argv, layout.at("shared"), layout.etc, f"{layout.logs}/engine.out")
+
+
+def verify(layout: Layout, release: str) -> str:
+    """systemd's own opinion of the new unit files, before they are installed."""
+    if not layout.managed:
+        return script("true")
+    folder = layout.release(release, "units")
+    files = " ".join(q(f"{folder}/{name}") for name in (ENGINE, SENTINEL, *TIMERS))
+    # Programs named in ExecStart lie under `current`, which may not exist yet: that one complaint is expected.
+    return script(
+        f"said=$(systemd-analyze verify --man=no --recursive-errors=no {files} 2>&1 | "
+        "grep -v -e 'is not executable' -e 'No such file' || true)",
+        '[ -z "$said" ] || { printf "%s\\n" "$said" >&2; exit 1; }',
+    )
+
+
+def install(layout: Layout, release: str) -> str:
+    """The release's unit files become the host's; nothing where they are the same already."""
+    folder, units = q(layout.release(release, "units")), q(layout.units)
+    copy = f'cmp -s "$f" {units}/"$(basename "$f")" || {{ cp "$f" {units}/"$(basename "$f")"; changed=1; }}'
+    reload = '[ -z "$changed" ] || systemctl daemon-reload' if layout.managed else ""
+    return "\n".join([f"changed=; for f in {folder}/*; do {copy}; done", reload]).rstrip()
+
+
+def supervisor(layout: Layout, python: str, verb: str, *arguments: str) -> str:
+    """A call of the built-in supervisor of this layout."""
+    words = [q(python), "-P", "-m", "mmctl.fleet.supervisor", verb, "--root", q(layout.root), *arguments]
+    return f"PYTHONPATH={q(CODE)} " + " ".join(words)
+
+
+def start(layout: Layout, python: str) -> str:
+    """Start the engine; ends when it says READY, or with the reason why not."""
+    if not layout.managed:
+        return supervisor(layout, python, "start")
+    return f"systemctl reset-failed {ENGINE} 2>/dev/null || true\n{_or_why(f'systemctl start {ENGINE}')}"
+
+
+def restart(layout: Layout, python: str) -> str:
+    if not layout.managed:
+        return supervisor(layout, python, "restart")
+    return f"systemctl reset-failed {ENGINE} 2>/dev/null || true\n{_or_why(f'systemctl restart {ENGINE}')}"
+
+
+def stop(layout: Layout, python: str) -> str:
+    """SIGTERM, which is quoting off, cancel all and proof; ends when the process has ended."""
+    return f"systemctl stop {ENGINE}" if layout.managed else supervisor(layout, python, "stop")
+
+
+def reload(layout: Layout, python: str) -> str:
+    return f"systemctl reload {ENGINE}" if layout.managed else supervisor(layout, python, "reload")
+
+
+def state(layout: Layout, python: str) -> str:
+    """Print the service's state as ``key=value`` lines, in systemd's words for both managers."""
+    if not layout.managed:
+        return supervisor(layout, python, "show")
+    names = "ActiveState,SubState,MainPID,ExecMainStatus,NRestarts,Result,ActiveEnterTimestampMonotonic"
+    return f"systemctl show {ENGINE} --property={names}"
+
+
+def activity(layout: Layout, python: str) -> str:
+    """Print ``active``, ``inactive``, ``failed`` or ``activating``."""
+    if layout.managed:
+        return f"systemctl is-active {ENGINE}"
+    return supervisor(layout, python, "show") + " | sed -n s/^ActiveState=//p"
+
+
+def enable(layout: Layout, extras: tuple[str, ...] = ()) -> str:
+    """Start with the machine; ``extras`` are started now as well."""
+    if not layout.managed:
+        return ""
+    lines = [f"systemctl is-enabled --quiet {ENGINE} 2>/dev/null || systemctl enable --quiet {ENGINE}"]
+    if extras:
+        lines.append(f"systemctl enable --quiet {' '.join(extras)}")
+        lines.append(f"systemctl restart {' '.join(extras)}")
+    return "\n".join(lines)
+
+
+def _or_why(command: str) -> str:
+    """``command``, and when it fails the last the service said: that is the reason an operator needs."""
+    return (
+        f"if ! {command}; then\n"
+        f"  systemctl stop {ENGINE} 2>/dev/null || true\n"
+        f"  echo \"$(systemctl show {ENGINE} --property=Result,ExecMainStatus --value | tr '\\n' ' ')\" >&2\n"
+        f"  journalctl --no-pager -q -o cat -n 8 _SYSTEMD_UNIT={ENGINE} >&2 2>/dev/null || true\n"
+        "  exit 1\n"
+        "fi"
+    )

@@ -1,0 +1,251 @@
+"""From documents to what stands in a panel: rows of label, value and level. Pure, so every figure can be tested."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmctl.cli.output import age as age_text
+from mmctl.cli.output import number, utc
+from mmctl.client.engine import pick, section
+from mmctl.tui.picture import Picture
+from mmctl.watch.health import always_talks
+
+GOOD, PLAIN, WARN, BAD, DIM = "good", "", "warn", "bad", "dim"
+
+#: Above these shares of a limit the row is marked; the risk level uses the same steps.
+WARN_RATIO, BAD_RATIO = 0.75, 0.9
+#: A feed silent for longer is marked, seconds.
+FEED_WARN_S, FEED_BAD_S = 2.0, 5.0
+BREAKER_NAMES = {0: "closed", 1: "half open", 2: "open", 3: "halted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a panel."""
+
+    label: str
+    value: str
+    level: str = PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A titled list of rows; ``key`` names the widget that shows it."""
+
+    key: str
+    title: str
+    rows: tuple[Row, ...]
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return None if value is None or isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def breaker_of(picture: Picture) -> tuple[int | None, str]:
+    """The breaker's code (0-3, None if unknown) and name."""
+    breaker = section(picture.state, "risk", "breaker")
+    code = breaker.get("code")
+    name = str(breaker.get("state", "")).lower().replace("_", " ")
+    if not isinstance(code, int):
+        code = next((c for c, n in BREAKER_NAMES.items() if n == name), None)
+    return code, BREAKER_NAMES.get(code, name or "unknown") if code is not None else name or "unknown"
+
+
+def _breaker_row(picture: Picture) -> Row:
+    code, name = breaker_of(picture)
+    level = {0: GOOD, 1: WARN, 2: BAD, 3: BAD}.get(code if code is not None else -1, WARN)
+    return Row("breaker", name, level)
+
+
+def symbols(picture: Picture) -> dict[str, Mapping[str, Any]]:
+    """Symbols of the state document, in its order."""
+    found = picture.state.get("symbols")
+    return {str(k): v for k, v in found.items() if isinstance(v, Mapping)} if isinstance(found, Mapping) else {}
+
+
+def pnl_panel(picture: Picture) -> Panel:
+    pnl = section(picture.state, "pnl")
+    currency = str(pnl.get("currency") or "")
+    total = _float(pnl.get("total"))
+    level = PLAIN if not total else GOOD if total > 0 else BAD
+    rows = [Row("total", f"{number(pnl.get('total'), 4, True)} {currency}".strip(), level)]
+    parts = ("realized", "unrealized", "spread", "inventory", "fees", "funding", "hedge")
+    rows += [Row(part, number(pnl.get(part), 4, True)) for part in parts if part in pnl]
+    return Panel("pnl", "Profit and loss", tuple(rows))
+
+
+def position_panel(picture: Picture) -> Panel:
+    rows: list[Row] = []
+    for name, symbol in symbols(picture).items():
+        base, limit = _float(pick(symbol, "position", "base")), _float(pick(symbol, "position", "limit_base"))
+        ratio = abs(base) / limit if base is not None and limit else None
+        rows.append(Row(name, f"{number(base, None, True)} of {number(limit)}", _ratio_level(ratio)))
+        rows.append(Row("  notional", number(pick(symbol, "position", "notional_quote"), 2)))
+        rows.append(Row("  average price", number(pick(symbol, "position", "avg_price"), 4)))
+    return Panel("position", "Position", tuple(rows) or (Row("", "no symbol reported", DIM),))
+
+
+def quotes_panel(picture: Picture) -> Panel:
+    rows: list[Row] = []
+    engine = section(picture.state, "engine")
+    if engine.get("quoting"):
+        rows.append(Row("quoting", "yes", GOOD))
+    else:
+        rows.append(Row("quoting", f"no: {engine.get('not_quoting_reason') or 'no reason given'}", WARN))
+    for name, symbol in symbols(picture).items():
+        book, quote = section(symbol, "book"), section(symbol, "quote")
+        state = str(book.get("state", "unknown")).lower()
+        age = _float(book.get("age_s"))
+        live = GOOD if state == "live" and (age is None or age < FEED_WARN_S) else BAD
+        rows.append(Row(f"{name} book", f"{number(book.get('bid'))} / {number(book.get('ask'))}", live))
+        rows.append(Row("  state, age", f"{state}, {age_text(age)}", live))
+        rows.append(Row("  our bid", _quote(quote, "bid")))
+        rows.append(Row("  our ask", _quote(quote, "ask")))
+        rows.append(Row("  spread, age", f"{number(quote.get('spread'))}, {age_text(_float(quote.get('age_s')))}"))
+    return Panel("quotes", "Quotes", tuple(rows))
+
+
+def _quote(quote: Mapping[str, Any], side: str) -> str:
+    if quote.get(side) is None:
+        return "none"
+    return f"{number(quote.get(f'{side}_size'))} @ {number(quote.get(side))}"
+
+
+def _ratio_level(ratio: float | None) -> str:
+    if ratio is None:
+        return DIM
+    return BAD if ratio >= BAD_RATIO else WARN if ratio >= WARN_RATIO else PLAIN
+
+
+def limits_of(picture: Picture) -> list[Mapping[str, Any]]:
+    """Limits of the risk document, the least headroom first."""
+    limits = pick(picture.state, "risk", "limits")
+    rows = [row for row in limits if isinstance(row, Mapping)] if isinstance(limits, list) else []
+    return sorted(rows, key=lambda row: -(_float(row.get("ratio")) or 0.0))
+
+
+def bar(ratio: float | None, width: int = 10) -> str:
+    """A bar of ``width`` cells for a share of 0-1; full beyond."""
+    if ratio is None:
+        return "·" * width
+    filled = max(0, min(width, round(ratio * width)))
+    return "█" * filled + "░" * (width - filled)
+
+
+def limits_panel(picture: Picture, most: int = 99) -> Panel:
+    rows = []
+    for limit in limits_of(picture)[:most]:
+        ratio = _float(limit.get("ratio"))
+        share = "-" if ratio is None else f"{ratio * 100:.0f}%"
+        text = f"{bar(ratio)} {share:>4}  {number(limit.get('use'), 4)} of {number(limit.get('limit'))}"
+        rows.append(Row(str(limit.get("name", "?")), text, _ratio_level(ratio)))
+    return Panel("limits", "Limits, least headroom first", tuple(rows) or (Row("", "no limit reported", DIM),))
+
+
+def breaker_panel(picture: Picture) -> Panel:
+    breaker = section(picture.state, "risk", "breaker")
+    rows = [_breaker_row(picture)]
+    reason = breaker.get("reason")
+    if reason:
+        rows.append(Row("reason", str(reason)))
+    since = breaker.get("since_ns")
+    if isinstance(since, int) and since > 0:
+        rows.append(Row("since", utc(since)))
+    evidence = breaker.get("evidence")
+    if isinstance(evidence, Mapping):
+        rows += [Row(f"  {key}", number(value)) for key, value in evidence.items()]
+    level = pick(picture.state, "risk", "level")
+    name = str(pick(picture.state, "risk", "level_name") or "unknown")
+    mark = {0: GOOD, 1: PLAIN, 2: WARN, 3: BAD}.get(level if isinstance(level, int) else -1, WARN)
+    rows.append(Row("risk level", f"{name} ({number(level)})", mark))
+    if pick(picture.state, "risk", "halted"):
+        rows.append(Row("halted", "until a person resets it", BAD))
+    return Panel("breaker", "Circuit breaker", tuple(rows))
+
+
+def orders_panel(picture: Picture) -> Panel:
+    orders = section(picture.state, "orders")
+    rows = [Row(name, number(orders.get(name))) for name in ("placed", "accepted", "filled", "cancelled", "rejected")]
+    unknown = _float(orders.get("unknown")) or 0
+    rows.append(Row("unknown", number(orders.get("unknown")), BAD if unknown else PLAIN))
+    still_open = sum(int(_float(symbol.get("open_orders")) or 0) for symbol in symbols(picture).values())
+    rows.append(Row("open now", str(still_open)))
+    return Panel("orders", "Orders", tuple(rows))
+
+
+def feeds_panel(picture: Picture) -> Panel:
+    rows: list[Row] = []
+    feeds = picture.state.get("feeds")
+    for feed in feeds if isinstance(feeds, list) else []:
+        if not isinstance(feed, Mapping):
+            continue
+        age = _float(feed.get("age_s"))
+        if not feed.get("connected"):
+            rows.append(Row(str(feed.get("name")), "disconnected", BAD))
+        else:
+            heard = "connected" if age is None else f"last message {age_text(age)} ago"
+            rows.append(Row(str(feed.get("name")), heard, _feed_level(feed, age)))
+    return Panel("feeds", "Feeds", tuple(rows) or (Row("", "no feed reported", WARN),))
+
+
+def _feed_level(feed: Mapping[str, Any], age: float | None) -> str:
+    if not always_talks(str(feed.get("name"))):
+        return PLAIN
+    if age is None:
+        return WARN
+    return BAD if age >= FEED_BAD_S else WARN if age >= FEED_WARN_S else GOOD
+
+
+def reconciliation_panel(picture: Picture) -> Panel:
+    found = section(picture.state, "reconciliation")
+    state = str(found.get("state", "unknown"))
+    last = found.get("last_ns")
+    rows = [
+        Row("state", state, GOOD if state.lower() in ("ok", "reconciled", "clean") else WARN),
+        Row("last", utc(last) if isinstance(last, int) else "-"),
+    ]
+    discrepancies = found.get("discrepancies")
+    if isinstance(discrepancies, Mapping):
+        rows += [Row(f"  {name}", number(count), WARN if count else PLAIN) for name, count in discrepancies.items()]
+    return Panel("reconciliation", "Reconciliation", tuple(rows))
+
+
+def latency_panel(picture: Picture) -> Panel:
+    rows = [Row("", "     p50        p95        p99", DIM)]
+    for stage, values in section(picture.state, "latency").items():
+        if isinstance(values, Mapping):
+            rows.append(Row(str(stage), "  ".join(f"{_time(values.get(p)):>9}" for p in ("p50", "p95", "p99"))))
+    return Panel("latency", "Latency", tuple(rows) if len(rows) > 1 else (Row("", "nothing measured yet", DIM),))
+
+
+def _time(value: Any) -> str:
+    seconds = _float(value)
+    if seconds is None or seconds != seconds:
+        return "-"
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.0f} us"
+    return f"{seconds * 1e3:.2f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def hedge_panel(picture: Picture) -> Panel:
+    """Every hedge, regime and model figure the metrics page has; says so when there is none."""
+    rows: list[Row] = []
+    if picture.metrics is not None:
+        for name, samples in picture.metrics.samples.items():
+            if name.startswith(("mm_hedge", "mm_regime", "mm_model")) and not name.endswith(("_bucket", "_created")):
+                rows += [Row(_series(name, sample.labels), number(sample.value)) for sample in samples]
+    return Panel("hedge", "Hedge and regime", tuple(rows) or (Row("", "this engine hedges nothing", DIM),))
+
+
+def _series(name: str, labels: Mapping[str, str]) -> str:
+    short = name.removeprefix("mm_")
+    return f"{short} {' '.join(labels.values())}".strip()
+
+
+def matching(rows: Sequence[Row], text: str) -> tuple[Row, ...]:
+    """Rows that hold ``text`` in label or value, without regard to case; all rows for an empty text."""
+    wanted = text.lower()
+    return tuple(row for row in rows if wanted in row.label.lower() or wanted in row.value.lower())

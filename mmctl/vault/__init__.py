@@ -1,0 +1,1 @@
+"""Backups: make, verify, list, restore and prune."""

@@ -1,0 +1,96 @@
+"""What a backup and a restore run on a host, as text. Pure.
+
+The copy is made beside the journal's own folder tree, under the layout's private folder, and is removed whatever
+happens. Nothing here touches the live journal except SQLite's own backup API, read-only.
+"""
+
+from collections.abc import Sequence
+
+from mmctl.remote.layout import Layout, q, script
+from mmctl.vault.journal import COPY
+
+SCRATCH = "backup."
+
+
+def collect(layout: Layout, journal: str | None, data_dir: str) -> str:
+    """Make the copies in a new private folder and print its path; nothing is left behind when it fails."""
+    private = layout.at(".mmctl")
+    configs, absent = q(layout.at("shared", "configs")), q(f"{layout.root} does not exist: nothing is deployed here")
+    copy = f'python3 -c {q(COPY)} {q(journal)} "$folder/journal.db"' if journal else ""
+    return script(
+        "umask 077",
+        f"[ -d {q(layout.root)} ] || {{ echo {absent} >&2; exit 7; }}",
+        f"mkdir -p {q(private)}",
+        f"find {q(private)} -maxdepth 1 -name {q(SCRATCH + '*')} -mmin +720 -exec rm -rf {{}} +",
+        f"folder=$(mktemp -d {q(private)}/{SCRATCH}XXXXXXXX)",
+        "trap '[ $? = 0 ] || rm -rf \"$folder\"' EXIT",
+        copy,
+        'mkdir -p "$folder/rest"',
+        f'[ ! -d {configs} ] || cp -rL {configs} "$folder/rest/configs"',
+        f'[ ! -f {q(private)}/audit.jsonl ] || cp {q(private)}/audit.jsonl "$folder/rest/audit.jsonl"',
+        f"for f in {q(data_dir)}/*spill* {q(data_dir)}/spill/*; do "
+        '[ ! -f "$f" ] || { mkdir -p "$folder/rest/spill"; cp "$f" "$folder/rest/spill/"; }; done',
+        'tar -C "$folder/rest" -cf "$folder/rest.tar" .',
+        'rm -rf "$folder/rest"',
+        f'printf "release=%s\\n" "$(basename "$(readlink {q(layout.current)} 2>/dev/null)" 2>/dev/null || true)"',
+        'printf "folder=%s\\n" "$folder"',
+    )
+
+
+def is_scratch(layout: Layout, folder: str) -> bool:
+    """Whether ``folder`` is one that ``collect`` makes: only such a folder is ever removed."""
+    name = folder.removeprefix(layout.at(".mmctl") + "/" + SCRATCH)
+    return name != folder and name.isalnum()
+
+
+def discard(layout: Layout, folder: str) -> str:
+    """Remove a folder made by ``collect``. Raises ValueError for any other."""
+    if not is_scratch(layout, folder):
+        raise ValueError(f"{folder} is not a scratch folder of a backup")
+    return f"rm -rf {q(folder)}"
+
+
+CHECK = r"""
+import hashlib, sqlite3, sys
+path, digest = sys.argv[1:3]
+seen = hashlib.sha256()
+with open(path, "rb") as file:
+    while chunk := file.read(1 << 20):
+        seen.update(chunk)
+if seen.hexdigest() != digest:
+    sys.exit("the upload arrived damaged: its digest is not the expected one")
+db = sqlite3.connect("file:" + path + "?mode=ro&immutable=1", uri=True)
+said = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+if said != "ok":
+    sys.exit("the uploaded journal is damaged: " + said)
+"""
+
+
+def receive(journal: str) -> str:
+    """Take the journal's copy from stdin, beside the place where it will stand."""
+    return script("umask 077", f"cat > {q(journal + '.restoring')}", f"sync -d {q(journal + '.restoring')}")
+
+
+def swap(journal: str, digest: str, stamp: str, owner: Sequence[str]) -> str:
+    """Check the received copy on the host, then put it in place by renames; the old journal stays as ``.before-*``.
+
+    ``owner`` is ``(user,)`` where the engine runs as another user.
+    """
+    new, old = q(journal + ".restoring"), journal + f".before-{stamp}"
+    own = f"chown {q(owner[0])}:{q(owner[0])} {new}" if owner else ""
+    return script(
+        f"python3 -c {q(CHECK)} {new} {digest}",
+        own,
+        f"chmod 0640 {new}",
+        *(
+            f"[ ! -e {q(journal + tail)} ] || mv -f {q(journal + tail)} {q(old + tail)}"
+            for tail in ("-wal", "-shm", "")
+        ),
+        f"mv -f {new} {q(journal)}",
+        f"printf 'before=%s\\n' {q(old)}",
+    )
+
+
+def forget(journal: str) -> str:
+    """Remove what ``receive`` left after a restore that did not come to its end."""
+    return f"rm -f {q(journal + '.restoring')}"

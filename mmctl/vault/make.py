@@ -1,0 +1,133 @@
+"""Makes one backup: copy on the host, fetch, check, manifest, archive, and open the archive again.
+
+Any failure raises, leaves no archive behind, and removes what was put on the host.
+"""
+
+import contextlib
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mmctl.client.site import Site
+from mmctl.fleet.errors import OperatorError
+from mmctl.fleet.transport import Transport
+from mmctl.vault import host
+from mmctl.vault.archive import (
+    ENCRYPTED,
+    JOURNAL,
+    SUFFIX,
+    BackupError,
+    Verified,
+    entries,
+    inspect_journal,
+    pack,
+    verify,
+    verify_folder,
+)
+from mmctl.vault.manifest import NAME, Manifest
+
+CALL_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that was opened and checked after it was written."""
+
+    file: Path
+    bytes: int
+    verified: Verified
+
+
+def file_name(target: str, host_name: str, moment: datetime, encrypted: bool) -> str:
+    """``staging-mm1-20240808T120000Z.mmbackup``; ``.age`` behind it when encrypted."""
+    return f"{target}-{host_name}-{moment:%Y%m%dT%H%M%SZ}{ENCRYPTED if encrypted else SUFFIX}"
+
+
+def make(
+    transport: Transport,
+    site: Site,
+    *,
+    target: str,
+    into: Path,
+    recipients: Sequence[str],
+    remaining: Callable[[], float],
+    now: datetime | None = None,
+) -> Made:
+    """One backup of one host in the folder ``into``. ``remaining`` gives the seconds left for all of it."""
+    if site.journal is None:
+        raise BackupError(
+            f"{transport.name}: the journal is not SQLite, so it cannot be copied as a file",
+            "Back up PostgreSQL with pg_dump.",
+        )
+    moment = now or datetime.now(UTC)
+    try:
+        into.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=into) as scratch:
+            folder = Path(scratch) / "files"
+            folder.mkdir()
+            release = _collect(transport, site, folder, Path(scratch), remaining)
+            rows, schema = inspect_journal(folder / JOURNAL)
+            manifest = Manifest(
+                target=target,
+                host=transport.name,
+                account=site.accounts[0] if site.accounts else "",
+                made=moment.isoformat(timespec="seconds"),
+                release=release,
+                files=entries(folder),
+                rows=rows,
+                journal_schema=schema,
+            )
+            (folder / NAME).write_text(manifest.text(), encoding="utf-8")
+            file = into / file_name(target, transport.name, moment, bool(recipients))
+            before = verify_folder(folder, file.name)
+            size = pack(folder, file, recipients)
+    except OSError as error:
+        raise BackupError(f"cannot write the backup in {into}: {error.strerror or error}") from None
+    try:
+        # An encrypted archive cannot be opened without the secret key; its content was checked just before.
+        checked = before if recipients else verify(file)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    return Made(file, size, checked)
+
+
+def _collect(transport: Transport, site: Site, folder: Path, scratch: Path, remaining: Callable[[], float]) -> str:
+    """Fills ``folder`` from the host; returns the release that is current there."""
+    result = transport.run(host.collect(site.layout, site.journal, site.data_dir), remaining())
+    result.checked(f"{transport.name}: cannot copy the journal and configs", "Is it deployed? Is its disk full?")
+    said = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
+    there = said.get("folder", "")
+    if not host.is_scratch(site.layout, there):
+        raise BackupError(f"{transport.name}: it did not say where it put the copy")
+    try:
+        transport.fetch(f"{there}/{JOURNAL}", folder / JOURNAL, remaining())
+        rest = scratch / "rest.tar"
+        transport.fetch(f"{there}/rest.tar", rest, remaining())
+        _unpack_rest(rest, folder)
+        os.chmod(folder / JOURNAL, 0o600)
+    finally:
+        # Unreachable now? The next backup removes scratch folders older than twelve hours.
+        with contextlib.suppress(OperatorError):
+            transport.run(host.discard(site.layout, there), CALL_SECONDS)
+    return said.get("release", "")
+
+
+def _unpack_rest(archive: Path, folder: Path) -> None:
+    """Plain files only, and none outside ``folder``. (Debian 12's Python is older than tarfile's own filters.)"""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                target = (folder / member.name).resolve()
+                source = tar.extractfile(member) if member.isfile() else None
+                if source is None or not target.is_relative_to(folder.resolve()):
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(source.read())
+                target.chmod(0o600)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BackupError(f"the configs arrived damaged: {error}") from None

@@ -1,0 +1,1 @@
+"""Judges what was gathered from a host: health checks, gates and thresholds."""

@@ -1,0 +1,131 @@
+"""A source tree to deploy: the real project, its daemon replaced by one that is up in a moment and can be made to fail.
+
+What is deployed, how, and by which code is real; only ``python -m engine`` is a stand-in, so that a test of the way
+of a release does not wait for compilers and exchanges. ``test_engine_on_a_host.py`` deploys the real engine.
+"""
+
+import shutil
+from pathlib import Path
+
+from tests.needs import ROOT
+
+COPIED = ("pyproject.toml", "README.md", "requirements.lock", "configs", "systemd", "mmctl")
+ENGINE_PARTS = ("__init__.py", "config", "catalogue.py")
+
+DAEMON = '''"""A daemon with the engine's command line, listener and manners, and none of its work."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from engine.behaviour import MODE
+from engine.config.errors import ConfigErrors
+from engine.config.load import load
+
+verb, config = sys.argv[1], sys.argv[sys.argv.index("--config") + 1]
+try:
+    settings = load(config)
+except ConfigErrors as errors:
+    print(errors, file=sys.stderr)
+    sys.exit(10)
+if verb == "check":
+    if MODE == "refuses":
+        print(f"{config}:1: this release does not know this config", file=sys.stderr)
+    sys.exit(10 if MODE == "refuses" else 0)
+if verb == "warm":
+    if MODE == "cold":
+        sys.exit("the kernels do not compile")
+    with open(os.path.join(os.environ["NUMBA_CACHE_DIR"], "compiled"), "a") as mark:
+        mark.write(os.environ["MM_RELEASE"] + "\\n")
+    sys.exit(0)
+
+
+def tell(text):
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.sendto(text.encode(), "\\0" + address[1:] if address[0] == "@" else address)
+
+
+if MODE in ("dies", "dies on " + socket.gethostname()):
+    print("engine: the symbol table is broken", file=sys.stderr, flush=True)
+    sys.exit(3)
+secret = settings.exchange.api_key.reveal() if settings.exchange.api_key else ""
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        ready = MODE != "unready"
+        engine = {"release": os.environ["MM_RELEASE"], "pid": os.getpid(), "quoting": ready, "key_ends": secret[-4:]}
+        engine["spread"] = settings.strategy.base_spread
+        body = json.dumps({"engine": engine, "reason": "" if ready else "books are not synced"}).encode()
+        self.send_response(200 if ready or self.path == "/api/state" else 503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        body = b'{"error": "control is off: no token is configured"}'
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words):
+        pass
+
+
+def end(*_):
+    tell("STOPPING=1")
+    with open(settings.data_dir / "ended", "a") as mark:
+        mark.write(os.environ["MM_RELEASE"] + "\\n")
+    os._exit(5 if MODE == "orders_left" else 0)
+
+
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGHUP, lambda *_: (settings.data_dir / "reloaded").write_text("yes"))
+with open(settings.data_dir / "starts", "a") as mark:
+    mark.write(os.environ["MM_RELEASE"] + "\\n")
+server = ThreadingHTTPServer((settings.monitoring.host, settings.monitoring.port), Answer)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+tell("READY=1\\nSTATUS=quoting")
+while True:
+    tell("WATCHDOG=1")
+    time.sleep(0.2)
+'''
+
+
+class Project:
+    """A copy of the source tree under ``folder``; ``behave`` changes what its daemon does, and so its content."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=ignore)
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, folder / name)
+        (folder / "engine").mkdir()
+        for name in ENGINE_PARTS:
+            source = ROOT / "engine" / name
+            if source.is_dir():
+                shutil.copytree(source, folder / "engine" / name, ignore=ignore)
+            else:
+                shutil.copy2(source, folder / "engine" / name)
+        (folder / "engine" / "__main__.py").write_text(DAEMON)
+        self.behave("good")
+
+    def behave(self, mode: str, note: str = "") -> None:
+        """``good``, ``dies``, ``dies on HOST``, ``unready``, ``refuses``, ``cold`` or ``orders_left``.
+
+        ``note`` alone is a change too.
+        """
+        (self.folder / "engine" / "behaviour.py").write_text(f'"""{note}"""\n\nMODE = "{mode}"\n')

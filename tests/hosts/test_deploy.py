@@ -1,0 +1,387 @@
+"""The way of a release to a pristine Debian host over real SSH with real systemd, and the way back when it fails."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.hosts.conftest import SECRET, Done, Operator
+from tests.hosts.machines import Machine
+
+STEPS = ["environment", "build", "config", "upload", "systemd", "permissions", "log directory"]
+
+
+def asked(machine: Machine) -> dict[str, object]:
+    """What the engine says of itself, asked on the host without any code of ours."""
+    program = (
+        "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/api/state', timeout=5).read().decode())"
+    )
+    answer: dict[str, dict[str, object]] = json.loads(machine.sh(f'python3 -c "{program}"'))
+    return answer["engine"]
+
+
+def current(machine: Machine) -> str:
+    return machine.sh("basename $(readlink /opt/market-maker/current)").strip()
+
+
+def deploying(operator: Operator) -> "subprocess.Popen[str]":
+    """A deploy that is in its upload step."""
+    command = operator.command("deploy", "--json")
+    process = subprocess.Popen(
+        command, env=operator.environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event.get("step") == 4 and event["state"] == "running":
+            return process
+    raise AssertionError("the deploy ended before its upload")
+
+
+@pytest.fixture(scope="module")
+def first(operator: Operator) -> Done:
+    """The first deploy to the pristine host."""
+    return operator.json("deploy")
+
+
+@pytest.fixture
+def running(first: Done, operator: Operator, machine: Machine) -> str:
+    """A good release that runs; its id."""
+    assert first.code == 0, first.err
+    operator.project.behave("good")
+    operator.write()
+    if machine.sh("systemctl is-active market-maker || true").strip() == "active":
+        now = current(machine)
+        if asked(machine)["release"] == now and operator.json("deploy", "--dry-run").result["unchanged"]:
+            return now
+    done = operator.json("deploy")
+    assert done.code == 0, done.err
+    return current(machine)
+
+
+def test_eight_numbered_steps_bring_a_pristine_host_to_quoting(first: Done, machine: Machine) -> None:
+    assert first.code == 0, first.err
+    steps = {e["step"]: e["name"] for e in first.events if e["event"] == "step" and e["state"] == "done"}
+    assert [steps[n] for n in range(1, 9)] == [*STEPS, "first start and verification"]
+    assert first.result["release"] == current(machine) == asked(machine)["release"]
+    assert first.result["steps"]["host1"]["upload"] > 0  # timings, for the benchmarks
+
+
+def test_secrets_reach_the_engine_and_nothing_else(running: str, operator: Operator, machine: Machine) -> None:
+    assert asked(machine)["key_ends"] == SECRET[-4:]
+    assert machine.sh("stat -c '%a %U' /etc/market-maker/engine.env").split() == ["600", "root"]
+    pattern = f"{SECRET[:-1]}[{SECRET[-1]}]"  # does not find itself on grep's command line
+    kept = machine.sh(f"grep -rl '{pattern}' /opt /etc /var/log /run /proc/*/cmdline 2>/dev/null || true").split()
+    assert [k for k in kept if not k.startswith("/run/credentials/")] == ["/etc/market-maker/engine.env"]
+    pid = machine.sh("systemctl show -p MainPID --value market-maker").strip()
+    assert SECRET not in machine.sh(f"cat /proc/{pid}/environ")
+    trails = [p for p in (operator.folder / "state").rglob("*") if p.is_file() and SECRET.encode() in p.read_bytes()]
+    assert trails == []
+
+
+def test_the_engine_runs_as_a_user_who_owns_only_its_data(running: str, machine: Machine) -> None:
+    assert machine.sh("ps -o user= -C python | sort -u").split() == ["trader"]
+    assert machine.sh("getent passwd trader").strip().endswith("/usr/sbin/nologin")
+    writable = machine.sh(
+        f"runuser -u trader -- find /opt/market-maker/releases/{running} /opt/market-maker/shared /etc/market-maker "
+        "-writable ! -type l 2>/dev/null || true"
+    )
+    places = {"/opt/market-maker/shared/data", f"/opt/market-maker/releases/{running}/cache"}
+    assert [line for line in writable.split() if not any(line.startswith(place) for place in places)] == []
+
+
+def test_the_unit_is_hardened(running: str, machine: Machine) -> None:
+    said = machine.sh("systemd-analyze security --no-pager --threshold=15 market-maker.service >/dev/null; echo $?")
+    assert said.strip() == "0"
+
+
+def test_an_unchanged_deploy_changes_nothing_and_says_so(running: str, operator: Operator, machine: Machine) -> None:
+    look = "ls -l --full-time /opt/market-maker/releases /etc/systemd/system; systemctl show -p MainPID market-maker"
+    before = machine.sh(look)
+    done = operator.mmctl("deploy")
+    assert done.code == 0
+    assert f"unchanged, {running} runs" in done.out
+    assert machine.sh(look) == before
+
+
+def test_a_changed_project_uploads_little_and_keeps_the_old_release(
+    running: str, operator: Operator, machine: Machine
+) -> None:
+    operator.project.behave("good", "a change")
+    done = operator.json("deploy")
+    assert done.code == 0, done.err
+    assert done.result["uploaded_bytes"] < 2_000_000
+    assert done.result["release"] != running
+    assert asked(machine)["release"] == done.result["release"]
+    assert machine.sh(f"ls -d /opt/market-maker/releases/{running}")
+
+
+def test_a_dry_run_shows_the_scripts_and_changes_nothing(running: str, operator: Operator, machine: Machine) -> None:
+    operator.project.behave("good", "only looked at")
+    done = operator.mmctl("deploy", "--dry-run")
+    assert done.code == 0
+    assert "systemctl restart market-maker.service" in done.out
+    assert SECRET not in done.out + done.err
+    assert current(machine) == running
+
+
+def test_a_release_that_dies_at_start_leaves_the_previous_one_running(
+    running: str, operator: Operator, machine: Machine
+) -> None:
+    operator.project.behave("dies")
+    done = operator.mmctl("deploy")
+    assert done.code == 4
+    assert "the symbol table is broken" in done.err
+    assert current(machine) == running == asked(machine)["release"]
+    listed = operator.json("releases").events
+    assert [e["marks"] for e in listed if e["event"] == "release"][-1] == ["bad"]
+    # The same content is not taken for a good release later.
+    assert operator.mmctl("deploy").code == 4
+    assert asked(machine)["release"] == running
+
+
+def test_a_release_that_never_gets_ready_leaves_the_previous_one_running(
+    running: str,
+    operator: Operator,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mmctl.release import activate
+
+    operator.project.behave("unready")
+    monkeypatch.setattr(activate, "VERIFY_SECONDS", 2.0)
+    done = operator.mmctl("deploy")
+    assert done.code == 4
+    assert "books are not synced" in done.err
+    assert current(machine) == running == asked(machine)["release"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "reason"),
+    [("refuses", 10, "does not know this config"), ("cold", 1, "the kernels do not compile")],
+)
+def test_what_fails_before_the_switch_does_not_touch_the_running_engine(
+    running: str, operator: Operator, machine: Machine, mode: str, code: int, reason: str
+) -> None:
+    pid = asked(machine)["pid"]
+    operator.project.behave(mode)
+    done = operator.mmctl("deploy")
+    assert done.code == code
+    assert reason in done.err
+    assert asked(machine)["pid"] == pid
+    assert machine.sh("for r in /opt/market-maker/releases/*/; do [ -e $r/.complete ] || echo $r; done") == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("exchange: [", "config.yaml:1"),
+        ("exchnge:\n  name: binance\n", "did you mean exchange"),
+        ("environment: sandbox\nexchange:\n  api_key: ${NO_SUCH_NAME}\n", "NO_SUCH_NAME"),
+    ],
+)
+def test_a_wrong_config_is_refused_before_any_host_is_touched(
+    running: str, operator: Operator, machine: Machine, config: str, said: str
+) -> None:
+    pid = asked(machine)["pid"]
+    operator.write_config(config)
+    done = operator.mmctl("deploy")
+    assert done.code == 10
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert asked(machine)["pid"] == pid
+
+
+def test_a_unit_file_that_systemd_does_not_accept_is_refused(
+    running: str, operator: Operator, machine: Machine
+) -> None:
+    pid = asked(machine)["pid"]
+    unit = operator.project.folder / "systemd" / "market-maker.service"
+    good = unit.read_text()
+    unit.write_text(good.replace("ExecStart=", "ExecStrat="))
+    try:
+        done = operator.mmctl("deploy")
+    finally:
+        unit.write_text(good)
+    assert done.code == 1
+    assert "systemd judge the unit files" in done.err
+    assert asked(machine)["pid"] == pid
+
+
+def test_rollback_goes_to_the_last_good_release_with_its_config(
+    running: str, operator: Operator, machine: Machine
+) -> None:
+    before = asked(machine)["spread"]
+    text = (operator.folder / "config.yaml").read_text()
+    operator.write_config(text.replace("base_spread: 0.001", "base_spread: 0.004"))
+    assert operator.mmctl("deploy").code == 0
+    newer = current(machine)
+    assert newer != running
+    assert asked(machine)["spread"] != before
+    done = operator.json("rollback")
+    assert done.code == 0, done.err
+    assert current(machine) == running == asked(machine)["release"]
+    assert asked(machine)["spread"] == before
+    marks = {e["release"]: e["marks"] for e in operator.json("releases").events if e["event"] == "release"}
+    assert marks[newer] == ["bad"]
+
+
+def test_rollback_without_an_older_release_is_refused(running: str, operator: Operator, machine: Machine) -> None:
+    while (done := operator.mmctl("rollback")).code == 0:
+        assert current(machine) == asked(machine)["release"]
+    assert done.code == 7
+    assert "no good release before" in done.err
+    assert current(machine) == asked(machine)["release"]
+
+
+def test_stop_start_and_restart_end_with_proof(running: str, operator: Operator, machine: Machine) -> None:
+    done = operator.mmctl("stop")
+    assert (done.code, "zero open orders" in done.out) == (0, True)
+    assert machine.sh("systemctl is-active market-maker || true").strip() == "inactive"
+    assert "was not running" in operator.mmctl("stop").out
+    assert operator.mmctl("status").code == 13
+    assert operator.mmctl("start").code == 0
+    pid = asked(machine)["pid"]
+    assert "running already" in operator.mmctl("start").out
+    assert operator.mmctl("restart").code == 0
+    assert asked(machine)["pid"] != pid
+    assert asked(machine)["release"] == running
+
+
+def test_a_stop_that_leaves_orders_is_not_called_a_success(running: str, operator: Operator) -> None:
+    operator.project.behave("orders_left")
+    assert operator.mmctl("deploy").code == 0
+    done = operator.mmctl("stop")
+    assert done.code == 5
+    assert "mmctl cancel" in done.err
+
+
+def test_a_changed_config_reloads_into_the_running_engine(running: str, operator: Operator, machine: Machine) -> None:
+    pid = asked(machine)["pid"]
+    text = (operator.folder / "config.yaml").read_text()
+    operator.write_config(text.replace("base_size: 0.01", "base_size: 0.02"))
+    done = operator.mmctl("reload")
+    assert done.code == 0, done.err
+    assert (
+        machine.sh("until [ -e /opt/market-maker/shared/data/reloaded ]; do sleep .05; done; echo yes").strip() == "yes"
+    )
+    assert "base_size: 0.02" in machine.sh("cat /opt/market-maker/shared/configs/config.yaml")
+    assert operator.mmctl("reload", "--previous").code == 0
+    assert "base_size: 0.01" in machine.sh("cat /opt/market-maker/shared/configs/config.yaml")
+    assert asked(machine)["pid"] == pid
+
+
+def test_a_held_lock_keeps_others_out_and_can_be_forced(running: str, operator: Operator, machine: Machine) -> None:
+    assert operator.mmctl("lock", "acquire", "-m", "exchange maintenance").code == 0
+    operator.project.behave("good", "kept out")
+    done = operator.mmctl("deploy")
+    assert done.code == 11
+    assert "exchange maintenance" in done.err
+    assert "tester" in operator.mmctl("lock", "status").out
+    assert operator.mmctl("lock", "release").code == 11
+    assert operator.mmctl("lock", "release", "--force").code == 0
+    assert "free" in operator.mmctl("lock", "status").out
+
+
+def test_a_deploy_killed_in_the_middle_is_taken_up_again(running: str, operator: Operator, machine: Machine) -> None:
+    operator.project.behave("good", "killed on the way")
+    pid = asked(machine)["pid"]
+    process = subprocess.Popen(
+        operator.command("deploy", "--json"),
+        env=operator.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event.get("step") == 4 and event["state"] == "running":
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert asked(machine)["pid"] == pid
+    # Its lock runs out by itself; here an operator who knows better forces it.
+    assert operator.mmctl("lock", "release", "--force").code == 0
+    done = operator.json("deploy", "--resume")
+    assert done.code == 0, done.err
+    assert current(machine) == done.result["release"] == asked(machine)["release"]
+    assert operator.mmctl("deploy", "--resume").code == 7
+
+
+def test_a_cable_cut_during_a_deploy_leaves_the_previous_release_running(
+    running: str, operator: Operator, machine: Machine
+) -> None:
+    operator.project.behave("good", "cut off")
+    pid = asked(machine)["pid"]
+    process = subprocess.Popen(
+        operator.command("deploy", "--json"),
+        env=operator.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event.get("step") == 4 and event["state"] == "running":
+            break
+    machine.cut()
+    try:
+        # Nothing answers any more; the operator gives up.
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        machine.heal()
+    assert process.returncode == 130
+    assert asked(machine)["pid"] == pid
+    operator.mmctl("lock", "release", "--force")
+    assert operator.mmctl("deploy").code == 0
+
+
+def test_the_audit_trail_holds_intent_and_outcome_and_shows_tampering(
+    running: str, operator: Operator, machine: Machine
+) -> None:
+    assert operator.mmctl("restart").code == 0
+    done = operator.json("audit", "-n", "2")
+    assert done.code == 0
+    lines = [e for e in done.events if e["event"] == "audit"]
+    assert [(e["verb"], e["phase"], e["operator"]) for e in lines] == [
+        ("restart", "intent", "tester"), ("restart", "done", "tester")
+    ]  # fmt: skip
+    trail = "/opt/market-maker/.mmctl/audit.jsonl"
+    machine.sh(f"cp {trail} /root/kept; sed -i '2s/tester/nobody/' {trail}")
+    try:
+        tampered = operator.mmctl("audit")
+        assert tampered.code == 1
+        assert "line 3: the line before it was changed" in tampered.err
+    finally:
+        machine.sh(f"cp /root/kept {trail}")
+
+
+def test_old_releases_go_but_never_the_current_or_the_last_good_one(
+    running: str, operator: Operator, machine: Machine
+) -> None:
+    operator.write_fleet(keep=2)
+    made = []
+    for number in range(3):
+        operator.project.behave("good", f"round {number}")
+        done = operator.json("deploy")
+        assert done.code == 0, done.err
+        made.append(done.result["release"])
+    left = machine.sh("ls /opt/market-maker/releases").split()
+    good = [r for r in left if machine.sh(f"ls -a /opt/market-maker/releases/{r}").split().count(".good")]
+    assert good == made[-2:]
+    assert current(machine) == made[-1]
+
+
+def test_the_machine_comes_back_from_a_power_loss_quoting(running: str, operator: Operator, machine: Machine) -> None:
+    machine.power_off()
+    machine.boot()
+    end = time.monotonic() + 30
+    while machine.sh("systemctl is-active market-maker || true").strip() != "active":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert asked(machine)["release"] == running

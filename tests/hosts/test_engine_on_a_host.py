@@ -1,0 +1,193 @@
+"""The real engine on a real host: deployed over SSH under systemd, it quotes on the sandbox exchange across the LAN."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hosts.conftest import Done, Operator, as_host
+from tests.hosts.machines import Lan, Machine
+from tests.needs import DATA, ROOT
+
+# The sandbox's own first account.
+KEY, SECRET = "sandbox-key", "sandbox-secret"
+
+
+@dataclass
+class RealOperator(Operator):
+    """Deploys the project itself, with secrets that lead the engine to the exchange on this machine."""
+
+    exchange: str = ""
+
+    def write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_config((ROOT / "configs/config.yaml").read_text())
+        secrets = self.folder / "secrets.env"
+        secrets.write_text(
+            f"BINANCE_API_KEY={KEY}\nBINANCE_API_SECRET={SECRET}\n"
+            f"MM_SANDBOX_REST=http://{self.exchange}\nMM_SANDBOX_STREAM=ws://{self.exchange}\n"
+            f"MM_SANDBOX_WS_API=ws://{self.exchange}\nMM_CONTROL_TOKEN=a-control-token-of-some-length\n"
+        )
+        secrets.chmod(0o600)
+        self.write_fleet()
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "mmctl", *words]
+
+
+@pytest.fixture(scope="module")
+def exchange(lan: Lan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The sandbox on this machine's address on the LAN, replaying a real recording where one is; ``host:port``."""
+    recording = DATA / "binance/recordings-2024-08-08/spot-ethusdt.gz"
+    market = ["--data", str(recording)] if recording.exists() else ["--symbols", "spot:ETHUSDT", "--seed", "7"]
+    ready = tmp_path_factory.mktemp("exchange") / "ready"
+    log = open(ready.with_name("log"), "wb")  # noqa: SIM115 - closed below
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine.sandbox", "--host", lan.gateway, "--port", "0", "--ready-file", str(ready),
+         *market],
+        cwd=ROOT, stdout=log, stderr=log,
+    )  # fmt: skip
+    end = time.monotonic() + 120
+    while not ready.exists():
+        assert process.poll() is None, ready.with_name("log").read_text()
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    yield f"{lan.gateway}:{json.loads(ready.read_text())['port']}"
+    process.terminate()
+    process.wait(20)
+    log.close()
+
+
+@pytest.fixture(scope="module")
+def operator(machine: Machine, exchange: str, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    person = RealOperator(tmp_path_factory.mktemp("operator"), None, [as_host(machine)], exchange=exchange)  # type: ignore[arg-type]
+    person.write()
+    return person
+
+
+@pytest.fixture(scope="module")
+def deployed(operator: Operator) -> Done:
+    return operator.json("deploy")
+
+
+def state(operator: Operator) -> dict[str, Any]:
+    done = operator.json("status")
+    assert done.code == 0, done.err
+    found: dict[str, Any] = next(e for e in done.events if e["event"] not in ("result", "error"))
+    return found
+
+
+def quoting(operator: Operator, seconds: float = 20.0) -> dict[str, Any]:
+    """The engine's state once it quotes both sides."""
+    end = time.monotonic() + seconds
+    while True:
+        seen = state(operator)
+        document = seen.get("state", seen)
+        book = next(iter(document["symbols"].values()))
+        if document["engine"]["quoting"] and book["quote"]["bid"] and book["quote"]["ask"]:
+            return document  # type: ignore[no-any-return]
+        assert time.monotonic() < end, document["engine"].get("not_quoting_reason")
+        time.sleep(0.2)
+
+
+def test_the_engine_quotes_from_the_host(deployed: Done, operator: Operator) -> None:
+    assert deployed.code == 0, deployed.err
+    document = quoting(operator)
+    assert document["engine"]["release"] == deployed.result["release"]
+    book = next(iter(document["symbols"].values()))["book"]
+    assert float(book["bid"]) < float(book["ask"])
+
+
+def test_health_logs_and_stats_answer_over_ssh(deployed: Done, operator: Operator) -> None:
+    quoting(operator)
+    health = operator.mmctl("health", "--format", "json")
+    assert health.code in (0, 1), health.out + health.err
+    assert len(json.loads(health.out)["checks"]) >= 8
+    assert operator.mmctl("logs").out.strip()
+    assert operator.mmctl("stats").code == 0
+
+
+def test_a_stop_proves_zero_open_orders_and_a_start_quotes_again(
+    deployed: Done, operator: Operator, machine: Machine
+) -> None:
+    quoting(operator)
+    done = operator.mmctl("stop")
+    assert done.code == 0, done.err
+    assert "zero open orders" in done.out
+    assert operator.mmctl("start").code == 0
+    quoting(operator)
+
+
+def test_the_kernels_were_compiled_before_the_start(deployed: Done, machine: Machine) -> None:
+    release = deployed.result["release"]
+    folder = f"/opt/market-maker/releases/{release}"
+    # Not one was compiled by the running service: all are older than the mark that ended the staging.
+    count = machine.sh(f"find {folder}/cache/numba -name '*.nbc' | wc -l").strip()
+    late = machine.sh(f"find {folder}/cache/numba -name '*.nbc' -newer {folder}/.complete | wc -l").strip()
+    assert int(count) > 0
+    assert late == "0"
+
+
+def test_the_sentinel_watches_beside_the_engine(deployed: Done, machine: Machine) -> None:
+    end = time.monotonic() + 10
+    while machine.sh("systemctl is-active market-maker-sentinel || true").strip() != "active":
+        assert time.monotonic() < end, machine.sh("journalctl -n 20 --no-pager -u market-maker-sentinel")
+        time.sleep(0.2)
+    assert machine.sh("systemctl show -p NRestarts --value market-maker-sentinel").strip() == "0"
+
+
+def test_an_unchanged_deploy_leaves_the_engine_alone(deployed: Done, operator: Operator, machine: Machine) -> None:
+    pid = machine.sh("systemctl show -p MainPID --value market-maker").strip()
+    again = operator.json("deploy")
+    assert again.code == 0, again.err
+    if again.result["release"] == deployed.result["release"]:  # nobody edited the tree in between
+        assert not again.result["changed"]
+        assert machine.sh("systemctl show -p MainPID --value market-maker").strip() == pid
+    quoting(operator)
+
+
+def test_nothing_secret_is_in_any_log(deployed: Done, operator: Operator, machine: Machine) -> None:
+    written = machine.sh("journalctl --no-pager -o cat; cat /var/log/market-maker/* 2>/dev/null || true")
+    assert SECRET not in written
+    assert Path(operator.folder / "state").exists()
+
+
+@pytest.mark.parametrize("unit", ["market-maker-health.service", "market-maker-backup.service"])
+def test_the_timers_work_on_the_host_itself(deployed: Done, operator: Operator, machine: Machine, unit: str) -> None:
+    quoting(operator)
+    machine.sh(f"systemctl start {unit} || {{ journalctl -n 30 --no-pager -o cat -u {unit} >&2; exit 1; }}")
+    assert machine.sh(f"systemctl show -p Result --value {unit}").strip() == "success"
+    timer = unit.replace(".service", ".timer")
+    assert machine.sh(f"systemctl is-active {timer}").strip() == "active"
+
+
+def test_a_changed_project_reuses_the_compiled_kernels_and_a_rollback_quotes_again(
+    deployed: Done, operator: Operator, machine: Machine
+) -> None:
+    quoting(operator)
+    before = machine.sh("basename $(readlink /opt/market-maker/current)").strip()
+    text = (operator.folder / "config.yaml").read_text()
+    operator.write_config(text.replace("base_spread: 0.001", "base_spread: 0.002"))
+    try:
+        done = operator.json("deploy")
+    finally:
+        operator.write_config(text)
+    assert done.code == 0, done.err
+    assert done.result["uploaded_bytes"] < 2_000_000
+    quoting(operator)
+    after = done.result["release"]
+    names = [
+        sorted(
+            machine.sh(f"cd /opt/market-maker/releases/{r}/cache/numba && find . -name '*.nbi' -printf '%f\\n'").split()
+        )
+        for r in (before, after)
+    ]
+    assert set(names[0]) <= set(names[1])
+    assert operator.mmctl("rollback").code == 0
+    assert quoting(operator)["engine"]["release"] == before

@@ -1,0 +1,91 @@
+"""The dashboard in a real terminal: an engine dies, comes back, the window shrinks, and ``q`` ends it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.needs import ROOT, need_program
+from tests.unit.fake_engine import FakeEngine, write_fleet
+
+WAIT_SECONDS = 20.0
+
+
+class Terminal:
+    """One tmux window on a server of its own."""
+
+    def __init__(self, folder: Path, command: str) -> None:
+        self.socket = str(folder / "tmux")
+        env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TMUX")}
+        subprocess.run(
+            ["tmux", "-S", self.socket, "-f", "/dev/null", "new-session", "-d", "-x", "160", "-y", "50", command],
+            check=True,
+            env={**env, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)},
+        )
+        self.tmux("set-option", "-g", "remain-on-exit", "on")
+
+    def tmux(self, *words: str) -> str:
+        done = subprocess.run(["tmux", "-S", self.socket, *words], capture_output=True, text=True, timeout=10)
+        return done.stdout
+
+    def text(self) -> str:
+        return self.tmux("capture-pane", "-p")
+
+    def until(self, what: Callable[[str], bool]) -> str:
+        """The screen once ``what`` holds for it."""
+        end = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < end:
+            shown = self.text()
+            if what(shown):
+                return shown
+            time.sleep(0.05)
+        raise AssertionError(self.text())
+
+    @property
+    def ended(self) -> bool:
+        return self.tmux("display-message", "-p", "#{pane_dead}").strip() == "1"
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeEngine]:
+    found = FakeEngine()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, engine: FakeEngine) -> Iterator[Terminal]:
+    need_program("tmux")
+    fleet = write_fleet(tmp_path, engine.port)
+    command = f"{sys.executable} -m mmctl tui here --fleet {fleet} --interval 0.2"
+    window = Terminal(tmp_path, command)
+    yield window
+    window.tmux("kill-server")
+
+
+def test_it_outlives_the_engine_says_so_and_recovers(terminal: Terminal, engine: FakeEngine) -> None:
+    terminal.until(lambda text: "+12.3456 USDT" in text and "fresh" in text)
+    engine.close()
+    shown = terminal.until(lambda text: "STALE" in text)
+    assert "+12.3456 USDT" in shown, "the last numbers stay, with their age"
+    terminal.tmux("resize-window", "-x", "70", "-y", "16")
+    again = FakeEngine(engine.port)
+    try:
+        terminal.until(lambda text: "fresh" in text and "STALE" not in text)
+        again.mode = "garbage"
+        terminal.until(lambda text: "STALE" in text)
+        again.mode = "good"
+        terminal.until(lambda text: "STALE" not in text)
+    finally:
+        again.close()
+    assert not terminal.ended
+    terminal.tmux("send-keys", "q")
+    end = time.monotonic() + WAIT_SECONDS
+    while not terminal.ended and time.monotonic() < end:
+        time.sleep(0.05)
+    assert terminal.ended
+    assert terminal.tmux("display-message", "-p", "#{pane_dead_status}").strip() == "0"

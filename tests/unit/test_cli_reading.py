@@ -1,0 +1,156 @@
+"""Reading an engine from the command line: what is shown, and how each kind of silence or nonsense ends."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.ui import samples
+from tests.unit.conftest import Mmctl
+from tests.unit.fake_engine import FakeEngine
+
+READERS = ("status", "stats", "why")
+
+
+def test_status_shows_quotes_position_and_profit_with_their_ages(mmctl: Mmctl, fleet: Path) -> None:
+    said = mmctl("status", "here")
+    assert said.code == 0
+    for text in ("here: quoting (as of", "2,449.8 / 2,450.5", "position 0.3 of 1", "profit 12.3456 USDT", "0.4s old"):
+        assert text in said.out
+
+
+def test_status_without_a_target_takes_the_fleets_default(mmctl: Mmctl, fleet: Path) -> None:
+    assert mmctl("status").out.startswith("here: quoting")
+
+
+def test_status_as_json_holds_the_whole_document_and_its_age(mmctl: Mmctl, fleet: Path) -> None:
+    event = mmctl("status", "--json").events[0]
+    assert event["state"]["pnl"]["total"] == 12.3456
+    assert event["stale"] is False
+    assert 0 <= event["age_s"] < 10
+
+
+def test_stale_numbers_are_shown_as_stale_and_exit_6(mmctl: Mmctl, fleet: Path, engine: FakeEngine) -> None:
+    engine.state = samples.state(as_of_ns=time.time_ns() - 60_000_000_000)
+    said = mmctl("status")
+    assert said.code == 6
+    assert "STALE" in said.out
+
+
+def test_a_breach_is_shown(mmctl: Mmctl, fleet: Path, engine: FakeEngine) -> None:
+    limits = [{"name": "daily_loss", "use": 95.0, "limit": 100.0, "headroom": 5.0, "ratio": 0.95}]
+    breaker = {"state": "open", "code": 2, "reason": "price_move", "since_ns": 1, "evidence": {"sigmas": 9.0}}
+    engine.state = samples.state(
+        as_of_ns=time.time_ns(),
+        risk__limits=limits,
+        risk__breaker=breaker,
+        engine__quoting=False,
+        engine__not_quoting_reason="breaker open",
+    )
+    said = mmctl("status")
+    assert "not quoting: breaker open" in said.out
+    assert "limit daily_loss is used to 95%" in said.out
+    shown = mmctl("breaker", "status").out
+    assert "price_move" in shown
+    assert "95%" in shown
+
+
+@pytest.mark.parametrize("verb", READERS)
+@pytest.mark.parametrize(
+    ("mode", "code", "text"),
+    [
+        ("refuse", 12, "refused us"),
+        ("garbage", 1, "did not answer in JSON"),
+        ("html", 1, "did not answer in JSON"),
+        ("list", 1, "wrong shape"),
+        ("hang_up", 13, "here"),
+    ],
+)
+def test_a_bad_answer_ends_with_its_own_code_and_a_sentence(
+    verb: str, mode: str, code: int, text: str, mmctl: Mmctl, fleet: Path, engine: FakeEngine
+) -> None:
+    engine.mode = mode
+    said = mmctl(verb, "here")
+    assert said.code == code
+    assert text in said.err
+    assert "Traceback" not in said.err
+
+
+def test_an_engine_that_does_not_answer_in_time_ends_with_the_deadline_code(
+    mmctl: Mmctl, fleet: Path, engine: FakeEngine
+) -> None:
+    engine.mode = "slow"
+    said = mmctl("status", "--deadline", "500ms")
+    assert said.code == 8
+
+
+def test_an_engine_that_is_not_there_is_unreachable_and_the_service_state_is_named(
+    mmctl: Mmctl, fleet: Path, engine: FakeEngine
+) -> None:
+    engine.close()
+    said = mmctl("status")
+    assert said.code == 13
+    assert "nothing listens" in said.err
+    assert "the service is inactive" in said.err
+    assert "mmctl logs" in said.err
+
+
+def test_errors_carry_their_code_in_json_too(mmctl: Mmctl, fleet: Path, engine: FakeEngine) -> None:
+    engine.mode = "refuse"
+    said = mmctl("status", "--json")
+    assert said.events[0]["event"] == "host_error"
+    assert said.events[0]["exit_code"] == said.code == 12
+
+
+def test_an_engine_of_another_release_that_leaves_things_out_is_still_shown(
+    mmctl: Mmctl, fleet: Path, engine: FakeEngine
+) -> None:
+    engine.state = {"engine": {"quoting": True}, "pnl": 5, "symbols": {"X": None}, "risk": {"breaker": None}}
+    said = mmctl("status")
+    assert said.code == 0
+    assert "unknown" in said.out
+    assert mmctl("stats").code == 0
+    assert mmctl("breaker", "status").code == 0
+
+
+def test_why_names_the_last_refused_quotes(mmctl: Mmctl, fleet: Path) -> None:
+    assert "POSITION_LIMIT" in mmctl("why").out
+
+
+def test_stats_gives_the_fill_ratio(mmctl: Mmctl, fleet: Path) -> None:
+    counts = mmctl("stats", "--json").events[0]["counts"]
+    assert counts["fill_ratio"] == pytest.approx(96 / 1200)
+
+
+LOG = """{"ts":"2024-08-08T12:00:00Z","level":"info","message":"started","pid":1}
+{"ts":"2024-08-08T12:00:05Z","level":"error","message":"order refused","code":-2010}
+{"ts":"2024-08-08T12:00:09Z","level":"warning","message":"feed late"}
+not json at all
+"""
+
+
+def test_logs_are_filtered_by_level_and_time(mmctl: Mmctl, fleet: Path, tmp_path: Path) -> None:
+    (tmp_path / "root/shared/log/engine.log").write_text(LOG)
+    everything = mmctl("logs").out
+    assert "started" in everything
+    assert "not json at all" in everything
+    assert "code=-2010" in everything
+    loud = mmctl("logs", "--level", "warning").out
+    assert "started" not in loud
+    assert "feed late" in loud
+    late = mmctl("logs", "--since", "2024-08-08T12:00:04").out
+    assert "started" not in late
+    assert "order refused" in late
+
+
+def test_logs_as_json_keep_each_line_whole(mmctl: Mmctl, fleet: Path, tmp_path: Path) -> None:
+    (tmp_path / "root/shared/log/engine.log").write_text(LOG)
+    events = mmctl("logs", "--json").events
+    assert events[1]["line"]["code"] == -2010
+    assert events[3]["line"] == "not json at all"
+
+
+def test_a_missing_log_and_a_wrong_level_are_said(mmctl: Mmctl, fleet: Path) -> None:
+    assert mmctl("logs").code == 1
+    assert mmctl("logs", "--level", "loud").code == 2
+    assert mmctl("logs", "--since", "yesterday").code == 2

@@ -1,0 +1,264 @@
+"""The journal in trouble: a lost database, a full disk, a torn spill file; quoting stops and no fill is lost."""
+
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.store import StoreLost
+from engine.store.read import query
+from engine.store.spill import SpillFile
+from engine.store.sqlite import SqliteBackend
+from engine.store.tables import TRADES
+from tests.needs import ROOT, need, need_root
+from tests.unit.journal_samples import (
+    Flaky,
+    Forgetful,
+    decision,
+    event,
+    fill,
+    journal_in,
+    order,
+    sqlite_url,
+)
+
+
+def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    return list(query(sqlite_url(folder), sql).rows)
+
+
+def fill_up(path: Path) -> None:
+    """Write until the disk is full."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(fd, bytes(4096))
+    os.close(fd)
+    assert shutil.disk_usage(path.parent).free == 0
+
+
+def nothing(*_: object) -> None:
+    """Let it pass."""
+
+
+def lost(*_: object) -> None:
+    raise StoreLost("no space left on device")
+
+
+def test_a_lost_database_stops_quoting_spills_fills_and_recovers(tmp_path: Path) -> None:
+    told: list[str | None] = []
+    flaky = Flaky(SqliteBackend(sqlite_url(tmp_path)))
+    journal = journal_in(tmp_path, flaky, on_trouble=told.append)
+    journal.start()
+    flaky.before = flaky.opening = lost
+    journal.put(decision(1))
+    booked = [journal.book(fill(n)) for n in range(1, 6)]
+    assert {future.result(5) for future in booked} == {"spill"}
+    assert journal.trouble() == "no space left on device"
+    assert not journal.stats().healthy
+    flaky.before = flaky.opening = nothing
+    assert journal.flush(20)
+    assert journal.trouble() is None
+    assert told == ["no space left on device", None]
+    journal.close()
+    assert rows(tmp_path, "SELECT count(*), min(trade_id), max(trade_id) FROM trades") == [(5, 1, 5)]
+    assert rows(tmp_path, "SELECT count(*) FROM decisions") == [(1,)]
+    assert SpillFile(tmp_path / "spill", "main").read() == ([], 0)
+
+
+def test_a_commit_whose_answer_was_lost_is_not_written_twice(tmp_path: Path) -> None:
+    flaky = Flaky(SqliteBackend(sqlite_url(tmp_path)))
+    journal = journal_in(tmp_path, flaky)
+    journal.start()
+    flaky.after = lost
+    assert journal.book(fill(1)).result(5) == "spill"
+    flaky.after = lambda rows: None
+    assert journal.flush(20)
+    journal.close()
+    assert rows(tmp_path, "SELECT trade_id FROM trades") == [(1,)]
+
+
+def test_what_a_crashed_database_forgot_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.store.journal.SYNC_EVERY_S", 1e9)
+    database = Forgetful(SqliteBackend(sqlite_url(tmp_path)))
+    journal = journal_in(tmp_path, database)
+    journal.start()
+    journal.book(fill(1)).result(5)
+    journal.put(order(state="CANCELED"))
+    assert journal.flush(5)
+    assert database.crash() == 1, "an order's end needs no flush of its own"
+    database.before = database.opening = lost
+    assert journal.book(fill(2)).result(5) == "spill"
+    database.before = database.opening = nothing
+    assert journal.flush(20)
+    journal.book(fill(3)).result(5)
+    assert rows(tmp_path, "SELECT state FROM orders") == [("CANCELED",)]
+    assert rows(tmp_path, "SELECT count(*) FROM trades") == [(3,)]
+    journal.close()
+
+
+def test_a_record_of_no_haste_is_flushed_after_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.store.journal.SYNC_EVERY_S", 0.0)
+    database = Forgetful(SqliteBackend(sqlite_url(tmp_path)))
+    journal = journal_in(tmp_path, database)
+    journal.start()
+    journal.book(fill(1)).result(5)
+    journal.put(decision(1))
+    assert journal.flush(5)
+    assert database.crash() == 0
+    journal.close()
+    assert rows(tmp_path, "SELECT count(*) FROM decisions") == [(1,)]
+
+
+def test_closing_flushes_what_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.store.journal.SYNC_EVERY_S", 1e9)
+    database = Forgetful(SqliteBackend(sqlite_url(tmp_path)))
+    journal = journal_in(tmp_path, database)
+    journal.start()
+    journal.book(fill(1)).result(5)
+    journal.put(decision(1))
+    assert journal.flush(5)
+    assert journal.close()
+    assert database.crash() == 0
+    assert rows(tmp_path, "SELECT count(*) FROM decisions") == [(1,)]
+
+
+def test_what_was_spilled_is_brought_in_at_the_next_start(tmp_path: Path) -> None:
+    flaky = Flaky(SqliteBackend(sqlite_url(tmp_path)))
+    journal = journal_in(tmp_path, flaky)
+    journal.start()
+    flaky.before = flaky.opening = lost
+    for n in (1, 2):
+        journal.book(fill(n)).result(5)
+    journal.close()
+    assert rows(tmp_path, "SELECT count(*) FROM trades") == [(0,)]
+    again = journal_in(tmp_path)
+    assert again.start().last_trade_ids == {"ETHUSDC": 2}
+    again.close()
+    assert SpillFile(tmp_path / "spill", "main").read() == ([], 0)
+
+
+def test_a_crash_between_replay_and_emptying_the_spill_file_changes_nothing(tmp_path: Path) -> None:
+    spill = SpillFile(tmp_path / "spill", "main")
+    spill.append([(TRADES, fill(4).row("main")), (TRADES, fill(5).row("main"))])
+    before = spill.path.read_bytes()
+    journal_in(tmp_path).start()
+    spill.path.write_bytes(before)
+    found = journal_in(tmp_path).start()
+    assert found.last_trade_ids == {"ETHUSDC": 5}
+    assert rows(tmp_path, "SELECT count(*) FROM trades") == [(2,)]
+
+
+def test_a_torn_or_damaged_spill_line_is_kept_aside_and_the_rest_is_used(tmp_path: Path) -> None:
+    spill = SpillFile(tmp_path / "spill", "main", reserved=0)
+    spill.append([(TRADES, fill(n).row("main")) for n in (1, 2, 3)])
+    lines = spill.path.read_bytes().splitlines(keepends=True)
+    spill.path.write_bytes(lines[0] + lines[1].replace(b"0.01", b"0.09") + lines[2][:-30])
+    found = journal_in(tmp_path).start()
+    assert found.last_trade_ids == {"ETHUSDC": 1}
+    assert len(list((tmp_path / "spill").glob("main.damaged-*"))) == 1
+
+
+def test_when_neither_takes_a_fill_it_stays_unbooked_and_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flaky = Flaky(SqliteBackend(sqlite_url(tmp_path)))
+    journal = journal_in(tmp_path, flaky)
+    journal.start()
+
+    def full(self: SpillFile, rows: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpillFile, "append", full)
+        flaky.before = flaky.opening = lost
+        booked = journal.book(fill(1))
+        with pytest.raises(FutureTimeout):
+            booked.result(0.3)
+        assert "neither the journal nor the spill file" in str(journal.trouble())
+    flaky.before = flaky.opening = nothing
+    assert booked.result(20) in ("journal", "spill")
+    assert journal.flush(20)
+    journal.close()
+    assert rows(tmp_path, "SELECT trade_id FROM trades") == [(1,)]
+
+
+def test_closing_with_a_lost_database_says_what_is_left(tmp_path: Path) -> None:
+    flaky = Flaky(SqliteBackend(sqlite_url(tmp_path)))
+    journal = journal_in(tmp_path, flaky)
+    journal.start()
+    flaky.before = flaky.opening = lost
+    journal.put(decision(1))
+    booked = journal.book(fill(1))
+    assert booked.result(5) == "spill"
+    assert journal.close() is False
+
+
+def test_a_listener_that_raises_does_not_stop_the_writer(tmp_path: Path) -> None:
+    def bad(reason: str | None) -> None:
+        raise RuntimeError("listener")
+
+    flaky = Flaky(SqliteBackend(sqlite_url(tmp_path)))
+    journal = journal_in(tmp_path, flaky, on_trouble=bad)
+    journal.start()
+    flaky.before = lost
+    assert journal.book(fill(1)).result(5) == "spill"
+    flaky.before = lambda rows: None
+    assert journal.flush(20)
+    assert journal.book(fill(2)).result(5) == "journal"
+    journal.close()
+
+
+def test_a_full_disk_stops_quoting_loses_no_fill_and_recovers(tmp_path: Path) -> None:
+    need_root()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)], check=False, capture_output=True
+    )
+    need(mounted.returncode == 0, "the right to mount a small tmpfs")
+    try:
+        journal = journal_in(disk)
+        journal.start()
+        journal.book(fill(1)).result(10)
+        fill_up(disk / "ballast")
+        big = [journal.book(event(f"1-{n}")) for n in range(200)]
+        futures = [journal.book(fill(n)) for n in range(2, 60)]
+        assert {future.result(20) for future in [*big, *futures]} <= {"journal", "spill"}
+        assert "spill" in {future.result(20) for future in [*big, *futures]}
+        assert "full" in str(journal.trouble())
+        (disk / "ballast").unlink()
+        assert journal.flush(30)
+        assert journal.trouble() is None
+        journal.close()
+        assert rows(disk, "SELECT count(*), count(DISTINCT trade_id) FROM trades") == [(59, 59)]
+        assert rows(disk, "SELECT count(*) FROM risk_events") == [(200,)]
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_file_size_limit_counts_as_a_full_disk(tmp_path: Path) -> None:
+    code = f"""
+import resource, signal
+from pathlib import Path
+from tests.unit.journal_samples import event, fill, journal_in
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+journal = journal_in(Path({str(tmp_path)!r}))
+journal.start()
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
+where = [journal.book(event(f"1-{{n}}")).result(20) for n in range(3000)]
+print(where[0], where[-1], journal.trouble() is not None)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(journal.flush(20), journal.trouble(), journal.close())
+"""
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.stdout == "journal spill True\nTrue None True\n", result.stderr
+    assert rows(tmp_path, "SELECT count(*) FROM risk_events") == [(3000,)]

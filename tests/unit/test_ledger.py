@@ -1,0 +1,143 @@
+"""The lock and the audit trail on a real (local) host: exclusion that holds, and a chain that shows tampering."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from mmctl.fleet.errors import LockHeld, Refused
+from mmctl.fleet.local import LocalTransport
+from mmctl.ledger.audit import Entry, Trail, append_here, append_there, verify
+from mmctl.ledger.lock import Record, acquire, give_back, held, read_state
+from mmctl.remote import ledger
+from mmctl.remote.layout import Layout
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    root = str(tmp_path / "root")
+    return Layout(root, root + "/log", root + "/etc", root + "/run", "", False)
+
+
+@pytest.fixture
+def host() -> LocalTransport:
+    return LocalTransport("here")
+
+
+def record(run: str, ttl: int = 60) -> Record:
+    return Record.now(run, "mmctl deploy staging", "staging", "because", ttl)
+
+
+def test_one_run_holds_the_lock_and_the_next_is_told_who(host: LocalTransport, layout: Layout) -> None:
+    assert acquire(host, layout, record("one")) == 1
+    with pytest.raises(LockHeld, match=r"mmctl deploy staging.*because") as refused:
+        acquire(host, layout, record("two"))
+    assert refused.value.exit_code == 11
+    state = read_state(host, layout)
+    assert (state.held, state.generation) == (True, 1)
+    assert state.record is not None
+    assert state.record["run"] == "one"
+
+
+def test_of_many_at_once_exactly_one_wins(host: LocalTransport, layout: Layout) -> None:
+    won: list[str] = []
+    gate = threading.Barrier(8)
+
+    def try_it(name: str) -> None:
+        gate.wait()
+        try:
+            acquire(host, layout, record(name))
+            won.append(name)
+        except LockHeld:
+            return
+
+    threads = [threading.Thread(target=try_it, args=(f"run{i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+
+
+def test_a_lock_past_its_time_is_taken_over_by_one_with_a_higher_generation(
+    host: LocalTransport, layout: Layout
+) -> None:
+    acquire(host, layout, record("dead"))
+    Path(layout.at(".mmctl", "lock", "expires")).write_text("1\n")
+    assert acquire(host, layout, record("next")) == 2
+    with pytest.raises(LockHeld):
+        give_back(host, layout, "dead")
+    assert host.run(ledger.renew(layout, "dead", 60), 5).rc == ledger.LOCKED
+
+
+def test_a_lock_taken_by_hand_does_not_expire(host: LocalTransport, layout: Layout) -> None:
+    acquire(host, layout, record("hand", ttl=0))
+    assert read_state(host, layout).seconds_left is None
+    with pytest.raises(LockHeld):
+        acquire(host, layout, record("other"))
+    give_back(host, layout, "anyone", force=True)
+    assert not read_state(host, layout).held
+
+
+def test_a_lock_whose_taker_died_at_once_is_not_held_forever(host: LocalTransport, layout: Layout) -> None:
+    import os
+
+    lock = Path(layout.at(".mmctl", "lock"))
+    lock.mkdir(parents=True)
+    with pytest.raises(LockHeld):
+        acquire(host, layout, record("soon"))
+    os.utime(lock, (1, 1))
+    assert acquire(host, layout, record("later")) >= 1
+
+
+def test_the_lock_is_given_back_when_the_act_fails(host: LocalTransport, layout: Layout) -> None:
+    def act() -> None:
+        with held({"here": host}, layout, record("one")):
+            assert host.run(ledger.held_by(layout, "one"), 5).rc == 0
+            assert host.run(ledger.held_by(layout, "two"), 5).rc == ledger.LOCKED
+            raise Refused("no")
+
+    with pytest.raises(Refused):
+        act()
+    assert not read_state(host, layout).held
+
+
+def entry(detail: str) -> Entry:
+    return Entry("run1", "deploy", "staging", "intent", {"detail": detail})
+
+
+def test_both_trails_chain_their_lines(host: LocalTransport, layout: Layout, tmp_path: Path) -> None:
+    here = tmp_path / "audit.jsonl"
+    for text in ("one", 'two "quoted" \\ back\\slash', "drei – ü", "four\nlines"):
+        append_here(entry(text), here)
+        append_there(host, layout, entry(text))
+    for path in (here, Path(layout.at(".mmctl", "audit.jsonl"))):
+        lines = path.read_text().splitlines()
+        assert verify(lines) == []
+        assert [json.loads(line)["detail"] for line in lines][1] == 'two "quoted" \\ back\\slash'
+
+
+@pytest.mark.parametrize("harm", ["change", "remove", "insert", "swap"])
+def test_any_tampering_with_an_earlier_line_is_seen(tmp_path: Path, harm: str) -> None:
+    here = tmp_path / "audit.jsonl"
+    for text in ("one", "two", "three", "four"):
+        append_here(entry(text), here)
+    lines = here.read_text().splitlines()
+    match harm:
+        case "change":
+            lines[1] = lines[1].replace("two", "2.0")
+        case "remove":
+            del lines[1]
+        case "insert":
+            lines.insert(1, lines[1])
+        case "swap":
+            lines[1], lines[2] = lines[2], lines[1]
+    assert verify(lines) != []
+
+
+def test_what_cannot_be_recorded_is_not_begun(tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "blocked").write_text("a file where a folder must be")
+    monkeypatch.setenv("MMCTL_STATE", str(tmp_path / "blocked"))
+    with pytest.raises(OSError, match=r"."):
+        Trail("run", "deploy", "staging", {}, layout).intent()

@@ -1,0 +1,336 @@
+"""Whatever closes the gate cancels in the same call, and nothing quotes while a single fact is missing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from engine.live.gate import Facts, account_block
+from engine.live.proof import cancel_and_prove
+from engine.live.pulse import Pulse
+from engine.orders.states import OrderState
+from engine.risk.breaker import BreakerState, Cause, Trip
+from engine.store.records import FillRecord, OrderRecord, RiskEventRecord, StateRecord
+from engine.venue.protocol import (
+    OrderUpdate,
+    Outcome,
+    Side,
+    StreamState,
+    VenueFill,
+    VenueOrder,
+    VenueOrderStatus,
+)
+from tests.unit.live_session import SYMBOL, Rig, diff
+
+MakeRig = Callable[..., Rig]
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    made = Rig(tmp_path)
+    yield made.live()
+    await made.feed.close()
+    made.close()
+
+
+class Watchdog:
+    watchdog_s = None
+
+    def alive(self) -> bool:
+        return True
+
+    def status(self, text: str) -> bool:
+        return True
+
+
+def pulse_of(rig: Rig) -> Pulse:
+    return Pulse(rig.session, Watchdog(), None, lambda: None, lambda reason: None)
+
+
+async def test_the_first_tick_on_a_live_book_quotes_both_sides_around_the_mid(rig: Rig) -> None:
+    requests = [rig.exchange.requests[client_id] for client_id in rig.exchange.placed]
+    assert [(r.side, r.ticks, r.lots, r.post_only) for r in requests] == [
+        (Side.BUY, 199_904, 100, True),
+        (Side.SELL, 200_106, 100, True),
+    ]
+    assert all(client_id.startswith("mm-7-") for client_id in rig.exchange.placed)
+    rig.exchange.answer()
+    rig.tick()
+    assert len(rig.exchange.placed) == 2, "good quotes stay"
+
+
+async def test_a_gap_cancels_in_the_same_call_and_nothing_is_quoted_until_the_book_is_live_again(rig: Rig) -> None:
+    rig.exchange.answer()
+    rig.gap()
+    assert rig.exchange.cancelled == rig.exchange.placed
+    assert rig.session.not_quoting_reason() == "the book is gap"
+    rig.tick()
+    assert len(rig.exchange.placed) == 2
+
+
+async def test_a_frame_that_cannot_be_read_is_no_silence_but_a_gap(rig: Rig) -> None:
+    rig.exchange.answer()
+    rig.frame(diff(102, 102)[:-9])
+    assert rig.exchange.cancelled == rig.exchange.placed
+    assert rig.feed.bad_frames == 1
+
+
+@pytest.mark.parametrize("cause", [Cause.FEED, Cause.OPERATOR])
+async def test_a_trip_cancels_in_the_same_call_even_orders_not_yet_acknowledged(rig: Rig, cause: Cause) -> None:
+    rig.session.trip(Trip(cause, "test"))
+    assert rig.exchange.cancelled == rig.exchange.placed
+    rig.tick()
+    assert len(rig.exchange.placed) == 2
+    states = [record for record in rig.journal.records if isinstance(record, StateRecord) and record.name == "risk"]
+    assert states, "the breaker's state is journalled"
+    rig.disk.submit(int).result()
+    stored = rig.memory.load_risk()
+    assert stored is not None
+    assert stored["breaker"]["state"] == int(rig.risk.breaker.state)
+
+
+async def test_a_price_jump_trips_on_the_tick_that_brings_it(rig: Rig) -> None:
+    rig.exchange.answer()
+    rig.tick('["2000.00","0"],["2100.00","5.000"]', '["2000.10","0"],["2100.10","5.000"]')
+    assert rig.risk.breaker.cause is Cause.PRICE_MOVE
+    assert rig.exchange.cancelled == rig.exchange.placed
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "text"),
+    [
+        ("leader", False, "lease"),
+        ("off", "stopping", "stopping"),
+        ("reconciled", False, "reconciled"),
+        ("orders_up", False, "order connection"),
+        ("user_up", False, "user stream"),
+        ("store", "disk full", "disk full"),
+    ],
+)
+async def test_any_missing_fact_closes_the_gate_and_cancels_at_once(
+    rig: Rig, fact: str, value: object, text: str
+) -> None:
+    rig.exchange.answer()
+    setattr(rig.session.facts, fact, value)
+    rig.session.regate()
+    assert rig.exchange.cancelled == rig.exchange.placed
+    assert text in str(rig.session.not_quoting_reason())
+    assert rig.session.parts.why.all()[0]["detail"] == rig.session.not_quoting_reason()
+
+
+def test_the_gate_starts_closed_for_every_reason() -> None:
+    assert account_block(Facts(), "").code != 0
+    well = Facts(True, BreakerState.CLOSED, "", True, True, True, "")
+    assert account_block(well, "").code == 0
+    assert account_block(Facts(True, BreakerState.HALF_OPEN, "", True, True, True, ""), "").code == 0
+    assert account_block(Facts(True, BreakerState.OPEN, "", True, True, True, ""), "x").text == "breaker open: x"
+
+
+async def test_the_pulse_sees_a_lost_lease_and_a_lost_journal(rig: Rig) -> None:
+    rig.exchange.answer()
+    pulse = pulse_of(rig)
+    rig.journal.say = "no space left"
+    pulse.fast(1)
+    assert rig.exchange.cancelled == rig.exchange.placed
+    assert rig.session.not_quoting_reason() == "journal: no space left"
+    rig.journal.say, rig.lease.mine = None, False
+    pulse.fast(2)
+    assert "lease" in str(rig.session.not_quoting_reason())
+
+
+async def test_a_stale_book_is_not_quoted_on_and_the_next_diff_revives_it(rig: Rig) -> None:
+    rig.exchange.answer()
+    rig.feed.check(rig.feed.diff_ns + 2_000_000_001)
+    assert rig.feed.state_name == "stale"
+    assert rig.exchange.cancelled == rig.exchange.placed
+    rig.exchange.answer(Outcome.ACCEPTED)
+    rig.tick()
+    assert rig.feed.state_name == "live"
+    assert len(rig.exchange.placed) == 4, "and both sides are quoted again"
+
+
+async def test_while_blocked_an_order_whose_cancel_was_lost_is_cancelled_again(rig: Rig) -> None:
+    rig.exchange.answer()
+    rig.session.quoting_off("stop")
+    rig.exchange.answer(Outcome.UNKNOWN, message="timeout")
+    desk = rig.session.parts.desk
+    sent = len(rig.exchange.cancelled)
+    import time
+
+    now = time.monotonic_ns()
+    assert desk.sweep(now) == 0, "not at once"
+    assert desk.sweep(now + 1_100_000_000) == 2
+    assert len(rig.exchange.cancelled) == sent + 2
+
+
+def filled(rig: Rig, client_id: str, trade_id: int, lots: int) -> OrderUpdate:
+    request = rig.exchange.requests[client_id]
+    done = lots == request.lots
+    status = VenueOrderStatus.FILLED if done else VenueOrderStatus.PARTIALLY_FILLED
+    fill = VenueFill(
+        SYMBOL, trade_id, client_id, f"v{client_id}", request.side, request.ticks, lots, True, Decimal("0.1"), "USDT", 1
+    )
+    return OrderUpdate(rig.exchange.word(client_id, status, lots, trade_id), fill)
+
+
+async def test_a_fill_moves_the_position_at_once_is_booked_once_and_reported_when_durable(rig: Rig) -> None:
+    rig.exchange.answer()
+    bought = rig.exchange.placed[0]
+    rig.session.on_event(filled(rig, bought, 5, 40))
+    assert rig.pair.book.ledger.lots == 40
+    assert not [e for e in rig.session.parts.clerk.events.since(0) if e["kind"] == "fill"], "not before it is durable"
+    rig.session.on_event(filled(rig, bought, 5, 40))
+    assert rig.pair.book.ledger.lots == 40, "the same trade again changes nothing"
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    events = [e for e in rig.session.parts.clerk.events.since(0) if e["kind"] == "fill"]
+    assert [e["evidence"]["position"] for e in events] == ["0.040"]
+    assert [r.trade_id for r in rig.journal.records if isinstance(r, FillRecord)] == [5]
+    pnl = rig.session.parts.books.pnl()
+    assert pnl.fees == Decimal("0.1")
+    assert abs(pnl.spread + pnl.inventory - pnl.fees - pnl.total) < Decimal("1e-12")
+
+
+async def test_an_order_without_an_answer_counts_at_worst_case_and_blocks_its_side(rig: Rig) -> None:
+    rig.exchange.answer(Outcome.UNKNOWN, message="timeout")
+    exposure = rig.pair.exposure(rig.session.parts.desk.manager)
+    assert (exposure.buys, exposure.sells, exposure.unknown_orders) == (0.1, 0.1, 2)
+    rig.tick('["2000.00","0"],["1990.00","5.000"]', '["2000.10","0"],["1990.10","5.000"]')
+    assert len(rig.exchange.placed) == 2
+    assert rig.session.parts.why.all()[0]["reason"] == "ORDER_UNKNOWN"
+
+
+async def test_order_errors_in_a_row_trip_the_breaker_and_post_only_refusals_do_not(rig: Rig) -> None:
+    for _ in range(4):
+        rig.exchange.answer(Outcome.REJECTED, -2010, "Order would immediately match and take.")
+        rig.tick()
+    assert rig.risk.breaker.state is BreakerState.CLOSED
+    for _ in range(3):
+        rig.exchange.answer(Outcome.REJECTED, -2010, "Account has insufficient balance for requested action.")
+        rig.tick()
+    assert rig.risk.breaker.cause is Cause.ORDER_ERRORS
+
+
+async def test_an_order_the_rate_budget_refused_is_not_tried_again_on_every_tick(rig: Rig) -> None:
+    rig.exchange.answer(Outcome.NOT_SENT, message="orders-10s budget is spent")
+    for _ in range(2):
+        rig.tick()
+    assert len(rig.exchange.placed) == 2
+    assert rig.session.parts.why.all()[0]["reason"] == "ORDER_RATE"
+    assert rig.risk.breaker.state is BreakerState.CLOSED, "nothing was sent, so nothing failed"
+
+
+async def test_a_stream_that_goes_down_stops_quoting_until_it_is_back_and_reconciled(rig: Rig) -> None:
+    rig.exchange.answer()
+    rig.exchange.user_connected = False
+    rig.session.on_event(StreamState("user", False, "closed"))
+    assert rig.exchange.cancelled == rig.exchange.placed
+    rig.exchange.user_connected = True
+    rig.exchange.answer()
+    rig.session.on_event(StreamState("user", True))
+    assert "not reconciled" in str(rig.session.not_quoting_reason())
+    await rig.session.reconcile()
+    rig.tick()
+    assert len(rig.exchange.placed) == 4
+
+
+async def test_a_loop_that_stood_still_trusts_nothing_it_finds_in_its_sockets(rig: Rig) -> None:
+    rig.exchange.answer()
+    rig.session.heartbeats = 1
+    rig.session.heartbeat_ns = rig.now
+    rig.now += 3_000_000_000
+    rig.last_id += 1
+    rig.feed.on_frame(diff(rig.last_id, rig.last_id), rig.now)
+    assert rig.exchange.cancelled == rig.exchange.placed
+    assert rig.feed.state_name == "gap"
+    assert rig.session.facts.reconciled is False
+
+
+async def test_reconciliation_cancels_what_an_earlier_epoch_left_and_leaves_strangers_alone(rig: Rig) -> None:
+    rig.exchange.answer()
+    old = VenueOrder(SYMBOL, "mm-3-9", "77", Side.BUY, 190_000, 10, 0, VenueOrderStatus.NEW, 1)
+    other = VenueOrder(SYMBOL, "by-hand", "78", Side.BUY, 180_000, 10, 0, VenueOrderStatus.NEW, 1)
+    ours = [rig.exchange.word(client_id, VenueOrderStatus.NEW) for client_id in rig.exchange.placed]
+    rig.exchange.listed = [*ours, old, other]
+    running = asyncio.ensure_future(rig.session.reconcile())
+    await asyncio.wait_for(rig.exchange.cancels.wait(), 5)
+    rig.exchange.listed = [*ours, other]
+    rig.exchange.answer()
+    assert await running
+    assert rig.exchange.cancelled == ["mm-3-9"]
+    assert rig.session.parts.reconciler.counts["old-epoch-order"] == 1
+
+
+async def test_proof_needs_the_exchanges_own_list_and_never_cancels_a_later_leaders_orders(rig: Rig) -> None:
+    rig.exchange.answer()
+    later = VenueOrder(SYMBOL, "mm-8-1", "79", Side.BUY, 190_000, 10, 0, VenueOrderStatus.NEW, 1)
+    left = VenueOrder(SYMBOL, "mm-7-z", "80", Side.BUY, 190_000, 10, 0, VenueOrderStatus.NEW, 1)
+    rig.exchange.listed = [later, left]
+    gateway: object = rig.exchange
+    proving = asyncio.ensure_future(cancel_and_prove(gateway, rig.session.parts.desk, [SYMBOL], 5.0))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    rig.exchange.answer()
+    rig.exchange.cancels.clear()
+    await asyncio.wait_for(rig.exchange.cancels.wait(), 5)
+    assert not proving.done()
+    rig.exchange.listed = [later]
+    rig.exchange.answer()
+    proof = await proving
+    assert (proof.proved, proof.open_orders) == (True, 0)
+    assert "mm-8-1" not in rig.exchange.cancelled
+    assert rig.working() == []
+
+
+async def test_without_an_answer_to_its_cancels_nothing_is_proved(rig: Rig) -> None:
+    rig.exchange.answer()
+    gateway: object = rig.exchange
+    proof = await cancel_and_prove(gateway, rig.session.parts.desk, [SYMBOL], 0.05)  # type: ignore[arg-type]
+    assert not proof.proved
+    assert "no proof of their end" in proof.detail
+
+
+async def test_orders_and_risk_events_are_journalled(rig: Rig) -> None:
+    rig.exchange.answer()
+    orders = [record for record in rig.journal.records if isinstance(record, OrderRecord)]
+    assert {order.state for order in orders} == {OrderState.SUBMITTED.value, OrderState.ACCEPTED.value}
+    rig.session.trip(Trip(Cause.OPERATOR, "halt"))
+    events = [record for record in rig.journal.records if isinstance(record, RiskEventRecord)]
+    assert [(event.kind, event.severity) for event in events] == [("breaker", "critical")]
+    assert events[0].evidence["cause"] == "operator"
+
+
+async def test_a_young_quote_is_not_replaced_unless_it_is_unsafe(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, strategy=", min_quote_life: 1h, requote_tolerance: 0").live()
+    rig.exchange.answer()
+    rig.tick('["2000.01","5.000"]', "")
+    assert rig.exchange.cancelled == [], "the bid wanted is higher: the lower one may wait; the ask is no better either"
+    rig.tick('["2000.01","0"],["2000.00","0"],["1999.00","5.000"]', "")
+    assert rig.exchange.cancelled == [rig.exchange.placed[0]], "a bid above the wanted one is unsafe"
+    await rig.feed.close()
+    rig.close()
+
+
+async def test_an_engine_that_lost_the_lease_stops_itself_and_not_the_account_of_the_one_that_leads(rig: Rig) -> None:
+    rig.lease.mine = False
+    rig.session.on_mismatch("an order of a newer epoch")
+    await asyncio.to_thread(rig.disk.submit(lambda: None).result)
+    assert not rig.session.parts.risk.breaker.may_quote
+    assert rig.memory.load_risk() is None
+    assert not [record for record in rig.journal.records if isinstance(record, StateRecord) and record.name == "risk"]
+
+
+async def test_an_order_of_a_later_epoch_ends_the_engine_and_is_no_mismatch_for_a_person(rig: Rig) -> None:
+    rig.exchange.answer()
+    told: list[str] = []
+    rig.session.on_lost = told.append
+    newer = VenueOrder(SYMBOL, "mm-8-1", "1", Side.BUY, 199_000, 100, 0, VenueOrderStatus.NEW, 1)
+    rig.exchange.listed = [*rig.exchange.listed, newer]
+    for _ in range(4):
+        await rig.session.reconcile()
+    assert len(told) == 1
+    assert "another engine leads" in told[0]
+    assert rig.session.parts.risk.breaker.state is BreakerState.CLOSED
+    assert rig.session.not_quoting_reason() is not None
+    assert "mm-8-1" not in rig.exchange.cancelled, "it is the other engine's"

@@ -1,0 +1,519 @@
+"""What each input to the order manager leaves behind, whole: transitions with reason and time, incidents, requests."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from decimal import Decimal
+
+import pytest
+
+from engine.orders.intent import ApprovedOrder, CancelRequest, Intent, RefusedOrder
+from engine.orders.manager import OrderManager
+from engine.orders.order import Effects, Incident, Order, Severity, Transition
+from engine.orders.states import OrderState
+from engine.venue.protocol import (
+    Answer,
+    OrderUpdate,
+    Outcome,
+    PlaceRequest,
+    Side,
+    VenueFill,
+    VenueOrder,
+    VenueOrderStatus,
+)
+
+S, W = OrderState, VenueOrderStatus
+SECOND = 1_000_000_000
+SYMBOL, ID = "ETHUSDT", "mm-5-1"
+
+
+def wanted(lots: int = 5, ticks: int = 100, side: Side = Side.BUY) -> Intent:
+    return Intent(SYMBOL, side, ticks, lots)
+
+
+def approved(intent: Intent | None = None) -> ApprovedOrder:
+    return ApprovedOrder(intent or wanted(), "test", 0)
+
+
+def word(status: VenueOrderStatus, filled: int = 0, ms: int = 1, client_id: str = ID, **changes: int) -> VenueOrder:
+    order = VenueOrder(SYMBOL, client_id, "77", Side.BUY, 100, 5, filled, status, ms)
+    return replace(order, **changes)
+
+
+def trade(trade_id: int, lots: int, client_id: str = ID) -> VenueFill:
+    return VenueFill(SYMBOL, trade_id, client_id, "77", Side.BUY, 100, lots, True, Decimal(0), "USDT", 1)
+
+
+def answer(outcome: Outcome, code: int = 0, message: str = "said", order: VenueOrder | None = None) -> Answer:
+    return Answer(outcome, ID, "", code, message, order=order)
+
+
+def went(before: OrderState, after: OrderState, reason: str, ns: int, client_id: str = ID) -> Transition:
+    return Transition(client_id, SYMBOL, before, after, reason, ns)
+
+
+def told(kind: str, severity: Severity, message: str, client_id: str = ID) -> Incident:
+    return Incident(kind, severity, SYMBOL, client_id, message)
+
+
+@pytest.fixture
+def manager() -> OrderManager:
+    return OrderManager(epoch=5)
+
+
+def sent(manager: OrderManager) -> Order:
+    request = manager.place(approved(), 0)
+    assert isinstance(request, PlaceRequest)
+    order = manager.get(request.client_id)
+    assert order is not None
+    return order
+
+
+def accepted(manager: OrderManager) -> Order:
+    order = sent(manager)
+    manager.on_place_answer(answer(Outcome.ACCEPTED), 1)
+    return order
+
+
+def in_doubt(manager: OrderManager) -> Order:
+    order = sent(manager)
+    manager.on_place_answer(answer(Outcome.UNKNOWN), 1)
+    return order
+
+
+def cancelling(manager: OrderManager) -> Order:
+    order = accepted(manager)
+    manager.cancel(ID, 2)
+    return order
+
+
+# -- what the engine asks for ------------------------------------------------------------------------------------------
+
+
+def test_a_placed_order_carries_every_wish_of_its_intent(manager: OrderManager) -> None:
+    effects = Effects()
+    intent = Intent(SYMBOL, Side.SELL, 1, 1, post_only=False, reduce_only=True)
+    request = manager.place(ApprovedOrder(intent, "operator", 1), 3, effects)
+    assert request == PlaceRequest(SYMBOL, ID, Side.SELL, 1, 1, False, True, False)
+    assert effects == Effects(transitions=[went(S.INITIALIZED, S.SUBMITTED, "handed to the gateway", 3)])
+    order = manager.get(ID)
+    assert order is not None
+    assert (order.post_only, order.reduce_only, order.created_ns, order.changed_ns) == (False, True, 3, 3)
+    assert manager.epoch == 5
+
+
+def test_a_market_order_stays_one(manager: OrderManager) -> None:
+    request = manager.place(ApprovedOrder(Intent(SYMBOL, Side.BUY, 0, 1, market_order=True), "flatten", 1), 3)
+    assert isinstance(request, PlaceRequest)
+    assert request.market_order is True
+
+
+def test_a_refused_order_comes_back_with_its_intent_a_code_and_words(manager: OrderManager) -> None:
+    nothing = wanted(lots=0)
+    assert manager.place(approved(nothing), 0) == RefusedOrder(nothing, "nothing-to-place", "0 lots at 100 ticks")
+    sent(manager)
+    against = wanted(side=Side.SELL)
+    assert manager.place(approved(against), 0) == RefusedOrder(
+        against, "self-trade", "it would trade with our own order mm-5-1"
+    )
+
+
+def test_a_cancel_is_recorded_when_it_is_written(manager: OrderManager) -> None:
+    accepted(manager)
+    effects = Effects()
+    manager.cancel(ID, 2, effects)
+    assert effects == Effects(transitions=[went(S.ACCEPTED, S.PENDING_CANCEL, "cancel written", 2)])
+
+
+def test_a_replacement_is_recorded_or_comes_back_with_a_code_and_words(manager: OrderManager) -> None:
+    intent = wanted(lots=8)
+    assert manager.replace(ID, approved(intent), 1) == RefusedOrder(
+        intent, "not-replaceable", "mm-5-1 is not live with a known state"
+    )
+    accepted(manager)
+    other = wanted(side=Side.SELL, ticks=200)
+    assert manager.replace(ID, approved(other), 1) == RefusedOrder(
+        other, "not-replaceable", "a successor keeps its symbol and side"
+    )
+    effects = Effects()
+    assert manager.replace(ID, approved(intent), 2, effects) == CancelRequest(SYMBOL, ID)
+    assert effects == Effects(transitions=[went(S.ACCEPTED, S.PENDING_REPLACE, "cancel written, successor waits", 2)])
+
+
+def test_a_partly_filled_order_can_be_replaced(manager: OrderManager) -> None:
+    accepted(manager)
+    manager.on_fill(trade(1, 2), 2)
+    assert manager.replace(ID, approved(), 3) == CancelRequest(SYMBOL, ID)
+
+
+def test_a_cancel_of_all_is_recorded_for_the_orders_of_its_symbol_only(manager: OrderManager) -> None:
+    accepted(manager)
+    other = replace(wanted(), symbol="BTCUSDT")
+    manager.place(approved(other), 1)
+    effects = Effects()
+    assert manager.cancel_all(SYMBOL, 2, effects) == [ID]
+    assert effects == Effects(transitions=[went(S.ACCEPTED, S.PENDING_CANCEL, "cancel of all written", 2)])
+    assert [order.state for order in manager.live("BTCUSDT")] == [S.SUBMITTED]
+
+
+def test_a_cancel_of_all_drops_the_successor_that_was_waiting(manager: OrderManager) -> None:
+    accepted(manager)
+    manager.replace(ID, approved(wanted(lots=8)), 2)
+    manager.cancel_all(SYMBOL, 3)
+    assert manager.on_cancel_answer(answer(Outcome.ACCEPTED, order=word(W.CANCELED, ms=3)), 4).send == []
+
+
+def test_a_partly_filled_order_can_be_cancelled(manager: OrderManager) -> None:
+    order = accepted(manager)
+    manager.on_fill(trade(1, 2), 2)
+    assert manager.cancel(ID, 3) == CancelRequest(SYMBOL, ID)
+    assert order.state is S.PENDING_CANCEL
+
+
+def test_of_a_new_order_nothing_is_known_but_what_was_wanted() -> None:
+    assert asdict(Order(ID, SYMBOL, Side.BUY, 100, 5, True, False, 7)) == {
+        "client_id": ID,
+        "symbol": SYMBOL,
+        "side": Side.BUY,
+        "ticks": 100,
+        "lots": 5,
+        "post_only": True,
+        "reduce_only": False,
+        "created_ns": 7,
+        "state": S.INITIALIZED,
+        "changed_ns": 0,
+        "venue_id": "",
+        "filled_lots": 0,
+        "inherited_lots": 0,
+        "venue_filled": 0,
+        "venue_filled_ns": 0,
+        "update_ms": 0,
+        "acked": False,
+        "cancel_sent": False,
+        "fills_unproved": False,
+        "query_at_ns": None,
+        "queries": 0,
+        "absent_answers": 0,
+        "provable_ns": 0,
+        "venue_told": False,
+        "successor": None,
+    }
+
+
+# -- what the gateway says ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "state", "reason"),
+    [
+        (answer(Outcome.ACCEPTED), S.ACCEPTED, "the exchange accepted it"),
+        (answer(Outcome.ACCEPTED, order=word(W.NEW)), S.ACCEPTED, "exchange: NEW"),
+        (answer(Outcome.ACCEPTED, order=word(W.EXPIRED)), S.EXPIRED, "exchange: EXPIRED"),
+        (answer(Outcome.UNKNOWN), S.UNKNOWN, "said"),
+        (answer(Outcome.UNKNOWN, message=""), S.UNKNOWN, "no answer"),
+        (answer(Outcome.REJECTED), S.REJECTED, "said"),
+        (answer(Outcome.REJECTED, message=""), S.REJECTED, "rejected"),
+        (answer(Outcome.NOT_SENT), S.DENIED, "said"),
+        (answer(Outcome.NOT_SENT, message=""), S.DENIED, "not_sent"),
+    ],
+)
+def test_each_answer_to_an_order_is_recorded_with_what_was_said(
+    manager: OrderManager, reply: Answer, state: OrderState, reason: str
+) -> None:
+    sent(manager)
+    assert manager.on_place_answer(reply, 7) == Effects(transitions=[went(S.SUBMITTED, state, reason, 7)])
+
+
+@pytest.mark.parametrize(
+    ("reply", "state", "reason"),
+    [
+        (answer(Outcome.ACCEPTED), S.CANCELED, "the exchange confirmed the cancel"),
+        (answer(Outcome.ACCEPTED, order=word(W.CANCELED, ms=3)), S.CANCELED, "exchange: CANCELED"),
+        (answer(Outcome.REJECTED, -2011), S.UNKNOWN, "cancel refused with -2011: said"),
+        (answer(Outcome.REJECTED, -2013), S.UNKNOWN, "cancel refused with -2013: said"),
+        (answer(Outcome.UNKNOWN), S.UNKNOWN, "said"),
+        (answer(Outcome.UNKNOWN, message=""), S.UNKNOWN, "no answer to the cancel"),
+        (answer(Outcome.REJECTED, -1003), S.ACCEPTED, "cancel did not happen: said"),
+        (answer(Outcome.NOT_SENT), S.ACCEPTED, "cancel did not happen: said"),
+    ],
+)
+def test_each_answer_to_a_cancel_is_recorded_with_what_was_said(
+    manager: OrderManager, reply: Answer, state: OrderState, reason: str
+) -> None:
+    cancelling(manager)
+    assert manager.on_cancel_answer(reply, 7) == Effects(transitions=[went(S.PENDING_CANCEL, state, reason, 7)])
+
+
+@pytest.mark.parametrize(
+    ("reply", "state", "reason"),
+    [
+        (answer(Outcome.UNKNOWN), S.UNKNOWN, "said"),
+        (answer(Outcome.UNKNOWN, message=""), S.UNKNOWN, "no answer to the cancel of all"),
+        (answer(Outcome.REJECTED), S.ACCEPTED, "cancel of all did not happen: said"),
+        (answer(Outcome.NOT_SENT), S.ACCEPTED, "cancel of all did not happen: said"),
+    ],
+)
+def test_each_answer_to_a_cancel_of_all_is_recorded_for_every_order_it_concerned(
+    manager: OrderManager, reply: Answer, state: OrderState, reason: str
+) -> None:
+    cancelling(manager)
+    effects = manager.on_cancel_all_answer(["mm-5-77", ID], reply, 7)
+    assert effects == Effects(transitions=[went(S.PENDING_CANCEL, state, reason, 7)])
+
+
+def test_a_confirmed_cancel_of_all_is_asked_about_a_quarter_second_later(manager: OrderManager) -> None:
+    order = cancelling(manager)
+    assert manager.on_cancel_all_answer([ID], answer(Outcome.ACCEPTED), 7) == Effects()
+    assert manager.due_queries(7 + SECOND // 4 - 1) == []
+    assert manager.due_queries(7 + SECOND // 4) == [order]
+
+
+def test_an_answer_to_an_order_not_held_says_whose_and_what_it_was(manager: OrderManager) -> None:
+    effects = manager.on_place_answer(answer(Outcome.REJECTED), 1)
+    message = "rejected for an order that is not held"
+    assert effects == Effects(incidents=[Incident("answer-without-order", Severity.WARNING, "", ID, message)])
+
+
+def test_a_no_for_an_order_that_was_shown_is_recorded_whole(manager: OrderManager) -> None:
+    accepted(manager)
+    said = "rejected (-2010 said) for an order the exchange has shown"
+    assert manager.on_place_answer(answer(Outcome.REJECTED, -2010), 7) == Effects(
+        transitions=[went(S.ACCEPTED, S.UNKNOWN, said, 7)],
+        incidents=[told("answer-contradicts", Severity.CRITICAL, said)],
+    )
+
+
+# -- what the exchange shows -------------------------------------------------------------------------------------------
+
+
+def test_a_word_of_the_stream_is_recorded_with_its_status_and_its_trade(manager: OrderManager) -> None:
+    sent(manager)
+    effects = manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2), trade(1, 2)), 7)
+    assert effects == Effects(
+        transitions=[went(S.SUBMITTED, S.PARTIALLY_FILLED, "exchange: PARTIALLY_FILLED", 7)], fills=[trade(1, 2)]
+    )
+    effects = manager.on_query(word(W.FILLED, 5, 2), 8)
+    assert effects == Effects(transitions=[went(S.PARTIALLY_FILLED, S.FILLED, "exchange: FILLED", 8)])
+
+
+@pytest.mark.parametrize(
+    ("lots", "state", "reason"), [(2, S.PARTIALLY_FILLED, "a trade"), (5, S.FILLED, "trades for all of it")]
+)
+def test_a_trade_from_the_list_is_recorded_once(
+    manager: OrderManager, lots: int, state: OrderState, reason: str
+) -> None:
+    accepted(manager)
+    effects = manager.on_fill(trade(1, lots), 7)
+    assert effects == Effects(transitions=[went(S.ACCEPTED, state, reason, 7)], fills=[trade(1, lots)])
+    assert manager.on_fill(trade(1, lots), 8) == Effects(duplicates=1)
+
+
+def test_a_trade_whose_word_came_late_still_counts_and_is_recorded(manager: OrderManager) -> None:
+    order = accepted(manager)
+    manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 4, 5), trade(2, 2)), 7)
+    effects = manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2, 4), trade(1, 2)), 8)
+    assert effects == Effects(
+        transitions=[went(S.PARTIALLY_FILLED, S.PARTIALLY_FILLED, "a trade", 8)], fills=[trade(1, 2)], stale=1
+    )
+    assert order.filled_lots == 4
+    again = manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2, 4), trade(1, 2)), 9)
+    assert again == Effects(stale=1, duplicates=1)
+
+
+def test_a_late_fill_is_recorded_with_the_end_it_came_after(manager: OrderManager) -> None:
+    accepted(manager)
+    manager.on_update(OrderUpdate(word(W.CANCELED, 0, 9), None), 2)
+    assert manager.on_fill(trade(1, 2), 7) == Effects(
+        transitions=[went(S.CANCELED, S.PARTIALLY_FILLED, "late fill", 7)],
+        fills=[trade(1, 2)],
+        incidents=[told("late-fill", Severity.WARNING, "a trade after it was CANCELED")],
+    )
+
+
+def test_more_filled_than_ordered_is_recorded_with_both_numbers(manager: OrderManager) -> None:
+    accepted(manager)
+    assert manager.on_fill(trade(1, 6), 7) == Effects(
+        transitions=[went(S.ACCEPTED, S.FILLED, "trades for all of it", 7)],
+        fills=[trade(1, 6)],
+        incidents=[told("overfill", Severity.CRITICAL, "6 of 5 lots filled")],
+    )
+
+
+def test_a_trade_of_an_order_that_is_not_held_is_recorded_with_its_size(manager: OrderManager) -> None:
+    said = "trade 3 of 2 lots belongs to an order of ours that is not held"
+    assert manager.on_fill(trade(3, 2, "mm-4-9"), 1) == Effects(
+        fills=[trade(3, 2, "mm-4-9")],
+        incidents=[told("fill-without-order", Severity.WARNING, said, "mm-4-9")],
+    )
+
+
+def test_a_trade_that_names_nobody_is_recorded_and_not_booked(manager: OrderManager) -> None:
+    said = "trade 3 names no client id: whose it is must be read before it is booked"
+    nobodys = replace(trade(3, 2, ""), venue_id="99")
+    assert manager.on_fill(nobodys, 1) == Effects(incidents=[told("fill-unattributed", Severity.CRITICAL, said, "")])
+
+
+def test_a_foreign_trade_is_recorded_as_it_was_shown(manager: OrderManager) -> None:
+    assert manager.on_fill(trade(3, 2, "web"), 1) == Effects(foreign_fills=[trade(3, 2, "web")])
+    assert manager.on_fill(trade(3, 2, "web"), 2) == Effects()
+
+
+def test_an_order_described_otherwise_is_recorded_with_both_descriptions(manager: OrderManager) -> None:
+    accepted(manager)
+    said = "held BUY 5 lots at 100, the exchange has SELL 9 at 101"
+    seen = replace(word(W.NEW, ms=2, lots=9, ticks=101), side=Side.SELL)
+    assert manager.on_update(OrderUpdate(seen, None), 7) == Effects(
+        incidents=[told("order-differs", Severity.CRITICAL, said)]
+    )
+
+
+def test_an_impossible_change_is_recorded_as_what_was_held_and_what_was_said(manager: OrderManager) -> None:
+    accepted(manager)
+    manager.on_update(OrderUpdate(word(W.EXPIRED, 0, 5), None), 2)
+    assert manager.on_update(OrderUpdate(word(W.NEW, 0, 6), None), 7) == Effects(
+        transitions=[went(S.EXPIRED, S.UNKNOWN, "contradiction: EXPIRED -> ACCEPTED: exchange: NEW", 7)],
+        incidents=[told("illegal-transition", Severity.CRITICAL, "EXPIRED -> ACCEPTED: exchange: NEW")],
+    )
+
+
+def test_an_order_taken_in_from_the_stream_is_recorded_from_its_beginning(manager: OrderManager) -> None:
+    effects = manager.on_update(OrderUpdate(word(W.NEW, client_id="mm-4-3"), None), 7)
+    assert effects.transitions == [
+        went(S.INITIALIZED, S.SUBMITTED, "found at the exchange", 7, "mm-4-3"),
+        went(S.SUBMITTED, S.ACCEPTED, "exchange: NEW", 7, "mm-4-3"),
+    ]
+    assert effects.incidents == [told("order-not-held", Severity.WARNING, "the exchange has it, we did not", "mm-4-3")]
+    held = manager.get("mm-4-3")
+    assert held is not None
+    assert (held.ticks, held.lots, held.venue_id) == (100, 5, "77")
+
+
+def test_adopting_an_order_that_is_held_is_recorded_as_a_query(manager: OrderManager) -> None:
+    accepted(manager)
+    assert manager.adopt(word(W.CANCELED, 0, 5), 7) == Effects(
+        transitions=[went(S.ACCEPTED, S.CANCELED, "exchange: CANCELED", 7)]
+    )
+
+
+# -- proof and doubt ---------------------------------------------------------------------------------------------------
+
+
+def not_found(manager: OrderManager, *seconds: int) -> list[Effects]:
+    return [manager.on_not_found(ID, at * SECOND, at * SECOND) for at in seconds]
+
+
+def test_an_order_that_never_arrived_is_recorded_when_it_was_proved(manager: OrderManager) -> None:
+    in_doubt(manager)
+    assert not_found(manager, 8, 9) == [
+        Effects(),
+        Effects(transitions=[went(S.UNKNOWN, S.REJECTED, "proved absent: it never arrived", 9 * SECOND)]),
+    ]
+
+
+def test_an_order_that_vanished_is_recorded_with_its_doubt_and_its_end(manager: OrderManager) -> None:
+    accepted(manager)
+    assert not_found(manager, 8, 9) == [
+        Effects(transitions=[went(S.ACCEPTED, S.UNKNOWN, "the exchange does not find it", 8 * SECOND)]),
+        Effects(
+            transitions=[went(S.UNKNOWN, S.CANCELED, "proved absent", 9 * SECOND)],
+            incidents=[told("order-vanished", Severity.CRITICAL, "the exchange knew it and now does not")],
+        ),
+    ]
+
+
+def test_reconciliation_and_silence_are_recorded_as_the_reason_of_a_doubt(manager: OrderManager) -> None:
+    accepted(manager)
+    assert manager.suspect(ID, "not among open orders", 7) == Effects(
+        transitions=[went(S.ACCEPTED, S.UNKNOWN, "not among open orders", 7)]
+    )
+    silent = OrderManager(epoch=5)
+    sent(silent)
+    assert silent.expire_waits(5 * SECOND) == Effects(
+        transitions=[went(S.SUBMITTED, S.UNKNOWN, "no answer at all", 5 * SECOND)]
+    )
+
+
+def successor_goes_out(manager: OrderManager) -> Effects:
+    manager.replace(ID, approved(wanted(lots=8, ticks=101)), 2)
+    return manager.on_cancel_answer(answer(Outcome.ACCEPTED, order=word(W.CANCELED, ms=3)), 7)
+
+
+def test_a_successor_is_recorded_as_a_new_order_at_the_moment_of_the_proof(manager: OrderManager) -> None:
+    accepted(manager)
+    assert successor_goes_out(manager) == Effects(
+        transitions=[
+            went(S.PENDING_REPLACE, S.CANCELED, "exchange: CANCELED", 7),
+            went(S.INITIALIZED, S.SUBMITTED, "handed to the gateway", 7, "mm-5-2"),
+        ],
+        send=[PlaceRequest(SYMBOL, "mm-5-2", Side.BUY, 101, 8)],
+    )
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda manager: manager.on_place_answer(answer(Outcome.ACCEPTED), 3),
+        lambda manager: manager.on_place_answer(answer(Outcome.ACCEPTED, order=word(W.NEW)), 3),
+        lambda manager: manager.on_update(OrderUpdate(word(W.NEW), None), 3),
+        lambda manager: manager.on_cancel_answer(answer(Outcome.ACCEPTED, order=word(W.NEW)), 3),
+    ],
+    ids=["late-yes", "late-yes-with-order", "stream", "cancel-answer"],
+)
+def test_what_was_said_before_a_cancel_could_arrive_does_not_end_the_doubt_about_it(
+    manager: OrderManager, act: Callable[[OrderManager], Effects]
+) -> None:
+    order = in_doubt(manager)
+    manager.cancel(ID, 2)
+    assert act(manager) == Effects()
+    assert order.state is S.UNKNOWN
+
+
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_the_word_of_a_live_order_ends_the_doubt_once_its_cancel_is_known_not_to_have_happened(
+    manager: OrderManager, all_of_them: bool
+) -> None:
+    order = in_doubt(manager)
+    if all_of_them:
+        manager.on_cancel_all_answer(manager.cancel_all(SYMBOL, 2), answer(Outcome.NOT_SENT), 3)
+    else:
+        manager.cancel(ID, 2)
+        manager.on_cancel_answer(answer(Outcome.NOT_SENT), 3)
+    assert (order.state, order.cancel_sent) == (S.UNKNOWN, False)
+    manager.on_update(OrderUpdate(word(W.NEW), None), 4)
+    assert order.state is S.ACCEPTED
+
+
+def test_a_late_yes_is_no_proof_for_an_order_that_reconciliation_did_not_see(manager: OrderManager) -> None:
+    order = sent(manager)
+    manager.on_update(OrderUpdate(word(W.NEW), None), 1)
+    manager.suspect(ID, "not among open orders", 2)
+    assert manager.on_place_answer(answer(Outcome.ACCEPTED), 3) == Effects()
+    assert order.state is S.UNKNOWN
+
+
+@pytest.mark.parametrize("written", ["replace", "cancel of all"])
+def test_a_stream_word_does_not_end_the_doubt_about_any_kind_of_cancel(manager: OrderManager, written: str) -> None:
+    order = accepted(manager)
+    if written == "replace":
+        manager.replace(ID, approved(), 2)
+    else:
+        manager.cancel_all(SYMBOL, 2)
+    manager.on_cancel_answer(answer(Outcome.UNKNOWN), 3)
+    manager.on_update(OrderUpdate(word(W.NEW, 0, 2), None), 4)
+    assert order.state is S.UNKNOWN
+
+
+def test_after_a_query_showed_it_live_the_next_doubt_is_ended_by_the_stream_again(manager: OrderManager) -> None:
+    order = cancelling(manager)
+    manager.on_cancel_answer(answer(Outcome.UNKNOWN), 3)
+    manager.on_query(word(W.NEW, 0, 2), 4)
+    manager.suspect(ID, "not among open orders", 5)
+    manager.on_update(OrderUpdate(word(W.NEW, 0, 3), None), 6)
+    assert order.state is S.ACCEPTED
+
+
+def test_a_word_of_a_live_order_does_not_forget_the_cancel_under_way(manager: OrderManager) -> None:
+    order = cancelling(manager)
+    manager.on_update(OrderUpdate(word(W.NEW, 0, 2), None), 3)
+    manager.on_cancel_answer(answer(Outcome.UNKNOWN), 4)
+    manager.on_update(OrderUpdate(word(W.NEW, 0, 3), None), 5)
+    assert order.state is S.UNKNOWN

@@ -1,0 +1,172 @@
+"""The scripts that run on hosts: their exact text, that any sh takes them, and that odd names stay one word."""
+
+import subprocess
+
+import pytest
+
+from mmctl.fleet.transport import bounded, put_script
+from mmctl.release import plan
+from mmctl.remote import files, layout, ledger, python, units, users
+from mmctl.remote.layout import Layout
+from tests.needs import ROOT
+
+HOST = Layout()
+ODD = Layout("/tmp/it's here", "/tmp/it's here/log", "/tmp/it's here/etc", "/tmp/it's here/run", "", False)
+RELEASE = "20260101T000000Z-0123456789ab"
+
+
+def test_a_command_is_bounded_on_the_host_as_well() -> None:
+    assert bounded("echo 'hi'", 5) == "timeout -k 2 6 sh -c 'echo '\"'\"'hi'\"'\"''"
+
+
+def test_a_file_is_written_beside_its_place_and_renamed() -> None:
+    assert put_script("/etc/x y", 0o600) == (
+        "set -e; umask 077; cat > '/etc/x y.part'; chmod 600 '/etc/x y.part'; sync -d '/etc/x y.part'; "
+        "mv -f '/etc/x y.part' '/etc/x y'"
+    )
+
+
+def test_current_moves_by_one_rename_and_only_to_a_complete_release() -> None:
+    assert layout.switch(HOST, RELEASE) == (
+        "set -eu\n"
+        f"[ -e /opt/market-maker/releases/{RELEASE}/.complete ]\n"
+        f"ln -sfn releases/{RELEASE} /opt/market-maker/.current.new\n"
+        "mv -fT /opt/market-maker/.current.new /opt/market-maker/current\n"
+    )
+
+
+def test_good_and_bad_exclude_each_other() -> None:
+    here = f"/opt/market-maker/releases/{RELEASE}"
+    assert layout.mark(HOST, RELEASE, "bad", "it died") == (
+        f"set -eu\nprintf '%s\\n' 'it died' > {here}/.bad\nrm -f {here}/.good\n"
+    )
+    assert f"rm -f {here}/.bad\n" in layout.mark(HOST, RELEASE, "good", "now")
+
+
+def test_deleting_refuses_the_current_release_on_the_host_itself() -> None:
+    assert layout.remove_releases(HOST, (RELEASE,), ("e1",), ("w1",)) == (
+        "set -eu\n"
+        'now=$(basename "$(readlink /opt/market-maker/current 2>/dev/null)" 2>/dev/null || true)\n'
+        f'[ "$now" = {RELEASE} ] || rm -rf /opt/market-maker/releases/{RELEASE}\n'
+        "rm -rf /opt/market-maker/shared/envs/e1\n"
+        "rm -rf /opt/market-maker/shared/wheels/w1\n"
+    )
+    with pytest.raises(AssertionError):
+        layout.remove_releases(HOST, ("../..",), (), ())
+
+
+def test_the_service_user_has_no_shell_no_home_and_no_password() -> None:
+    assert users.ensure(HOST) == (
+        "set -eu\nid -u trader >/dev/null 2>&1 || useradd --system --user-group --no-create-home "
+        "--home-dir /nonexistent --shell /usr/sbin/nologin trader\n"
+    )
+    assert users.ensure(ODD) == "set -eu\ntrue\n"
+
+
+def test_secrets_come_by_stdin_and_are_root_only_from_the_first_byte() -> None:
+    assert files.stage_secrets(HOST) == (
+        "set -eu\numask 077\nmkdir -p /etc/market-maker\n"
+        "cat > /etc/market-maker/.engine.env.new.part\n"
+        "chmod 0600 /etc/market-maker/.engine.env.new.part\n"
+        "mv -f /etc/market-maker/.engine.env.new.part /etc/market-maker/.engine.env.new\n"
+    )
+
+
+def test_the_config_is_checked_as_the_service_user_with_the_release_s_own_code() -> None:
+    here = f"/opt/market-maker/releases/{RELEASE}"
+    assert python.check_config(HOST, RELEASE) == (
+        "set -eu\n"
+        'while IFS= read -r line || [ -n "$line" ]; do case $line in *=*) export "$line";; esac; done\n'
+        "cd /opt/market-maker/shared\n"
+        f"runuser -u trader -- {here}/bin/run engine check --config {here}/configs/config.yaml\n"
+    )
+
+
+def test_a_failing_start_shows_the_last_the_service_said() -> None:
+    assert units.restart(HOST, "python3") == (
+        "systemctl reset-failed market-maker.service 2>/dev/null || true\n"
+        "if ! systemctl restart market-maker.service; then\n"
+        "  systemctl stop market-maker.service 2>/dev/null || true\n"
+        '  echo "$(systemctl show market-maker.service --property=Result,ExecMainStatus --value '
+        "| tr '\\n' ' ')\" >&2\n"
+        "  journalctl --no-pager -q -o cat -n 8 _SYSTEMD_UNIT=market-maker.service >&2 2>/dev/null || true\n"
+        "  exit 1\n"
+        "fi"
+    )
+
+
+def test_the_local_target_asks_our_supervisor_with_the_same_words() -> None:
+    assert units.start(ODD, "/usr/bin/python3") == (
+        f"PYTHONPATH={ROOT} /usr/bin/python3 -P -m mmctl.fleet.supervisor start --root '/tmp/it'\"'\"'s here'"
+    )
+
+
+def test_unit_files_move_with_the_layout() -> None:
+    text = (ROOT / "systemd" / units.ENGINE).read_text()
+    assert units.render(text, HOST) == text
+    moved = units.render(text, Layout("/srv/mm", "/var/log/mm", "/etc/mm", user="quant"))
+    assert "/opt/market-maker" not in moved
+    assert "market-maker/engine.env" not in moved
+    assert "ExecStart=/srv/mm/current/bin/run engine run --config /srv/mm/shared/configs/config.yaml\n" in moved
+    assert "User=quant\nGroup=quant\n" in moved
+
+
+def test_the_supervisor_and_systemd_are_given_the_same_numbers() -> None:
+    unit = (ROOT / "systemd" / units.ENGINE).read_text()
+    spec = units.supervised(HOST)
+    assert f"WatchdogSec={spec.watchdog_seconds:g}\n" in unit
+    assert f"TimeoutStartSec={spec.start_seconds:g}\n" in unit
+    assert f"TimeoutStopSec={spec.stop_seconds:g}\n" in unit
+    assert f"RestartPreventExitStatus={' '.join(map(str, spec.restart_prevent))}\n" in unit
+    assert f"ExecStart={' '.join(spec.argv)}\n" in unit
+
+
+@pytest.mark.parametrize("where", [HOST, ODD], ids=["host", "odd"])
+def test_every_script_is_one_that_sh_understands(where: Layout) -> None:
+    wheel = ("0" * 64, "x y.whl")
+    scripts = {
+        "make": layout.make(where),
+        "facts": layout.facts(where, 8080, units.activity(where, "python3")),
+        "mark": layout.mark(where, RELEASE, "good", "it's fine"),
+        "switch": layout.switch(where, RELEASE),
+        "remove": layout.remove_releases(where, (RELEASE,), ("e",), ("w",)),
+        "own": users.own(where, RELEASE),
+        "logs": users.log_folder(where),
+        "receive": files.receive(where),
+        "unpack": files.unpack_release(where, RELEASE),
+        "secrets": files.stage_secrets(where),
+        "uv": python.ensure_uv(where, *wheel),
+        "env": python.build_env(where, "env", "/x/uv", (wheel,)),
+        "install": python.install_release(where, RELEASE, "env", "/x/uv", wheel),
+        "borrow": python.borrow_environment(where, RELEASE, "/usr/bin/python3", wheel),
+        "check": python.check_config(where, RELEASE, from_host=True),
+        "warm": python.warm(where, RELEASE),
+        "carry": python.carry_kernels(where, RELEASE, RELEASE),
+        "verify": units.verify(where, RELEASE),
+        "activate": plan.activate(where, RELEASE, "python3", ("a.timer",), secrets=True),
+        "deactivate": plan.deactivate(where, RELEASE, "python3"),
+        "back": plan.go_back(where, RELEASE, "python3", running=True),
+        "discard": plan.discard(where, RELEASE, "env"),
+        "acquire": ledger.acquire(where, "run", 60),
+        "renew": ledger.renew(where, "run", 60),
+        "release": ledger.release(where, "run"),
+        "status": ledger.lock_status(where),
+        "audit": ledger.append_audit(where),
+        "journal": ledger.journal_step(where, RELEASE, '{"a": "it\'s"}'),
+        "launcher": units.LAUNCHER,
+    }
+    for name, text in scripts.items():
+        done = subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True, timeout=10)
+        assert done.returncode == 0, f"{name}: {done.stderr}\n{text}"
+
+
+def test_the_host_s_secrets_file_is_read_as_systemd_reads_it() -> None:
+    text = "# note\n; note\nA=1\nexport B='two words'\nC=\"x=y\"\nbad-name=1\nnothing\n"
+    done = subprocess.run(
+        ["python3", "-c", python.PLAIN_ENVIRONMENT, "/dev/stdin"],
+        input=text,
+        text=True,
+        capture_output=True,
+        timeout=10,
+    )
+    assert done.stdout == "A=1\nB=two words\nC=x=y\n", done.stderr
