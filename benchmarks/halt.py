@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -108,22 +108,33 @@ async def one_trip(app: "App", venue: int, orders: int) -> Taken:
     return Taken((written - began) / 1e6, used / 1e6, (ended - began) / 1e6, open_before)
 
 
+@contextlib.contextmanager
+def unheard(log: logging.Logger) -> Iterator[None]:
+    """Let nobody hear ``log`` meanwhile; loggers are one for the whole process, so it is put back as it was."""
+    silence = logging.NullHandler()
+    log.addHandler(silence)
+    log.propagate, was = False, log.propagate
+    try:
+        yield
+    finally:
+        log.propagate = was
+        log.removeHandler(silence)
+
+
 async def trips(config: Path, venue: int, rounds: int, orders: int) -> dict[str, Any]:
     """An engine in this process, tripped again and again."""
     from engine.app import App
     from engine.config.load import load
 
-    log = logging.getLogger("engine")
-    log.addHandler(logging.NullHandler())  # two hundred trips are no news here
-    log.propagate = False
     app = App(load(config, deep=True), config, None)
-    running = asyncio.ensure_future(app.run())
-    try:
-        await one_trip(app, venue, orders)  # the first one warms what a trip runs through
-        found = [await one_trip(app, venue, orders) for _ in range(rounds)]
-    finally:
-        app.stop.set()
-        await running
+    with unheard(logging.getLogger("engine")):  # two hundred trips are no news here
+        running = asyncio.ensure_future(app.run())
+        try:
+            await one_trip(app, venue, orders)  # the first one warms what a trip runs through
+            found = [await one_trip(app, venue, orders) for _ in range(rounds)]
+        finally:
+            app.stop.set()
+            await running
     return {
         "written_ms": spread_of([taken.written_ms for taken in found]),
         "written_cpu_ms": spread_of([taken.written_cpu_ms for taken in found]),

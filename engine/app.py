@@ -384,7 +384,7 @@ class App:
     def _lost(self, reason: str) -> None:
         """The lease is gone: another engine may lead already. From whatever thread found it."""
         self.ended = self.ended or reason
-        log.critical("%s: quoting off, all orders cancelled, ending", reason)
+        log.critical("%s: this engine ends; quoting goes off and its orders are cancelled", reason)
         self.loop.call_soon_threadsafe(self.stop.set)
 
     def _hup(self) -> None:

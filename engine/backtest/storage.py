@@ -53,7 +53,7 @@ def storage_errors(doing: str) -> Iterator[None]:
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from engine.store.postgres import reason_of
+    from engine.store.server import reason_of
 
     try:
         yield

@@ -1,6 +1,7 @@
 """Leadership: of all engines on one account, only the holder of the lease may quote."""
 
 from engine.lease.file import FileLease
-from engine.lease.protocol import Lease, LeaseError, LeaseState, open_lease
+from engine.lease.opening import open_lease
+from engine.lease.protocol import Lease, LeaseError, LeaseState
 
 __all__ = ["FileLease", "Lease", "LeaseError", "LeaseState", "open_lease"]

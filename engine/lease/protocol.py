@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 
@@ -58,12 +57,3 @@ class Lease(Protocol):
     def on_lost(self, callback: Callable[[str], None]) -> None:
         """``callback(reason)`` from the thread that found the loss."""
         ...
-
-
-def open_lease(kind: str, path: Path, owner: str, *, ttl_s: float = 10.0) -> Lease:
-    """The lease of ``kind``; ``owner`` is shown to others (host, pid, release)."""
-    if kind == "file":
-        from engine.lease.file import FileLease
-
-        return FileLease(path, owner, ttl_s=ttl_s)
-    raise LeaseError(f"unknown kind of lease: {kind} (known: file)")

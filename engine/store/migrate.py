@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from engine.store.backend import StoreError
-from engine.store.postgres import engine_for, reason_of
+from engine.store.server import engine_for, reason_of
 
 SCRIPTS: Final = Path(__file__).with_name("migrations")
 LOCK: Final = 7_205_759_403_792_793  # advisory lock: two engines that start together migrate one after the other

@@ -40,7 +40,7 @@ def query(url: str, sql: str, parameters: Sequence[Any] = (), *, limit: int = 10
         return _query_sqlite(path_of(url), sql, parameters, limit, deadline_s)
     from sqlalchemy.exc import SQLAlchemyError
 
-    from engine.store.postgres import engine_for, reason_of
+    from engine.store.server import engine_for, reason_of
 
     try:
         with engine_for(url, read_only=True, statement_ms=round(deadline_s * 1000)).connect() as connection:
@@ -133,7 +133,7 @@ def _copy_postgres(url: str, part: Path) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from engine.store.metadata import METADATA
-    from engine.store.postgres import engine_for, reason_of
+    from engine.store.server import engine_for, reason_of
 
     try:
         engine = engine_for(url, read_only=True, statement_ms=600_000)

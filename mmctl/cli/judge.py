@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mmctl.cli.backtest import BacktestRefused, load_config
 from mmctl.cli.run import current
+from mmctl.cli.simulation import BacktestRefused, load_config
 from mmctl.fleet.errors import UsageError
 
 if TYPE_CHECKING:

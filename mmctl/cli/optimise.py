@@ -60,7 +60,7 @@ def optimise(
     taker_fee: Annotated[float | None, typer.Option(help="Fraction of notional; default: the market's.")] = None,
 ) -> None:
     """Search the strategy's parameters walk-forward: chosen on train windows, judged on the test windows after them."""
-    from mmctl.cli.backtest import load_config
+    from mmctl.cli.simulation import load_config
 
     invocation = current()
     loaded = load_config(config)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmctl.cli.backtest import BacktestRefused, load_config, simulation_of
 from mmctl.cli.run import current
+from mmctl.cli.simulation import BacktestRefused, load_config, simulation_of
 from mmctl.fleet.errors import UsageError
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from engine.store import BadRecord, StoreError, open_journal
 from engine.store.init_sql import init_sql
 from engine.store.journal import Journal
 from engine.store.metadata import METADATA
-from engine.store.postgres import PostgresBackend, engine_for
+from engine.store.postgres import PostgresBackend
 from engine.store.read import check_copy, copy_journal, query, restore_journal
+from engine.store.server import engine_for
 from engine.store.tables import TABLES
 from tests.services.postgres import PASSWORD, Server, running_server
 from tests.unit.journal_samples import (
