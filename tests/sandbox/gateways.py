@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,11 @@ from engine.venue.protocol import (
 )
 from engine.venue.signing import Credentials
 
-QUICK = LinkTimes(ping_after_s=0.2, pong_within_s=0.2, stale_after_s=0.0, first_retry_s=0.02)
+# A machine that stands still for half a second must not look like an exchange that does: every deadline is long but
+# where its end is what a test waits for. Retries are quick, because tests wait for those.
+PATIENT_S = 20.0
+PATIENT = LinkTimes(ping_after_s=PATIENT_S, pong_within_s=PATIENT_S, stale_after_s=0.0, first_retry_s=0.02)
+QUICK = replace(PATIENT, ping_after_s=0.8, pong_within_s=0.8)
 SYMBOL = "ETHUSDT"
 PROOF_NS = 300_000_000
 
@@ -46,10 +50,10 @@ def settings_for(sandbox: SandboxExchange, market: Market, key: KeySettings = DE
         market,
         places_of(sandbox, market),
         Credentials(Secret(key.key), Secret(key.secret)),
-        order_deadline_s=0.4,
-        request_deadline_s=2.0,
-        order_times=QUICK,
-        market_times=replace(QUICK, stale_after_s=0.4),
+        order_deadline_s=PATIENT_S,
+        request_deadline_s=PATIENT_S,
+        order_times=PATIENT,
+        market_times=replace(PATIENT, stale_after_s=PATIENT_S),
     )
 
 
@@ -80,7 +84,7 @@ class Bench:
     def critical(self) -> list[Incident]:
         return [incident for incident in self.incidents if incident.severity is Severity.CRITICAL]
 
-    async def until(self, what: Callable[[], Any], deadline_s: float = 5.0) -> None:
+    async def until(self, what: Callable[[], Any], deadline_s: float = PATIENT_S) -> None:
         """Wait for ``what`` to be true, looked at after every event and answer."""
         async with asyncio.timeout(deadline_s):
             while not what():
@@ -122,7 +126,7 @@ class Bench:
         self.absorb(self.manager.on_cancel_answer(answer, time.monotonic_ns()))
         return answer
 
-    async def resolve(self, deadline_s: float = 5.0) -> None:
+    async def resolve(self, deadline_s: float = PATIENT_S) -> None:
         """What the engine's reconciliation does: ask until no order is UNKNOWN and no trade is owed."""
         async with asyncio.timeout(deadline_s):
             while self.manager.symbols_missing_fills() or any(o.query_at_ns is not None for o in self.manager.live()):
@@ -149,6 +153,19 @@ class Bench:
             self.absorb(self.manager.on_fill(fill, time.monotonic_ns()))
         if fills:
             self.manager.fills_proved(symbol, fills[-1].trade_id)
+
+    @contextmanager
+    def impatient(self, deadline_s: float = 0.2) -> Iterator[None]:
+        """Orders and cancels sent meanwhile are UNKNOWN after ``deadline_s``."""
+        orders = self.gateway._order_socket
+        orders._deadline_s, was = deadline_s, orders._deadline_s
+        if orders._timer is not None:  # set by the patience of an earlier request; all of those have been answered
+            orders._timer.cancel()
+            orders._timer = None
+        try:
+            yield
+        finally:
+            orders._deadline_s = was
 
     def states(self, name: str) -> list[bool]:
         return [event.connected for event in self.events if isinstance(event, StreamState) and event.name == name]

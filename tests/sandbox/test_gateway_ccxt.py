@@ -111,11 +111,11 @@ async def test_the_book_of_any_exchange_reaches_the_kernel_in_sequence(
             states.add(int(book.meta[M_STATE]))
 
         stream = bench.gateway.market_stream([SYMBOL], feed)
-        await bench.until(lambda: stream.connected, 15)
+        await bench.until(lambda: stream.connected)
         snapshot = await bench.gateway.depth_snapshot(SYMBOL)
         on_frame(as_frame(snapshot), 1, grid.tick_e8, grid.lot_e8, block)
         states.clear()
-        await bench.until(lambda: LIVE in states, 15)
+        await bench.until(lambda: LIVE in states)
         await asyncio.sleep(0.5)
         assert int(book.meta[M_STATE]) == LIVE
         assert StreamState("market", True) in bench.events

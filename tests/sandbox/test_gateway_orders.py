@@ -82,7 +82,8 @@ async def test_an_order_whose_answer_is_lost_is_unknown_counted_and_then_found_l
         request = await bench.request()
         order = bench.manager.get(request.client_id)
         assert order is not None
-        answer = await bench.gateway.place(request)
+        with bench.impatient():
+            answer = await bench.gateway.place(request)
         assert answer.outcome is Outcome.UNKNOWN
         bench.absorb(bench.manager.on_place_answer(answer, 1))
         assert bench.manager.exposure(SYMBOL).buy_lots == order.lots
@@ -101,10 +102,12 @@ async def test_an_answer_after_the_deadline_finds_its_order_unknown_and_a_query_
     sandbox: SandboxExchange, market: Market
 ) -> None:
     async with bench_on(sandbox, market) as bench:
-        sandbox.core.faults.add({"kind": "slow", "operation": "order.place", "ms": 700})
-        placing = asyncio.create_task(bench.place())
-        await asyncio.sleep(0.2)
-        await bench.gateway.cancel(SYMBOL, "mm-9-999")  # the socket answers, so it is not given up
+        sandbox.core.faults.add({"kind": "slow", "operation": "order.place", "ms": 2500})
+        with bench.impatient(1.0):
+            placing = asyncio.create_task(bench.place())
+            while not placing.done():
+                await bench.gateway.cancel(SYMBOL, "mm-9-999")  # the socket answers, so it is not given up
+                await asyncio.sleep(0.05)
         order = await placing
         assert order.state is S.UNKNOWN
         await bench.until(lambda: live_at(sandbox) == {order.client_id})
@@ -121,7 +124,8 @@ async def test_an_order_that_never_arrived_is_unknown_until_its_absence_is_prove
 ) -> None:
     async with bench_on(sandbox, market) as bench:
         sandbox.core.faults.add({"kind": kind, "operation": "order.place", "executed": False})
-        order = await bench.place()
+        with bench.impatient():
+            order = await bench.place()
         assert order.state is S.UNKNOWN
         await bench.resolve()
         assert order.state is S.REJECTED
@@ -136,7 +140,8 @@ async def test_a_lost_cancel_leaves_the_order_counted_and_is_written_again(
     async with bench_on(sandbox, market) as bench:
         order = await bench.place()
         sandbox.core.faults.add({"kind": "cancel_lost"})
-        assert (await bench.cancel(order)).outcome is Outcome.UNKNOWN
+        with bench.impatient():
+            assert (await bench.cancel(order)).outcome is Outcome.UNKNOWN
         assert order.state is S.UNKNOWN
         assert live_at(sandbox) == {order.client_id}
         await bench.resolve()

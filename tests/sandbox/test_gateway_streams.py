@@ -11,7 +11,7 @@ from engine.sandbox.faults import read_rule
 from engine.sandbox.settings import KeySettings, RateLimits
 from engine.venue.binance import BinanceGateway
 from engine.venue.protocol import Market, OrderUpdate, Outcome, StreamState, VenueError
-from tests.sandbox.gateways import QUICK, SYMBOL, bench_on, live_at, settings_for
+from tests.sandbox.gateways import PATIENT, QUICK, SYMBOL, bench_on, live_at, settings_for
 
 BOTH = pytest.mark.parametrize("market", list(Market), ids=lambda market: market.value)
 
@@ -50,7 +50,7 @@ async def test_a_cut_market_stream_is_told_and_comes_back(running_sandbox: Sandb
         stream = bench.gateway.market_stream([SYMBOL], frames)
         await bench.until(lambda: frames.count)
         running_sandbox.core.faults.add({"kind": "disconnect", "stream": "depth"})
-        await bench.until(lambda: bench.states("market") == [True, False, True])
+        await bench.until(lambda: bench.states("market")[:3] == [True, False, True])
         seen = frames.count
         await bench.until(lambda: frames.count > seen)
         assert stream.link.connects == 2
@@ -66,12 +66,13 @@ async def test_a_half_open_market_stream_is_found_by_its_missing_pong(
         bench.gateway.market_stream([SYMBOL], frames)
         await bench.until(lambda: frames.count)
         running_sandbox.core.faults.add({"kind": "half_open", "stream": "depth"})
-        await bench.until(lambda: bench.states("market") == [True, False, True])
+        await bench.until(lambda: bench.states("market")[:3] == [True, False, True])
 
 
 @BOTH
 async def test_a_stream_that_is_up_and_silent_is_given_up(sandbox: SandboxExchange, market: Market) -> None:
-    async with bench_on(sandbox, market) as bench:
+    settings = replace(settings_for(sandbox, market), market_times=replace(PATIENT, stale_after_s=0.4))
+    async with bench_on(sandbox, market, settings) as bench:
         bench.gateway.market_stream([SYMBOL], Frames())
         await bench.until(lambda: False in bench.states("market"))
         (lost, *_) = [e for e in bench.events if isinstance(e, StreamState) and e.name == "market" and not e.connected]
@@ -208,10 +209,10 @@ async def test_an_exchange_that_is_not_there_is_a_venue_error_in_time() -> None:
 async def test_the_dead_mans_switch_cancels_when_nobody_refreshes_it(sandbox: SandboxExchange) -> None:
     async with bench_on(sandbox, Market.USDM) as bench:
         order = await bench.place()
-        assert await bench.gateway.arm_dead_man(SYMBOL, 300)
+        assert await bench.gateway.arm_dead_man(SYMBOL, 2000)
         state = bench.gateway.dead_man.state(SYMBOL)
         assert state.armed
-        assert 0 < state.left_s <= 0.3
+        assert 0 < state.left_s <= 2
         await bench.until(lambda: order.state in (OrderState.CANCELED, OrderState.EXPIRED))
         assert live_at(sandbox) == set()
         assert not bench.gateway.dead_man.state(SYMBOL).armed
@@ -220,9 +221,9 @@ async def test_the_dead_mans_switch_cancels_when_nobody_refreshes_it(sandbox: Sa
 async def test_a_refreshed_switch_holds_and_a_disarmed_one_does_not_fire(sandbox: SandboxExchange) -> None:
     async with bench_on(sandbox, Market.USDM) as bench:
         order = await bench.place()
-        assert await bench.gateway.dead_man.keep([SYMBOL], 200)
-        first = bench.gateway.dead_man._until[SYMBOL]
-        await bench.until(lambda: bench.gateway.dead_man._until[SYMBOL] > first + 0.3)
+        assert await bench.gateway.dead_man.keep([SYMBOL], 3000)
+        would_have_fired = bench.gateway.dead_man._until[SYMBOL]
+        await bench.until(lambda: time.monotonic() > would_have_fired + 0.1)
         assert live_at(sandbox) == {order.client_id}
         assert await bench.gateway.dead_man.disarm([SYMBOL])
         assert sandbox.core.exchange.countdowns == {}
@@ -246,7 +247,7 @@ async def test_spot_has_no_dead_mans_switch_and_says_so(sandbox: SandboxExchange
 async def test_closing_without_disarming_leaves_the_switch_to_fire(sandbox: SandboxExchange) -> None:
     async with bench_on(sandbox, Market.USDM) as bench:
         await bench.place()
-        await bench.gateway.dead_man.keep([SYMBOL], 200)
+        await bench.gateway.dead_man.keep([SYMBOL], 2000)
     assert sandbox.core.exchange.countdowns
     async with bench_on(sandbox, Market.USDM) as other:
         await other.until(lambda: not live_at(sandbox))
@@ -256,13 +257,12 @@ async def test_closing_without_disarming_leaves_the_switch_to_fire(sandbox: Sand
 async def test_an_order_socket_that_answers_nothing_is_given_up_and_cancels_go_over_rest(
     sandbox: SandboxExchange, market: Market
 ) -> None:
-    patient = replace(QUICK, ping_after_s=30.0, pong_within_s=30.0)
-    settings = replace(settings_for(sandbox, market), order_times=patient, order_deadline_s=0.2)
-    async with bench_on(sandbox, market, settings) as bench:
+    async with bench_on(sandbox, market) as bench:
         order = await bench.place()
         for connection in sandbox.hub.connections:
             connection.freeze()
-        assert (await bench.cancel(order)).outcome is Outcome.UNKNOWN
+        with bench.impatient(0.2):
+            assert (await bench.cancel(order)).outcome is Outcome.UNKNOWN
         assert not bench.gateway.orders_connected
         lost = [e for e in bench.events if isinstance(e, StreamState) and e.name == "orders" and not e.connected]
         assert "silent for 0.2 s" in lost[0].reason
@@ -275,7 +275,7 @@ async def test_an_order_socket_that_answers_nothing_is_given_up_and_cancels_go_o
 async def test_a_half_open_order_socket_ends_every_waiting_order_as_unknown(
     sandbox: SandboxExchange, market: Market
 ) -> None:
-    settings = replace(settings_for(sandbox, market), order_deadline_s=5.0)
+    settings = replace(settings_for(sandbox, market), order_times=QUICK)
     async with bench_on(sandbox, market, settings) as bench:
         request = await bench.request()
         for connection in sandbox.hub.connections:
@@ -283,4 +283,4 @@ async def test_a_half_open_order_socket_ends_every_waiting_order_as_unknown(
         answer = await bench.gateway.place(request)
         assert answer.outcome is Outcome.UNKNOWN
         assert "connection ended" in answer.message
-        await bench.until(lambda: bench.states("orders") == [True, False, True])
+        await bench.until(lambda: bench.states("orders")[:3] == [True, False, True])

@@ -17,7 +17,7 @@ from engine.sandbox import SandboxExchange
 from engine.sandbox.orders import Order
 from engine.venue.protocol import Account, Market, Side, VenueError
 from tests.property import hostile_orders
-from tests.sandbox.gateways import SYMBOL, Bench, bench_on, live_at, settings_for
+from tests.sandbox.gateways import QUICK, SYMBOL, Bench, bench_on, live_at, settings_for
 
 BOTH = pytest.mark.parametrize("market", list(Market), ids=lambda market: market.value)
 SCHEDULES_PER_SOCKET_SEED = 1000  # one session over sockets takes as long as a thousand on the model
@@ -135,7 +135,8 @@ async def test_hostile_sessions_over_real_sockets_end_in_the_exchanges_own_state
     for seed in range(seeds.start, seeds.start + max(len(seeds) // SCHEDULES_PER_SOCKET_SEED, 1)):
         dice = random.Random(seed)
         sandbox.core.limits.change({})  # each session with the whole minute's budget
-        settings = replace(settings_for(sandbox, market), order_deadline_s=0.15)
+        usual = settings_for(sandbox, market)
+        settings = replace(usual, order_deadline_s=0.15, request_deadline_s=2.0, order_times=QUICK)
         async with bench_on(sandbox, market, settings) as bench:
             bench.manager._table.ids.beyond(1000 * (seed + 1))
             await bench.read_fills(SYMBOL)
