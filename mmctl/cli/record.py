@@ -1,14 +1,18 @@
-"""``mmctl record check``: does a recording hold together, and does its book equal the exchange's own best prices?"""
+"""``mmctl record``: is a recording whole and its book the exchange's own, and the same as columns a backtest maps."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmctl.cli.run import current
-from mmctl.fleet.errors import OperatorError
+from mmctl.fleet.errors import OperatorError, UsageError
 
-app = typer.Typer(help="Check market recordings.")
+if TYPE_CHECKING:
+    from engine.market.convert import Sizes
+
+app = typer.Typer(help="Check and convert market recordings.")
 
 
 class BadRecording(OperatorError):
@@ -37,3 +41,58 @@ def check(
     if not found.get("ok"):
         run.out.problem("the recording is not whole, or its book is not the exchange's")
         raise typer.Exit(1)
+
+
+@app.command("convert")
+def convert(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="One symbol's recording, in order.")],
+    out: Annotated[Path, typer.Option("--out", help="The column file to write.")],
+    exchange_info: Annotated[
+        Path | None, typer.Option("--exchange-info", help="Binance's answer with the tick and lot size (or .gz).")
+    ] = None,
+    symbol: Annotated[str, typer.Option(help="With --exchange-info: the symbol recorded.")] = "",
+    skip_bad_lines: Annotated[
+        bool, typer.Option("--skip-bad-lines", help="Leave out lines that cannot be read.")
+    ] = False,
+) -> None:
+    """Write a recording as typed columns, clock skew corrected: a backtest maps them instead of parsing."""
+    if bool(exchange_info) != bool(symbol):
+        raise UsageError("--exchange-info and --symbol go together", "Without both, the sizes are read off the data.")
+    from engine.market.columns import save
+    from engine.market.convert import load
+    from engine.market.recording import RecordingError
+
+    run = current()
+    run.out.progress("compiling and reading ...")
+    try:
+        columns = load(files, _sizes(exchange_info, symbol) if exchange_info else None)
+        report = columns.report
+        if report.bad_lines and not skip_bad_lines:
+            raise BadRecording(
+                f"{report.notes[0]} ({report.bad_lines} such lines)",
+                "--skip-bad-lines leaves them out; nothing is written.",
+            )
+        save(columns, out)
+    except RecordingError as error:
+        raise BadRecording(str(error)) from None
+    except OSError as error:
+        raise BadRecording(f"{error.filename or out}: {error.strerror}") from None
+    found = {"symbol": columns.symbol, "tick_e8": columns.tick_e8, "lot_e8": columns.lot_e8, **asdict(report)}
+    run.out.result(file=str(out), bytes=out.stat().st_size, **found)
+    notes = found.pop("notes")
+    run.out.table(("what", "value"), [(key, str(value)) for key, value in found.items()])
+    for note in notes:
+        run.out.progress(str(note))
+
+
+def _sizes(exchange_info: Path, symbol: str) -> "Sizes":
+    import gzip
+
+    from engine.kernel.scale import ScaleError
+    from engine.market.convert import sizes_from_exchange_info
+
+    body = exchange_info.read_bytes()
+    try:
+        return sizes_from_exchange_info(gzip.decompress(body) if exchange_info.suffix == ".gz" else body, symbol)
+    except (ScaleError, gzip.BadGzipFile, EOFError) as error:
+        raise BadRecording(f"{exchange_info}: {error}") from None

@@ -80,7 +80,9 @@ VERBS: dict[str, Verb] = {
         ("run", "compare", "breaker", "optimise", "replay"),
     ),
     "report": Verb("mmctl.cli.report:app", "Reports as self-contained HTML pages.", RESEARCH, ("backtest",)),
-    "record": Verb("mmctl.cli.record:app", "Check market recordings.", RESEARCH, ("check",)),
+    "record": Verb(
+        "mmctl.cli.record:app", "Check market recordings, and turn them into columns.", RESEARCH, ("check", "convert")
+    ),
 }
 
 
