@@ -26,6 +26,7 @@ PACKAGES = (
 )
 SUBNETS = range(1, 60)
 BOOT_SECONDS = 40.0
+DOWNLOADS = 3  # attempts at the image
 MASKED = ("systemd-resolved", "systemd-networkd", "systemd-timesyncd", "console-getty", "getty@tty1")
 
 
@@ -55,6 +56,18 @@ def _mirror() -> str:
     raise RuntimeError("no Debian mirror in /etc/apt")
 
 
+def _debootstrap(target: Path) -> None:
+    """Debian 12 in ``target``, from the mirror. It asks for some 150 packages once each: one lost answer ends it."""
+    for attempt in range(DOWNLOADS):
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            _sh("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", target, _mirror())
+            return
+        except RuntimeError:
+            if attempt == DOWNLOADS - 1:
+                raise
+
+
 def build_image() -> Path:
     """The image all machines start from; made once (about a minute), by one process at a time."""
     IMAGE.parent.mkdir(parents=True, exist_ok=True)
@@ -63,8 +76,7 @@ def build_image() -> Path:
         if (IMAGE / "etc/ssh/sshd_config").exists():
             return IMAGE
         part = IMAGE.with_name(IMAGE.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        _sh("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", part, _mirror())
+        _debootstrap(part)
         for unit in MASKED:
             (part / f"etc/systemd/system/{unit}.service").symlink_to("/dev/null")
         for key in (part / "etc/ssh").glob("ssh_host_*"):
