@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmctl.cli import judge, optimise, replay
+from mmctl.cli import calibrate, judge, optimise, replay
 from mmctl.cli.run import current
 from mmctl.cli.simulation import BacktestRefused, BadConfig, load_config, simulation_of
 
@@ -117,3 +117,4 @@ app.command("compare")(judge.compare)
 app.command("breaker")(judge.breaker)
 app.command("optimise")(optimise.optimise)
 app.command("replay")(replay.replay)
+app.command("calibrate")(calibrate.calibrate)

@@ -77,7 +77,7 @@ VERBS: dict[str, Verb] = {
         "mmctl.cli.backtest:app",
         "Backtest a strategy on recordings.",
         RESEARCH,
-        ("run", "compare", "breaker", "optimise", "replay"),
+        ("run", "compare", "breaker", "optimise", "replay", "calibrate"),
     ),
     "report": Verb("mmctl.cli.report:app", "Reports as self-contained HTML pages.", RESEARCH, ("backtest",)),
     "record": Verb(
