@@ -175,10 +175,6 @@ def account_position(owner: Account, assets: tuple[str, ...], now_ms: int) -> Js
     }
 
 
-def balance_update(asset: str, delta_e8: int, now_ms: int) -> Json:
-    return {"e": "balanceUpdate", "E": now_ms, "a": asset, "d": e8_text(delta_e8), "T": now_ms}
-
-
 def _amounts(order: Order) -> Json:
     spec = order.spec
     return {
