@@ -1,12 +1,14 @@
 """An engine as a process of its own on a sandbox exchange, and what a test asks of both over their sockets."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -181,10 +183,20 @@ class Engine:
 StartEngine = Callable[..., Engine]
 
 
+@functools.cache
+def compile_once() -> None:
+    """Everything a tick runs through is compiled here, where no deadline of a test runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = Engine(Path(folder), free_port())
+        done = engine.verb("warm")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture
 def engine_on(tmp_path: Path) -> Iterator[StartEngine]:
     """``engine_on(venue_port, name="a", **settings)`` makes an engine, not started; all are ended afterwards."""
     made: list[Engine] = []
+    compile_once()
 
     def make(venue_port: int, name: str = "a", **settings: Any) -> Engine:
         engine = Engine(tmp_path / name, venue_port, **settings)
