@@ -32,10 +32,9 @@ def read_columns(path: Path, candles: CandleModel | None = None, *, skip_bad: bo
     positive, a frame that is none) unless ``skip_bad`` leaves them out and tells them.
     """
     columns = _read(path, candles)
-    if columns.report.bad_lines and not skip_bad:
-        first = next((note for note in columns.report.notes if note.startswith(f"{path}:")), f"{path}: a bad line")
-        more = f" ({columns.report.bad_lines} such lines)" if columns.report.bad_lines > 1 else ""
-        raise TapeError(f"{first}{more}; --skip-bad-lines leaves them out")
+    unreadable = columns.report.unreadable()
+    if unreadable and not skip_bad:
+        raise TapeError(f"{unreadable}; --skip-bad-lines leaves them out")
     return columns
 
 

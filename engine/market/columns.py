@@ -35,6 +35,7 @@ Trades outside the book (insurance fund, ADL) are left out and counted.
 
 import json
 import mmap
+import re
 import struct
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.market.recording import LAST_LINE_CUT
 
 MAGIC: Final = b"MMCOLUMN"
 VERSION: Final = 1
@@ -80,6 +83,15 @@ class ColumnsReport:
     truncated: bool = False
     clock_shift_ns: int = 0  # added to every receive time so that no message arrives before it was sent
     notes: list[str] = field(default_factory=list)  # "file:line: cause" of the first bad lines and of a cut
+
+    def unreadable(self) -> str | None:
+        """The first line that cannot be read, by file, line and cause, and how many there are; None without one."""
+        if not self.bad_lines:
+            return None
+        lines = re.compile("|".join(re.escape(file) + r":\d+: " for file in self.sources))
+        named = (note for note in self.notes if lines.match(note) and not note.endswith(LAST_LINE_CUT))
+        first = next(named, f"{', '.join(self.sources)}: a bad line")
+        return f"{first} ({self.bad_lines} such lines)" if self.bad_lines > 1 else first
 
 
 @dataclass(frozen=True, slots=True)

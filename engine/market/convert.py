@@ -25,7 +25,7 @@ from engine.kernel.scale import ScaleError, size_e8
 from engine.kernel.scan import cause_text
 from engine.kernel.sync import new_sync
 from engine.market.columns import Columns, ColumnsReport, save
-from engine.market.recording import NAMED_LINES, ReadReport, RecordingError, chunks
+from engine.market.recording import LAST_LINE_CUT, NAMED_LINES, ReadReport, RecordingError, chunks
 
 FIRST_MESSAGES: Final = 1 << 17
 FIRST_ROWS: Final = 1 << 20
@@ -178,7 +178,7 @@ class _Reader:
         total.truncated |= read.truncated or bool(state[kernel.I_CUT])
         total.notes += read.notes
         if state[kernel.I_CUT]:
-            total.notes.append(f"{path}:{state[kernel.I_LINE]}: the last line is cut and left out")
+            total.notes.append(f"{path}:{state[kernel.I_LINE]}: {LAST_LINE_CUT}")
         if state[kernel.I_BACK_STEP] > MAX_BACK_STEP_NS:
             raise RecordingError(
                 f"{path}:{state[kernel.I_BACK_LINE]}: the receive time goes back by "

@@ -20,6 +20,9 @@ STAMP_DIGITS: Final = 19
 NAMED_LINES: Final = 20  # bad lines that are named; the others are only counted
 
 
+LAST_LINE_CUT: Final = "the last line is cut and left out"
+
+
 class RecordingError(Exception):
     """A recording that cannot be used; the message names the file, the line where there is one, and the cause."""
 
@@ -147,7 +150,7 @@ def frames(path: Path, report: ReadReport | None = None) -> Iterator[tuple[int, 
             yield parsed
         else:
             report.truncated = True
-            report.notes.append(f"{path}:{report.lines}: the last line is cut and left out")
+            report.notes.append(f"{path}:{report.lines}: {LAST_LINE_CUT}")
     if not good:
         raise RecordingError(f"{path}:1: not a recording: no line is '<receive time in ns> <frame>'")
 

@@ -66,18 +66,15 @@ def convert(
     run.out.progress("compiling and reading ...")
     try:
         columns = load(files, _sizes(exchange_info, symbol) if exchange_info else None)
-        report = columns.report
-        if report.bad_lines and not skip_bad_lines:
-            raise BadRecording(
-                f"{report.notes[0]} ({report.bad_lines} such lines)",
-                "--skip-bad-lines leaves them out; nothing is written.",
-            )
+        unreadable = columns.report.unreadable()
+        if unreadable and not skip_bad_lines:
+            raise BadRecording(unreadable, "--skip-bad-lines leaves them out; nothing is written.")
         save(columns, out)
     except RecordingError as error:
         raise BadRecording(str(error)) from None
     except OSError as error:
         raise BadRecording(f"{error.filename or out}: {error.strerror}") from None
-    found = {"symbol": columns.symbol, "tick_e8": columns.tick_e8, "lot_e8": columns.lot_e8, **asdict(report)}
+    found = {"symbol": columns.symbol, "tick_e8": columns.tick_e8, "lot_e8": columns.lot_e8, **asdict(columns.report)}
     run.out.result(file=str(out), bytes=out.stat().st_size, **found)
     notes = found.pop("notes")
     run.out.table(("what", "value"), [(key, str(value)) for key, value in found.items()])
@@ -87,6 +84,7 @@ def convert(
 
 def _sizes(exchange_info: Path, symbol: str) -> "Sizes":
     import gzip
+    import zlib
 
     from engine.kernel.scale import ScaleError
     from engine.market.convert import sizes_from_exchange_info
@@ -94,5 +92,5 @@ def _sizes(exchange_info: Path, symbol: str) -> "Sizes":
     body = exchange_info.read_bytes()
     try:
         return sizes_from_exchange_info(gzip.decompress(body) if exchange_info.suffix == ".gz" else body, symbol)
-    except (ScaleError, gzip.BadGzipFile, EOFError) as error:
+    except (ScaleError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise BadRecording(f"{exchange_info}: {error}") from None

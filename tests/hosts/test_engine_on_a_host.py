@@ -83,7 +83,7 @@ def state(operator: Operator) -> dict[str, Any]:
     return found
 
 
-def quoting(operator: Operator, seconds: float = 60.0) -> dict[str, Any]:
+def quoting(operator: Operator, seconds: float = 20.0) -> dict[str, Any]:
     """The engine's state once it quotes both sides."""
     end = time.monotonic() + seconds
     while True:
@@ -135,7 +135,7 @@ def test_the_kernels_were_compiled_before_the_start(deployed: Done, machine: Mac
 
 
 def test_the_sentinel_watches_beside_the_engine(deployed: Done, machine: Machine) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 10
     while machine.sh("systemctl is-active market-maker-sentinel || true").strip() != "active":
         assert time.monotonic() < end, machine.sh("journalctl -n 20 --no-pager -u market-maker-sentinel")
         time.sleep(0.2)

@@ -34,8 +34,8 @@ def test_a_command_ends_at_its_deadline_here_and_soon_after_there(ssh: SshTransp
     begun = time.monotonic()
     with pytest.raises(DeadlineExceeded, match="1 s"):
         ssh.run("sleep 6043", 1)
-    assert time.monotonic() - begun < 30  # the sleep itself is 200 times longer
-    end = time.monotonic() + 60
+    assert time.monotonic() - begun < 3  # the sleep itself is 2000 times longer
+    end = time.monotonic() + 10
     while "6043" in machine.sh("ps ax -o args | grep '[s]leep 6043'", check=False):
         assert time.monotonic() < end, "the remote side outlived its deadline"
         time.sleep(0.1)

@@ -87,3 +87,17 @@ def test_what_cannot_be_read_or_written_is_named(mmctl: Mmctl, recording: Path, 
     junk = ("--exchange-info", str(tmp_path / "junk"), "--symbol", SYMBOL)
     said = mmctl("record", "convert", str(recording), "--out", str(tmp_path / "o"), *junk)
     assert (said.code, "junk: exchangeInfo is not" in said.err) == (1, True)
+
+
+def test_of_two_files_the_bad_line_is_named_and_not_the_cut_before_it(
+    mmctl: Mmctl, recording: Path, tmp_path: Path
+) -> None:
+    with gzip.open(recording) as file:
+        rows = file.read().splitlines()
+    whole = recordings.write(tmp_path / "a.gz", rows[:400]).read_bytes()
+    (tmp_path / "a.gz").write_bytes(whole[:-12])
+    bad = recordings.write(tmp_path / "b.gz", [*rows[400:403], b"17 not a frame", *rows[403:]])
+    said = mmctl("record", "convert", str(tmp_path / "a.gz"), str(bad), "--out", str(tmp_path / "o"))
+    assert said.code == 1
+    assert "b.gz:4: " in said.err
+    assert not (tmp_path / "o").exists()
