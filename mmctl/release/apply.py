@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from mmctl.fleet.errors import (
     DEADLINE,
     FAILED,
+    REFUSED,
     ROLLED_BACK,
     UNKNOWN,
     CommandFailed,
@@ -25,6 +26,7 @@ from mmctl.release.activate import switch_back, verify
 from mmctl.release.desired import release_files
 from mmctl.release.plan import START, UPLOAD, Command, Feed, Ground, Step
 from mmctl.release.prepare import Event, Prepared, Progress
+from mmctl.release.wheelhouse import digest_of
 from mmctl.remote import files, ledger
 from mmctl.remote import layout as remote
 from mmctl.remote.layout import script
@@ -53,8 +55,14 @@ class Applied:
 
 
 def wheels_stream(ground: Ground) -> Iterator[bytes]:
-    """The missing wheels as one tar stream, read piece by piece."""
+    """The missing wheels as one tar stream, read piece by piece. Raises OperatorError for one that is damaged here."""
     for wheel in ground.missing:
+        if digest_of(wheel.path) != wheel.sha256:
+            wheel.path.unlink(missing_ok=True)
+            raise OperatorError(
+                f"{wheel.path} is not the file it was: its digest is another; it was removed",
+                "deploy again: it is downloaded, or built, anew",
+            )
         info = tarfile.TarInfo(f"{wheel.sha256}/{wheel.file}")
         info.size, info.mode = wheel.size, 0o644
         yield info.tobuf(tarfile.PAX_FORMAT)
@@ -150,7 +158,8 @@ class Deployment:
             said = result.err.strip() or result.out.strip() or f"it ended with code {result.rc}"
             last = said if command.exit_code != FAILED else said.splitlines()[-1]
             failure = CommandFailed(f"{name}: could not {command.what}: {last}", result.rc, said)
-            failure.exit_code = command.exit_code if result.rc != ledger.LOCKED else ledger.LOCKED
+            # A script of ours that refuses says so by its code; any other code is the command's own.
+            failure.exit_code = result.rc if result.rc in (ledger.LOCKED, REFUSED) else command.exit_code
             raise failure
 
     def _feed(self, ground: Ground, feed: Feed) -> "bytes | Iterator[bytes]":

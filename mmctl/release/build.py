@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from mmctl.fleet.errors import DeadlineExceeded, OperatorError
+from mmctl.fleet.errors import DeadlineExceeded, OperatorError, Refused
+from mmctl.release import packed
 from mmctl.release.assets import PACKAGE, checkout
 
 # Zip members carry this time, so that the same sources give the same bytes (2020-01-01, as good as any).
 EPOCH = "1577836800"
 ZIP_TIME = (2020, 1, 1, 0, 0, 0)
 BUILD_SECONDS = 120
+HOOK = "mmctl/release/wheel_hook.py"
+NOT_PACKED = "\nRuntimeError: this tree is not packed: "
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ def build(into: Path, project: Path | None = None, deadline: float = BUILD_SECON
 
 
 def _from_sources(top: Path, scratch: Path, deadline: float) -> Path:
+    # The tree's own hook judges it; a tree from before there was one is judged by what is known here.
+    _refuse_strays([] if (top / HOOK).is_file() else packed.faults(top))
     command = [sys.executable, "-P", "-m", "hatchling", "build", "-t", "wheel", "-d", str(scratch)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | {"SOURCE_DATE_EPOCH": EPOCH}
     try:
@@ -52,11 +57,19 @@ def _from_sources(top: Path, scratch: Path, deadline: float) -> Path:
         raise DeadlineExceeded(f"building the wheel of {top} did not end within {deadline:g} s") from None
     wheels = list(scratch.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
+        _, refused, faults = done.stderr.partition(NOT_PACKED)
+        _refuse_strays(faults.split("\n")[0].split("; ") if refused else [])
         last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
         raise OperatorError(
             f"the wheel of {top} could not be built: {last}", "`python -m hatchling build -t wheel` says more"
         )
     return wheels[0]
+
+
+def _refuse_strays(faults: list[str]) -> None:
+    """Raises Refused that names each file a wheel must not carry."""
+    if faults:
+        raise Refused("the wheel is not built:\n" + "\n".join(faults), "nothing was changed")
 
 
 def _from_installation(scratch: Path) -> Path:
@@ -70,7 +83,8 @@ def _from_installation(scratch: Path) -> Path:
     path = scratch / f"{name}-py3-none-any.whl"
     # What an installer adds (its name, its caches, scripts) is not the package.
     own = {info + name for name in ("METADATA", "WHEEL", "entry_points.txt")}
-    rows = []
+    rows: list[str] = []
+    strays: list[str] = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         for file in sorted(files, key=str):
             member = (
@@ -79,10 +93,13 @@ def _from_installation(scratch: Path) -> Path:
             if member.partition("/")[0] not in ("mmctl", "engine") and member not in own:
                 continue
             data = Path(str(file.locate())).read_bytes()
+            if member.startswith("mmctl/assets/") and not member.endswith(".lock"):
+                strays += packed.secrets_in(member, data.decode("utf-8", "replace"))
             wheel.writestr(_member(member), data)
             digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
             rows.append(f"{member},sha256={digest},{len(data)}")
         wheel.writestr(_member(info + "RECORD"), "\n".join([*rows, info + "RECORD,,", ""]))
+    _refuse_strays(strays)
     return path
 
 

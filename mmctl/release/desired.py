@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import stat
 import tarfile
 import zipfile
 from dataclasses import dataclass, replace
@@ -112,6 +113,16 @@ def read_environment(target: Target) -> tuple[bytes | None, dict[str, str] | Non
         raise ConfigRefused(f"cannot read {target.env_file}: {error.strerror}") from None
 
 
+def _private(file: Path) -> None:
+    """Raises Refused for secrets that other users of this machine can read, as ssh does for keys."""
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+    except OSError:
+        return  # reading it says why
+    if mode & 0o077:
+        raise Refused(f"{file} holds secrets and can be read by others (mode {mode:04o})", f"chmod 600 {file}")
+
+
 def _named_variables(target: Target) -> dict[str, str]:
     """Where no file is given, on the local target: the operator's own variables, those that the config names."""
     try:
@@ -123,7 +134,10 @@ def _named_variables(target: Target) -> dict[str, str]:
 
 
 def describe(target: Target, layout: Layout, built: Built, project: Path | None = None) -> Desired:
-    """Everything the release consists of. Raises ConfigRefused for a config that cannot be right anywhere."""
+    """Everything the release consists of. Raises ConfigRefused for a config that cannot be right anywhere, Refused for
+    secrets that lie open."""
+    if target.env_file is not None:
+        _private(target.env_file)
     environment, values = read_environment(target)
     settings = read_settings(target, values)
     with zipfile.ZipFile(built.path) as archive:

@@ -76,11 +76,15 @@ class Ground:
     run: str
 
     @property
+    def installed(self) -> tuple[Wheel, ...]:
+        """What this deploy installs: the project's wheel, uv, and the others where their environment is not there."""
+        present = self.env in self.facts.envs
+        return (*(w for w in self.wheels if not present or w.name == "uv"), self.desired.wheel)
+
+    @property
     def missing(self) -> tuple[Wheel, ...]:
         """What must be uploaded."""
-        installed = self.env in self.facts.envs
-        kept = tuple(w for w in self.wheels if not installed or w.name == "uv")
-        return tuple(w for w in (*kept, self.desired.wheel) if w.sha256 not in self.facts.wheels)
+        return tuple(w for w in self.installed if w.sha256 not in self.facts.wheels)
 
     @property
     def staged(self) -> bool:
@@ -150,18 +154,20 @@ def _upload(ground: Ground) -> Iterator[Command]:
         )
     if ground.staged:
         return
-    wheel = (ground.desired.wheel.sha256, ground.desired.wheel.file)
+    own = ground.desired.wheel.file
     parts = [layout.make(where), users.ensure(where), files.unpack_release(where, release)]
+    parts.append(python.stage_wheels(where, release, tuple((w.sha256, w.file) for w in ground.installed)))
     if ground.wheels:
         uv_wheel = next(w for w in ground.wheels if w.name == "uv")
         uv = python.uv_path(where, uv_wheel.sha256)
-        dependencies = tuple((w.sha256, w.file) for w in ground.wheels)
-        parts.append(python.ensure_uv(where, uv_wheel.sha256, uv_wheel.file))
+        parts.append(python.ensure_uv(where, release, uv_wheel.sha256, uv_wheel.file))
         if ground.env not in ground.facts.envs:
-            parts.append(python.build_env(where, ground.env, uv, dependencies))
-        parts.append(python.install_release(where, release, ground.env, uv, wheel))
+            dependencies = tuple(w.file for w in ground.wheels)
+            parts.append(python.build_env(where, release, ground.env, uv, dependencies))
+        parts.append(python.install_release(where, release, ground.env, uv, own))
     else:
-        parts.append(python.borrow_environment(where, release, ground.operator, wheel))
+        parts.append(python.borrow_environment(where, release, ground.operator, own))
+    parts.append(python.unstage(where, release))
     source = _kernels_from(ground)
     if source:
         parts.append(python.carry_kernels(where, source, release))
