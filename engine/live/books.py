@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from engine.live.ledger import Ledger, Pnl
 from engine.store.records import FillRecord, PositionRecord, Record, StateRecord
 from engine.venue.protocol import FundingPayment, Instrument, VenueFill
+from engine.venue.units import Units
 
 STABLE: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "DAI"})
 """Assets taken at par with each other when a fee is valued; a few basis points of a fee do not matter, zero would."""
@@ -91,7 +92,7 @@ class Booked:
     fill: VenueFill
     fee_quote: Decimal
     round_trip: Decimal | None
-    position_lots: int
+    position_lots: Units
 
 
 class Books:
@@ -117,7 +118,7 @@ class Books:
     def add(self, book: SymbolBook) -> None:
         self.symbols[book.instrument.symbol] = book
 
-    def position(self, symbol: str) -> int:
+    def position(self, symbol: str) -> Units:
         return self.symbols[symbol].ledger.lots
 
     def fill(self, fill: VenueFill, mid2: int) -> None:

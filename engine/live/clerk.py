@@ -114,7 +114,8 @@ class Clerkship:
         value = float(made * pair.instrument.quantity(fill.lots))
         self.tally.value[key] = self.tally.value.get(key, 0.0) + value
         self.books.fill(fill, pair.feed.mid2)
-        book_fill(pair.marks, time.time_ns(), int(fill.side), fill.ticks, fill.lots, 0)
+        # the kernel's row takes markouts only, of whole ticks and lots: a fill of another grid counts as the nearest
+        book_fill(pair.marks, time.time_ns(), int(fill.side), round(fill.ticks), max(round(fill.lots), 1), 0)
 
     def foreign_fill(self, fill: VenueFill) -> None:
         message = f"{fill.symbol}: trade {fill.trade_id} on this account is not ours"

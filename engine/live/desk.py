@@ -73,7 +73,7 @@ class Desk:
         request = self.manager.cancel(client_id, now_ns)
         if request is None:
             return False
-        self._touch(request.symbol)
+        self.touch(request.symbol)
         self._cancel_sent[client_id] = now_ns
         self.wire.cancel(request.symbol, client_id, self._cancel_answered)
         return True
@@ -98,7 +98,7 @@ class Desk:
         return written
 
     def _send(self, request: PlaceRequest) -> None:
-        self._touch(request.symbol)
+        self.touch(request.symbol)
         self.wire.place(request, self._place_answered)
         self._record(request.client_id)
 
@@ -120,7 +120,7 @@ class Desk:
     def placed(self, lane: Lane, number: int, intent: Intent, authority: str, now_ns: int) -> None:
         """Request ``number`` of ``lane`` placed ``intent`` under the upcoming client id, at ``wire.written_ns``."""
         request, effects = self.manager.written(ApprovedOrder(intent, authority, now_ns), now_ns)
-        self._touch(request.symbol)
+        self.touch(request.symbol)
         lane.wrote(number, request.client_id, self.wire.written_ns, self._place_answered)
         for incident in effects.incidents:
             self._clerk.incident(incident)
@@ -131,7 +131,7 @@ class Desk:
         request = self.manager.cancel(client_id, now_ns)
         lane.wrote(number, client_id, self.wire.written_ns, self._cancel_answered)
         if request is not None:
-            self._touch(request.symbol)
+            self.touch(request.symbol)
             self._cancel_sent[client_id] = now_ns
 
     # --- words in ---
@@ -156,12 +156,12 @@ class Desk:
     def take(self, effects: Effects) -> None:
         """Carry out what an input changed: fills first, because they are what must not be lost."""
         for fill in effects.fills:
-            self._touch(fill.symbol)
+            self.touch(fill.symbol)
             self._clerk.filled(fill)
         for fill in effects.foreign_fills:
             self._clerk.foreign_fill(fill)
         for moved in effects.transitions:
-            self._touch(moved.symbol)
+            self.touch(moved.symbol)
             order = self.manager.get(moved.client_id)
             if order is not None:
                 if not order.live:
@@ -174,5 +174,6 @@ class Desk:
         for symbol in {moved.symbol for moved in effects.transitions}:
             self.on_change(symbol)
 
-    def _touch(self, symbol: str) -> None:
+    def touch(self, symbol: str) -> None:
+        """Something of ``symbol`` changed that the kernel is told of before it decides again."""
         self.version[symbol] = self.version.get(symbol, 0) + 1

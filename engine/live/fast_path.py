@@ -28,7 +28,7 @@ _ACTIONS: Final = (1 << T_SIZE) - 1
 
 class Position(Protocol):
     @property
-    def lots(self) -> int: ...
+    def whole_lots(self) -> int: ...
 
 
 class Ids(Protocol):
@@ -116,7 +116,7 @@ class FastPath:
             feed.limits,
             what,
             self._calm,
-            orders.ledger.lots,
+            orders.ledger.whole_lots,
             self._quote[0],
             self._quote[1],
             orders.params,

@@ -71,7 +71,7 @@ class Figures:
                 size.set(float(instrument.quantity(order.lots)))
         quoted = gauge("mm_quote_spread_bps", symbol=symbol)
         if bid is not None and ask is not None and mid2:
-            quoted.set((ask.ticks - bid.ticks) * 2e4 / mid2)
+            quoted.set(float(ask.ticks - bid.ticks) * 2e4 / mid2)
         else:
             quoted.clear()
         market = gauge("mm_market_spread_bps", symbol=symbol)
@@ -85,13 +85,13 @@ class Figures:
         gauge("mm_open_orders", symbol=symbol).set(exposure.orders - exposure.unknown)
         gauge("mm_unknown_orders", symbol=symbol).set(exposure.unknown)
         lot = float(instrument.lot_size)
-        gauge("mm_position_base", symbol=symbol).set(ledger.lots * lot)
+        gauge("mm_position_base", symbol=symbol).set(float(ledger.lots) * lot)
         gauge("mm_position_limit_base", symbol=symbol).set(float(session.config.strategy.max_inventory))
-        gauge("mm_position_notional_quote", symbol=symbol).set(ledger.lots * lot * pair.mid())
+        gauge("mm_position_notional_quote", symbol=symbol).set(float(ledger.lots) * lot * pair.mid())
         gauge("mm_book_live", symbol=symbol).set(0.0 if feed.bad_since_ns else 1.0)
         counter("mm_feed_gaps_total", symbol=symbol).set_to(feed.gaps)
         for side, lots in (("buy", ledger.bought_lots), ("sell", ledger.sold_lots)):
-            counter("mm_traded_base_total", symbol=symbol, side=side).set_to(lots * lot)
+            counter("mm_traded_base_total", symbol=symbol, side=side).set_to(float(lots) * lot)
 
     def _orders(self, session: Session) -> None:
         tally, counter = session.parts.clerk.tally, self._exporter.counter

@@ -16,6 +16,7 @@ from engine.live.venue import market_of, open_gateway, venue_failure
 from engine.orders.ids import base36, epoch_of, is_ours
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
 from engine.venue.protocol import Account, Instrument, Market, Outcome, VenueError, VenueOrder
+from engine.venue.units import Units, size_of
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -242,7 +243,7 @@ class Guard:
             return "a spot engine's position stands in the journal on its host: close it on the exchange by hand"
         return "the position could not be read"
 
-    async def position_lots(self) -> int | None:
+    async def position_lots(self) -> Units | None:
         """The engine's position, signed lots; None if unknown.
 
         Futures: the exchange's. Spot, where the account may hold more than ours: the journal's ledger, and every
@@ -265,16 +266,16 @@ class Guard:
         new = (fill for fill in fills if is_ours(fill.client_id) and not book.holds(fill.trade_id))
         return book.ledger.lots + sum(fill.lots * int(fill.side) for fill in new)
 
-    async def _market_order(self, lots: int) -> str:
+    async def _market_order(self, lots: Units) -> str:
         """Trade ``-lots`` at market over REST. Returns why it did not happen, empty when the exchange filled it."""
         instrument = self.instrument
         if instrument is None:
             return "the instrument is not known"
-        if abs(lots) < instrument.min_lots:
+        if size_of(lots) < instrument.min_lots:
             return f"{instrument.quantity(lots)} is less than the exchange's smallest order"
         epoch = FileLease.peek(self.config.lease_path()).epoch
         return await outside.market_order(
-            self.gateway, instrument, -lots, f"mm-{base36(epoch)}-{base36(time.time_ns())}"
+            self.gateway, instrument, -int(lots), f"mm-{base36(epoch)}-{base36(time.time_ns())}"
         )
 
 

@@ -1,4 +1,8 @@
-"""Position and profit of one symbol from its fills, exact: integers in tick-lots, decimals only for fees and averages.
+"""Position and profit of one symbol from its fills, exact: counts of ticks, lots and tick-lots, decimals for the rest.
+
+A count is an integer, and an exact decimal where a fill was made on another grid than today's. The kernel knows whole
+lots only: ``whole_lots`` is its position, a remainder rounded away from zero, so that it never holds less than there
+is; what that takes from the other side's worst case (less than a lot) its limit gives up (``Quoter.refresh``).
 
 The identity every report relies on, at any mark: ``total = spread + inventory - fees + funding + hedge``, where spread
 is what each fill earned against the mid at its time, and inventory what the mid did to the position afterwards.
@@ -8,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from engine.venue.units import Units, away, read_units, scaled, size_of, whole
 
 ZERO: Final = Decimal(0)
 
@@ -50,37 +56,42 @@ class Ledger:
         "fees",
         "fills",
         "funding",
+        "lot_size",
         "lots",
         "mid2",
         "realized",
         "sold_lots",
         "spread2",
+        "tick_size",
         "traded",
         "trip_start",
         "unit",
+        "whole_lots",
     )
 
     def __init__(self, tick_size: Decimal, lot_size: Decimal) -> None:
+        self.tick_size, self.lot_size = tick_size, lot_size
         self.unit = tick_size * lot_size  # quote currency of one tick-lot
-        self.lots = 0  # signed position
-        self.cash = 0  # tick-lots: received minus paid
+        self.lots: Units = 0  # signed position
+        self.whole_lots = 0  # the same for the kernel
+        self.cash: Units = 0  # tick-lots: received minus paid
         self.cost = ZERO  # tick-lots: signed cost of the position at average price
         self.realized = ZERO  # tick-lots
-        self.spread2 = 0  # half tick-lots earned against the mid at fill time
+        self.spread2: Units = 0  # half tick-lots earned against the mid at fill time
         self.fees = ZERO
         self.funding = ZERO
         self.mid2 = 0  # latest mark; 0 before the first
         self.trip_start = ZERO  # realized minus fees at the last flat moment, quote currency
         self.fills = 0
-        self.bought_lots = 0
-        self.sold_lots = 0
-        self.traded = 0  # tick-lots, both sides
+        self.bought_lots: Units = 0
+        self.sold_lots: Units = 0
+        self.traded: Units = 0  # tick-lots, both sides
 
     def mark(self, mid2: int) -> None:
         """``mid2`` = bid + ask, ticks."""
         self.mid2 = mid2
 
-    def fill(self, side: int, ticks: int, lots: int, fee: Decimal, mid2: int = 0) -> Decimal | None:
+    def fill(self, side: int, ticks: Units, lots: Units, fee: Decimal, mid2: int = 0) -> Decimal | None:
         """Book one fill (``side`` +1 buy, -1 sell; ``fee`` in quote currency, positive when paid).
 
         ``mid2`` is the mark at the fill's time, ticks; 0 takes the present mark, or the fill's own price without one.
@@ -98,27 +109,37 @@ class Ledger:
         else:
             self.sold_lots += lots
         if not self.mid2:
-            self.mid2 = mid2 or 2 * ticks
+            self.mid2 = mid2 or round(2 * ticks)
         self.spread2 += signed * ((mid2 or self.mid2) - 2 * ticks)
-        self.lots = before + signed
+        self._hold(before + signed)
         if before * signed >= 0:
             self.cost += signed * ticks
             return None
-        closing = min(lots, abs(before))
+        held = size_of(before)
+        closing = min(lots, held)
         average = self.cost / before
         self.realized += closing * side * (average - ticks)
-        if lots < abs(before):
+        if lots < held:
             self.cost -= average * closing * -side
             return None
-        self.cost = Decimal((lots - closing) * side * ticks)
+        self.cost = Decimal((lots - closing) * side * ticks) if self.lots else ZERO
         net = self.realized * self.unit - self.fees
         made, self.trip_start = net - self.trip_start, net
         return made
 
-    def adopt(self, lots: int, ticks: Decimal) -> None:
+    def _hold(self, lots: Units) -> None:
+        self.lots = whole(lots)
+        self.whole_lots = away(self.lots)
+
+    @property
+    def remainder(self) -> bool:
+        """The position is no whole number of lots: part of it can be neither bought nor sold by the lot."""
+        return self.lots != self.whole_lots
+
+    def adopt(self, lots: Units, ticks: Decimal) -> None:
         """Take the position as ``lots``, what differs from ours at ``ticks``: held by us from now, earned nothing."""
         new = lots - self.lots
-        self.lots = lots
+        self._hold(lots)
         self.cost += new * ticks
         self.cash -= round(new * ticks)
 
@@ -143,15 +164,31 @@ class Ledger:
         return Pnl(realized, gross - realized, self.fees, self.funding, ZERO, spread, gross - spread)
 
     def to_dict(self) -> dict[str, str]:
-        """Exact state as text, for the journal."""
-        names = [name for name in self.__slots__ if name != "unit"]
-        return {name: str(getattr(self, name)) for name in names}
+        """Exact state as text, for the journal, with the sizes it is counted in."""
+        return {name: str(getattr(self, name)) for name in self.__slots__ if name not in ("unit", "whole_lots")}
 
     @classmethod
     def restore(cls, tick_size: Decimal, lot_size: Decimal, stored: Mapping[str, str]) -> "Ledger":
+        """The ledger ``to_dict`` told of, counted in today's sizes: the exchange may have changed them since.
+
+        One stored without its sizes was counted in the present ones. Raises ``ArithmeticError``, ``KeyError`` or
+        ``ValueError`` where it cannot be read.
+        """
         ledger = cls(tick_size, lot_size)
-        for name in ("cost", "realized", "fees", "funding", "trip_start"):
+        tick = Decimal(stored.get("tick_size", tick_size))
+        lot = Decimal(stored.get("lot_size", lot_size))
+        if not (tick > 0 and lot > 0):
+            raise ValueError(f"tick {tick} and lot {lot} are no sizes")
+        for name in ("fees", "funding", "trip_start"):
             setattr(ledger, name, Decimal(stored[name]))
-        for name in ("lots", "cash", "spread2", "mid2", "fills", "bought_lots", "sold_lots", "traded"):
-            setattr(ledger, name, int(stored[name]))
+        ledger.fills = int(stored["fills"])
+        for name in ("bought_lots", "sold_lots"):
+            setattr(ledger, name, scaled(read_units(stored[name]), lot, lot_size))
+        for name in ("cash", "spread2", "traded"):
+            setattr(ledger, name, scaled(read_units(stored[name]), tick * lot, ledger.unit))
+        for name in ("cost", "realized"):
+            amount = Decimal(stored[name])
+            setattr(ledger, name, amount if tick * lot == ledger.unit else amount * tick * lot / ledger.unit)
+        ledger.mid2 = round(scaled(int(stored["mid2"]), tick, tick_size))
+        ledger._hold(scaled(read_units(stored["lots"]), lot, lot_size))
         return ledger

@@ -31,6 +31,6 @@ class Pair:
     def exposure(self, manager: OrderManager) -> Exposure:
         """Worst case in base currency: what is held, and what every order that may be live can add."""
         lot, at = float(self.instrument.lot_size), manager.exposure(self.symbol)
-        position = self.book.ledger.lots * lot
+        position = float(self.book.ledger.lots) * lot
         known = at.orders - at.unknown
         return Exposure(self.symbol, position, at.buy_lots * lot, at.sell_lots * lot, self.mid(), known, at.unknown)

@@ -11,6 +11,7 @@ from engine.live.failures import Exit, StartError
 from engine.orders.ids import is_ours
 from engine.store.records import StateRecord
 from engine.venue.protocol import Side, VenueOrder, VenueOrderStatus
+from engine.venue.units import units_of
 
 if TYPE_CHECKING:
     from engine.venue.live import LiveGateway
@@ -66,7 +67,7 @@ def _earlier(book: SymbolBook, rows: list[Mapping[str, Any]]) -> "Earlier":
 def _order(book: SymbolBook, row: Mapping[str, Any]) -> VenueOrder:
     at = book.instrument
     price, lots, filled = (
-        round(Decimal(str(row[name])) / size)
+        units_of(Decimal(str(row[name])), size)
         for name, size in (("price", at.tick_size), ("quantity", at.lot_size), ("filled", at.lot_size))
     )
     side, ended = Side(int(row["side"])), VenueOrderStatus.CANCELED

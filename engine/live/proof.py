@@ -143,8 +143,8 @@ async def flatten(desk: Desk, pairs: Sequence[Pair], deadline_s: float) -> str:
 
 
 def _close(desk: Desk, pair: Pair) -> str:
-    lots, instrument = pair.book.ledger.lots, pair.instrument
-    if not lots:
+    lots, instrument = int(pair.book.ledger.lots), pair.instrument
+    if not pair.book.ledger.lots:
         return ""
     side = Side.SELL if lots > 0 else Side.BUY
     futures = instrument.market is Market.USDM

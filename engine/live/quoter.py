@@ -69,6 +69,7 @@ from engine.orders.order import Order
 from engine.orders.states import OrderState
 from engine.risk.limits import Limits
 from engine.venue.protocol import Instrument, Side
+from engine.venue.units import away
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -125,6 +126,7 @@ class Quoter:
         self._desk, self._why, self._on_decision = desk, why, on_decision
         self.tap: Tap | None = None
         self._version = -1
+        self._position_lots = UNLIMITED
         self.all_held = False  # ``work`` has every order of ours that may be live
         self._last_reason = {1: -1, -1: -1}
         feed.view[V_SIZE_PERMILLE] = 1000
@@ -144,7 +146,8 @@ class Quoter:
         """The static part of the kernel's limits, in ticks and lots."""
         instrument, row = self.instrument, self.limits
         unit = float(instrument.tick_size * instrument.lot_size)
-        row[L_POSITION_LOTS] = _units(limits.position, float(instrument.lot_size))
+        self._position_lots = row[L_POSITION_LOTS] = _units(limits.position, float(instrument.lot_size))
+        self._version = -1
         row[L_NOTIONAL] = _units(_least(limits.notional, limits.capital), unit)
         row[L_OPEN_ORDERS] = limits.open_orders if limits.open_orders is not None else UNLIMITED
         row[L_MIN_LOTS], row[L_MAX_LOTS] = max(instrument.min_lots, 1), instrument.max_lots or UNLIMITED
@@ -167,9 +170,9 @@ class Quoter:
         started = time.monotonic_ns()
         view, out = self.feed.view, self.out
         self.refresh()
-        view[V_POSITION_LOTS] = self.ledger.lots
+        view[V_POSITION_LOTS] = self.ledger.whole_lots
         if self.tap is not None:
-            self.tap.decide(recv_ns, self.ledger.lots)
+            self.tap.decide(recv_ns, self.ledger.whole_lots)
         out[:] = 0
         code = self.quote(recv_ns, view, self.signals, self.params, out)
         found = settle_now(
@@ -298,7 +301,7 @@ class Quoter:
         """What ``params`` would quote on the present view, as decimal text; sends nothing."""
         out = np.zeros(OUT_SIZE, np.int64)
         view = self.feed.view.copy()
-        view[V_POSITION_LOTS] = self.ledger.lots
+        view[V_POSITION_LOTS] = self.ledger.whole_lots
         code = self.quote(time.time_ns(), view, self.signals.copy(), params, out)
         at = self.instrument
         bid, bid_lots, ask, ask_lots = (int(out[i]) for i in (O_BID_TICKS, O_BID_LOTS, O_ASK_TICKS, O_ASK_LOTS))
@@ -321,6 +324,9 @@ class Quoter:
         if version == self._version:
             return
         self._version = version
+        # A remainder is rounded up into the position: the side that would reduce it has its worst case less than a
+        # lot too low there, which its limit gives up while there is one.
+        self.limits[L_POSITION_LOTS] = self._position_lots - self.ledger.remainder
         live = list(self._desk.manager.live(self.symbol))
         self.orders = live[:MAX_WORKING]
         self.all_held = len(live) <= MAX_WORKING
@@ -328,8 +334,8 @@ class Quoter:
         for row, order in enumerate(self.orders):
             work[row, W_ID] = row
             work[row, W_SIDE] = int(order.side)
-            work[row, W_TICKS] = order.ticks
-            work[row, W_LEAVES] = order.worst_case_lots
+            work[row, W_TICKS] = away(order.ticks) if order.side > 0 else int(order.ticks)
+            work[row, W_LEAVES] = away(order.worst_case_lots)
             work[row, W_STATE] = _WORK_STATE[order.state]
             work[row, W_AHEAD] = -1
             work[row, W_LEVEL] = 0

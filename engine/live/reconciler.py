@@ -30,12 +30,13 @@ from engine.venue.protocol import (
     Gateway,
     Market,
     OrderNotFound,
-    PlaceRequest,
     Side,
     VenueError,
     VenueFill,
     VenueOrder,
+    VenueOrderStatus,
 )
+from engine.venue.units import Units, units_of
 
 HALT_ROUNDS: Final = 3  # a mismatch is believed when this many rounds in a row show it
 PAUSE_S: Final = 0.3  # between rounds that follow each other
@@ -79,12 +80,13 @@ class Reconciler:
             book, client_id = self._books.symbols.get(row["symbol"]), str(row["client_id"])
             if book is None or not is_ours(client_id):
                 continue
-            at = book.instrument
-            ticks, lots = (
-                round(row[name] / size) for name, size in (("price", at.tick_size), ("quantity", at.lot_size))
+            at, side = book.instrument, Side(row["side"])
+            ticks, lots, filled = (
+                units_of(row[name], size)
+                for name, size in (("price", at.tick_size), ("quantity", at.lot_size), ("filled", at.lot_size))
             )
-            request = PlaceRequest(at.symbol, client_id, Side(row["side"]), ticks, lots)
-            self._desk.manager.restore(request, round(row["filled"] / at.lot_size), now)
+            word = VenueOrder(at.symbol, client_id, "", side, ticks, lots, filled, VenueOrderStatus.NEW, 0)
+            self._desk.manager.restore(word, filled, now)
             taken += 1
         return taken
 
@@ -114,8 +116,10 @@ class Reconciler:
         account = await _read(self._gateway.account())
         if not isinstance(account, Unread):
             self.account = account
-        if not book.started and not _begin(book, orders, fills, account):
-            fills = fills if isinstance(fills, Unread) else []
+        if not book.started:
+            if not _begin(book, orders, fills, account):
+                fills = fills if isinstance(fills, Unread) else []
+            self._desk.touch(symbol)
         report = reconcile(self._local(book, orders, account), VenueSnapshot(symbol, started, orders, fills, account))
         for found in report.discrepancies:
             self.counts[found.kind.value] = self.counts.get(found.kind.value, 0) + 1
@@ -257,7 +261,7 @@ def _begin(
     instrument, ledger = book.instrument, book.ledger
     if instrument.market is Market.USDM:
         position = account.positions.get(instrument.symbol)
-        lots = position.lots if position is not None else 0
+        lots: Units = position.lots if position is not None else 0
         if lots != ledger.lots:
             entry = position.entry_price / instrument.tick_size if position is not None else ledger.average_ticks
             ledger.adopt(lots, entry)

@@ -111,4 +111,4 @@ class _Nobody:
 
 
 class _Flat:
-    lots = 0
+    whole_lots = 0

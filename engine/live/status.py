@@ -199,7 +199,7 @@ class Status:
             "position": {
                 "base": float(instrument.quantity(ledger.lots)),
                 "limit_base": self._limit_base(),
-                "notional_quote": ledger.lots * float(instrument.lot_size) * pair.mid(),
+                "notional_quote": float(ledger.lots) * float(instrument.lot_size) * pair.mid(),
                 "avg_price": float(ledger.average_ticks * instrument.tick_size),
             },
             "open_orders": exposure.orders - exposure.unknown,

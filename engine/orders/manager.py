@@ -15,6 +15,7 @@ from engine.orders.selftrade import meets_own
 from engine.orders.states import CANCELLABLE, TERMINAL, OrderState
 from engine.orders.table import CANCEL_UNDER_WAY, QUERY_BACKOFF_NS, SECOND_NS, TARGET, OrderTable
 from engine.venue.protocol import Answer, OrderUpdate, Outcome, PlaceRequest, VenueFill, VenueOrder
+from engine.venue.units import Units, away
 
 UNKNOWN_ORDER_CODES: Final = frozenset({-2011, -2013})
 """Binance: the exchange holds no such live order. It filled, was cancelled, or never arrived: a reason to ask."""
@@ -238,8 +239,11 @@ class OrderManager:
         self._table.adopt(word, now_ns, effects, expected=True)
         return effects
 
-    def restore(self, request: PlaceRequest, filled_lots: int, now_ns: int) -> None:
-        """Take in an order the journal holds as not ended: UNKNOWN until the exchange says what became of it."""
+    def restore(self, request: PlaceRequest | VenueOrder, filled_lots: Units, now_ns: int) -> None:
+        """Take in an order the journal holds as not ended: UNKNOWN until the exchange says what became of it.
+
+        A ``VenueOrder`` where its price or size was made on another grid than today's.
+        """
         if self._table.get(request.client_id) is not None:
             return
         order = self._table.new(request, now_ns)
@@ -277,7 +281,9 @@ class OrderManager:
 
     def exposure(self, symbol: str) -> Exposure:
         """Worst case: everything that may be live fills completely, and every fill named but not booked counts."""
-        buy = sell = orders = unknown = 0
+        buy: Units = 0
+        sell: Units = 0
+        orders = unknown = 0
         for order in self._table.live(symbol):
             orders += 1
             unknown += order.state is _S.UNKNOWN
@@ -289,7 +295,7 @@ class OrderManager:
             if order.symbol == symbol:
                 buy += order.worst_case_lots if order.side > 0 else 0
                 sell += order.worst_case_lots if order.side < 0 else 0
-        return Exposure(buy, sell, orders, unknown)
+        return Exposure(away(buy), away(sell), orders, unknown)
 
     def expire_waits(self, now_ns: int) -> Effects:
         """Orders and cancels without any answer for ``stuck_after_ns`` are UNKNOWN; call it about once a second."""

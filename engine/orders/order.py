@@ -6,6 +6,7 @@ from enum import Enum
 from engine.orders.intent import ApprovedOrder
 from engine.orders.states import TERMINAL, OrderState
 from engine.venue.protocol import PlaceRequest, Side, VenueFill
+from engine.venue.units import Units
 
 
 @dataclass(slots=True)
@@ -15,17 +16,17 @@ class Order:
     client_id: str
     symbol: str
     side: Side
-    ticks: int
-    lots: int
+    ticks: Units
+    lots: Units
     post_only: bool
     reduce_only: bool
     created_ns: int
     state: OrderState = OrderState.INITIALIZED
     changed_ns: int = 0
     venue_id: str = ""
-    filled_lots: int = 0  # booked, by trade id
-    inherited_lots: int = 0  # booked by an engine before us: in the ledger, and not shown to us as trades
-    venue_filled: int = 0  # the highest cumulative figure the exchange has named
+    filled_lots: Units = 0  # booked, by trade id
+    inherited_lots: Units = 0  # booked by an engine before us: in the ledger, and not shown to us as trades
+    venue_filled: Units = 0  # the highest cumulative figure the exchange has named
     venue_filled_ns: int = 0  # and when it named it, our clock
     update_ms: int = 0  # exchange time of the newest word on it
     acked: bool = False  # the exchange has shown that it knew the order
@@ -43,7 +44,7 @@ class Order:
         return self.state not in TERMINAL
 
     @property
-    def worst_case_lots(self) -> int:
+    def worst_case_lots(self) -> Units:
         """What may still reach our position beyond the booked fills."""
         if self.live:
             open_lots = max(self.lots - self.known_lots, 0)
@@ -51,7 +52,7 @@ class Order:
         return max(self.venue_filled - self.known_lots, 0)
 
     @property
-    def known_lots(self) -> int:
+    def known_lots(self) -> Units:
         """Filled lots that are in the ledger, whoever booked them."""
         return self.filled_lots + self.inherited_lots
 
@@ -102,7 +103,7 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Worst case of one symbol: lots that may still be bought and sold, and how many orders may be live."""
+    """Worst case of one symbol: whole lots that may still be bought and sold, and how many orders may be live."""
 
     buy_lots: int
     sell_lots: int

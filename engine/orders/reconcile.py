@@ -14,6 +14,7 @@ from engine.orders.ids import is_ours, parse
 from engine.orders.order import Order, Severity
 from engine.orders.states import OrderState
 from engine.venue.protocol import Account, Side, VenueFill, VenueOrder
+from engine.venue.units import Units
 
 
 class Rule(Enum):
@@ -105,7 +106,7 @@ class Local:
     epoch: int
     orders: Sequence[Order]
     booked_trade_ids: frozenset[int]
-    position_lots: int | None
+    position_lots: Units | None
     balances: dict[str, Decimal]
     balance_tolerance: Decimal = Decimal("0.00000001")
 

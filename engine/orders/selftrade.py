@@ -5,6 +5,7 @@ from typing import Protocol
 
 from engine.orders.intent import Intent
 from engine.venue.protocol import Side
+from engine.venue.units import Units
 
 
 class Resting(Protocol):
@@ -17,7 +18,7 @@ class Resting(Protocol):
     @property
     def side(self) -> Side: ...
     @property
-    def ticks(self) -> int: ...
+    def ticks(self) -> Units: ...
 
 
 def meets_own(intent: Intent, live: Iterable[Resting]) -> str | None:

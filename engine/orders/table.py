@@ -58,15 +58,18 @@ class OrderTable:
     def short(self) -> Iterator[Order]:
         yield from list(self._short.values())
 
-    def new(self, request: PlaceRequest, now_ns: int) -> Order:
+    def new(self, request: PlaceRequest | VenueOrder, now_ns: int) -> Order:
+        post_only, reduce_only = True, False
+        if isinstance(request, PlaceRequest):
+            post_only, reduce_only = request.post_only, request.reduce_only
         order = Order(
             request.client_id,
             request.symbol,
             request.side,
             request.ticks,
             request.lots,
-            request.post_only,
-            request.reduce_only,
+            post_only,
+            reduce_only,
             now_ns,
             changed_ns=now_ns,
             provable_ns=now_ns + self.proof_after_ns,
@@ -274,8 +277,7 @@ class OrderTable:
 
     def adopt(self, word: VenueOrder, now_ns: int, effects: Effects, *, expected: bool) -> Order:
         """Hold an order of ours that the exchange has and we did not."""
-        request = PlaceRequest(word.symbol, word.client_id, word.side, word.ticks, word.lots)
-        order = self.new(request, now_ns)
+        order = self.new(word, now_ns)
         self.move(order, _S.SUBMITTED, "found at the exchange", now_ns, effects)
         parsed = parse(word.client_id)
         if parsed is not None and parsed.epoch == self.ids.epoch:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from engine.sandbox import shapes_spot, shapes_usdm
+from engine.sandbox import history, shapes_spot, shapes_usdm
 from engine.sandbox.core import Core
 from engine.sandbox.decimals import short_text
 from engine.sandbox.errors import SandboxError
@@ -38,6 +38,8 @@ class AdminServer:
         router.add_post("/sandbox/step", self.step)
         router.add_post("/sandbox/ack", self.ack)
         router.add_post("/sandbox/limits", self.set_limits)
+        router.add_post("/sandbox/filters", self.set_filters)
+        router.add_post("/sandbox/history", self.add_history)
 
     async def state(self, request: web.Request) -> web.Response:
         failure = self._pump.failure()
@@ -188,6 +190,24 @@ class AdminServer:
         except SandboxError as wrong:
             return _json({"error": str(wrong)}, 400)
         return _json({})
+
+    async def set_filters(self, request: web.Request) -> web.Response:
+        """{"market", "symbol", "step": "0.001", "market_max_quantity": "0.5", ...}: see ``history.change_filters``."""
+        body = await _body(request)
+        try:
+            spec = history.change_filters(self._core.exchange, body if isinstance(body, Mapping) else {})
+        except (SandboxError, ValueError, TypeError) as wrong:
+            return _json({"error": str(wrong)}, 400)
+        return _json({"symbol": spec.symbol})
+
+    async def add_history(self, request: web.Request) -> web.Response:
+        """{"market", "symbol", "price", "quantity", ...}: a trade of the past, see ``history.add_trade``."""
+        body = await _body(request)
+        try:
+            order, fill = history.add_trade(self._core.exchange, body if isinstance(body, Mapping) else {})
+        except (SandboxError, ValueError, TypeError) as wrong:
+            return _json({"error": str(wrong)}, 400)
+        return _json({"order_id": order.order_id, "trade_id": fill.trade_id})
 
 
 def _shape(market: Market) -> Any:

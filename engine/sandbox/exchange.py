@@ -48,6 +48,10 @@ class Exchange:
             held = account.by_client.get((request.spec.key, request.client_id))
             if held is not None and held.is_live:
                 raise _duplicate(request.spec.market)
+        if request.side > 0:
+            base = account.balance(request.spec.base)
+            buys = sum(o.left * o.spec.lot_e8 for o in account.open_on(request.spec.key) if o.side > 0)
+            filters.position(request.spec, request.lots, base.free + base.locked, buys)
         if request.type != "MARKET":
             filters.open_orders(request.spec, len(account.open.get(request.spec.key, {})))
         if request.reduce_only:
@@ -81,6 +85,9 @@ class Exchange:
         account.add(order)
         self._emit(account, order, "NEW")
         return order
+
+    def next_order_id(self, market: Market) -> int:
+        return next(self._order_ids[market])
 
     def find(self, account: Account, spec: SymbolSpec, order_id: int | None, client_id: str) -> Order:
         """The order with this id or client id; -2013 where there is none."""
@@ -207,7 +214,7 @@ class Exchange:
 
     def _new_order(self, account: Account, request: OrderRequest) -> Order:
         now = self.clock.now_ms()
-        order_id = next(self._order_ids[request.spec.market])
+        order_id = self.next_order_id(request.spec.market)
         return Order(
             request.spec, account.name, order_id, request.client_id or f"sbx{order_id}", request.side, request.type,
             request.tif, request.ticks, request.lots, now, request.reduce_only, request.quote_order_qty_e8,

@@ -88,7 +88,7 @@ def _spot_symbol(s: SymbolSpec) -> dict[str, Any]:
                 "filterType": "PRICE_FILTER",
                 "minPrice": e8_text(s.min_price_e8),
                 "maxPrice": e8_text(s.max_price_e8),
-                "tickSize": e8_text(s.tick_e8),
+                "tickSize": e8_text(s.steps.price),
             },
             {
                 "filterType": "PERCENT_PRICE",
@@ -98,25 +98,26 @@ def _spot_symbol(s: SymbolSpec) -> dict[str, Any]:
             },
             {
                 "filterType": "LOT_SIZE",
-                "minQty": e8_text(s.lot_e8),
+                "minQty": e8_text(s.steps.min_quantity),
                 "maxQty": e8_text(s.max_quantity_e8),
-                "stepSize": e8_text(s.lot_e8),
+                "stepSize": e8_text(s.steps.quantity),
             },
             {
                 "filterType": "NOTIONAL",
                 "minNotional": e8_text(s.min_notional_e8),
-                "applyMinToMarket": True,
-                "maxNotional": "9000000.00000000",
-                "applyMaxToMarket": False,
+                "applyMinToMarket": s.min_notional_to_market,
+                "maxNotional": e8_text(s.max_notional_e8),
+                "applyMaxToMarket": s.max_notional_to_market,
                 "avgPriceMins": 5,
             },
             {"filterType": "ICEBERG_PARTS", "limit": 10},
             {
                 "filterType": "MARKET_LOT_SIZE",
-                "minQty": e8_text(0),
+                "minQty": e8_text(s.steps.market_min_quantity),
                 "maxQty": e8_text(s.max_market_quantity_e8),
-                "stepSize": e8_text(0),
+                "stepSize": e8_text(s.steps.market_quantity),
             },
+            *([{"filterType": "MAX_POSITION", "maxPosition": e8_text(s.max_position_e8)}] if s.max_position_e8 else []),
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": s.max_orders},
             {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
         ],
@@ -128,7 +129,7 @@ def _spot_symbol(s: SymbolSpec) -> dict[str, Any]:
 
 
 def _usdm_symbol(s: SymbolSpec) -> dict[str, Any]:
-    lot = short_text(s.lot_e8)
+    steps = s.steps
     return {
         "symbol": s.symbol,
         "pair": s.symbol,
@@ -156,14 +157,19 @@ def _usdm_symbol(s: SymbolSpec) -> dict[str, Any]:
                 "minPrice": short_text(s.min_price_e8),
                 "maxPrice": short_text(s.max_price_e8),
                 "filterType": "PRICE_FILTER",
-                "tickSize": e8_text(s.tick_e8, s.price_decimals),
+                "tickSize": e8_text(steps.price, s.price_decimals),
             },
-            {"stepSize": lot, "filterType": "LOT_SIZE", "maxQty": short_text(s.max_quantity_e8), "minQty": lot},
             {
-                "stepSize": lot,
+                "stepSize": short_text(steps.quantity),
+                "filterType": "LOT_SIZE",
+                "maxQty": short_text(s.max_quantity_e8),
+                "minQty": short_text(steps.min_quantity),
+            },
+            {
+                "stepSize": short_text(steps.market_quantity),
                 "filterType": "MARKET_LOT_SIZE",
                 "maxQty": short_text(s.max_market_quantity_e8),
-                "minQty": lot,
+                "minQty": short_text(steps.market_min_quantity),
             },
             {"limit": s.max_orders, "filterType": "MAX_NUM_ORDERS"},
             {"limit": 10, "filterType": "MAX_NUM_ALGO_ORDERS"},

@@ -53,7 +53,7 @@ def _market_request(market: MarketState, params: Params, side: int, client_id: s
         raise missing("quantity")
     else:
         lots = filters.read_lots(spec, params, True)
-    filters.notional(spec, market.mark_ticks, lots, reduce_only)
+    filters.notional(spec, market.mark_ticks, lots, reduce_only, market_order=True)
     return OrderRequest(spec, client_id, side, "MARKET", "GTC", 0, lots, reduce_only, quote_e8)
 
 

@@ -1,8 +1,8 @@
 """The symbols the sandbox lists, with the filters Binance sets on them; no file is needed to know them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.sandbox.decimals import e8_text, parse_e8
+from engine.sandbox.decimals import ONE, e8_text, parse_e8
 from engine.sandbox.errors import SandboxError
 from engine.venue.protocol import Market
 
@@ -28,6 +28,35 @@ class SymbolSpec:
     multiplier_down: str
     max_orders: int
     start_price_e8: int  # where the synthetic market opens
+    # What the filters ask of a new order where that differs from the grid the market is kept on; 0: no such rule,
+    # None: the grid's (and for market orders what LOT_SIZE asks). The market's own grid never changes.
+    price_step_e8: int | None = None
+    step_e8: int | None = None
+    min_quantity_e8: int | None = None
+    market_step_e8: int | None = None
+    market_min_quantity_e8: int | None = None
+    max_notional_e8: int = 9_000_000 * ONE  # spot
+    min_notional_to_market: bool = True  # spot
+    max_notional_to_market: bool = False  # spot
+    max_position_e8: int = 0  # spot, base currency
+
+    @property
+    def steps(self) -> "Steps":
+        """What a new order's numbers must be multiples of, and its least quantities, with nothing left open."""
+        spot = self.market is Market.SPOT
+        step = self.lot_e8 if self.step_e8 is None else self.step_e8
+        least = self.lot_e8 if self.min_quantity_e8 is None else self.min_quantity_e8
+        return Steps(
+            self.tick_e8 if self.price_step_e8 is None else self.price_step_e8,
+            step,
+            least,
+            (0 if spot else step) if self.market_step_e8 is None else self.market_step_e8,
+            (0 if spot else least) if self.market_min_quantity_e8 is None else self.market_min_quantity_e8,
+        )
+
+    def as_of_old(self) -> "SymbolSpec":
+        """The symbol when its grid was as fine as decimals go: what orders of that time are counted in."""
+        return replace(self, tick_e8=1, lot_e8=1, price_decimals=8, quantity_decimals=8)
 
     @property
     def key(self) -> "MarketKey":
@@ -52,6 +81,17 @@ class SymbolSpec:
 
 
 MarketKey = tuple[Market, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Units of 1e-8; 0: any."""
+
+    price: int
+    quantity: int
+    min_quantity: int
+    market_quantity: int
+    market_min_quantity: int
 
 
 def _spot(symbol: str, base: str, quote: str, lot: str, max_market: str, start: str) -> SymbolSpec:

@@ -1,5 +1,6 @@
 """Everything the Binance gateway reads over REST: instruments, account, orders, trades, depth, time."""
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from engine.venue.protocol import (
     Account,
     Instrument,
     Market,
+    OrderNotFound,
     OrderUpdate,
     VenueError,
     VenueFill,
@@ -23,6 +25,10 @@ from engine.venue.rest import BinanceRest
 from engine.venue.wire import Grid
 
 PAGE: Final = 1000  # trades per request, both markets' maximum
+ASK_ONE_BY_ONE: Final = 5  # orders whose client id is not known; for more of them their list is read
+NAME_PAGES: Final = 20  # of that list
+WEEK_DAYS: Final = 7.0
+FORGOTTEN_DAYS: Final = 30.0  # the exchange keeps orders that traded for 90 days at least, our clock may be off
 _NAMES_KEPT: Final = 20_000
 
 
@@ -123,8 +129,7 @@ class BinanceReads:
         return await self._order(symbol, {"symbol": symbol, "origClientOrderId": client_id})
 
     async def _order(self, symbol: str, params: dict[str, str]) -> VenueOrder:
-        method, weight = ("privateGetOrder", 4) if self._spot else ("fapiPrivateGetOrder", 1)
-        word = await self._rest.call(method, params, weight=weight, urgent=True)
+        word = await self._order_word(params)
         try:
             order = words.order_of(self.grid(symbol), word)
         except words.MALFORMED as wrong:
@@ -132,15 +137,21 @@ class BinanceReads:
         self.remember(symbol, order.venue_id, order.client_id)
         return order
 
+    async def _order_word(self, params: dict[str, str]) -> Any:
+        method, weight = ("privateGetOrder", 4) if self._spot else ("fapiPrivateGetOrder", 1)
+        return await self._rest.call(method, params, weight=weight, urgent=True)
+
     async def fills_since(self, symbol: str, after_trade_id: int) -> list[VenueFill]:
         """Trades with ids above ``after_trade_id``, all of them, oldest first; below 0: the newest page only.
 
+        A trade whose order the exchange has forgotten, as it does after months, has no client id, nor has one of a
+        newest page that is older than a week and would have to be asked for alone: it is history, and not ours.
         Pages overlap in one trade, and the first begins with ``after_trade_id`` itself, so that a missing piece
         cannot pass for an end: where the overlap is absent the history is not gapless and VenueError is raised.
         """
         self._last_trade.setdefault(symbol, max(after_trade_id, 0))
         if after_trade_id < 0:
-            return await self._named(symbol, await self._page(symbol, {}))
+            return await self._named(symbol, await self._page(symbol, {}), ask_days=WEEK_DAYS)
         found: list[Mapping[str, Any]] = []
         last = after_trade_id
         while True:
@@ -162,21 +173,53 @@ class BinanceReads:
         except words.MALFORMED as wrong:
             raise VenueError(f"trades of {symbol} could not be read: {wrong!r}") from None
 
-    async def _named(self, symbol: str, rows: list[Mapping[str, Any]]) -> list[VenueFill]:
+    async def _named(self, symbol: str, rows: list[Mapping[str, Any]], ask_days: float = math.inf) -> list[VenueFill]:
         """Trade rows name only the exchange's order id; the client id is remembered, or asked for once."""
         fills = []
-        for row in rows:
-            try:
-                venue_id = str(row["orderId"])
-                name = self._names.get((symbol, venue_id))
+        try:
+            nameless = {int(row["orderId"]) for row in rows if (symbol, str(row["orderId"])) not in self._names}
+            if len(nameless) > ASK_ONE_BY_ONE:
+                await self._learn_names(symbol, min(nameless), max(nameless))
+            for row in rows:
+                name = self._names.get((symbol, str(row["orderId"])))
                 if name is None:
-                    name = (await self._order(symbol, {"symbol": symbol, "orderId": venue_id})).client_id
+                    name = await self._ask_name(symbol, str(row["orderId"]), _age_days(row), ask_days)
                 fill = words.trade_of(self.grid(symbol), row, name)
-            except words.MALFORMED as wrong:
-                raise VenueError(f"a trade of {symbol} could not be read: {wrong!r}") from None
-            self._seen(symbol, fill.trade_id)
-            fills.append(fill)
+                self._seen(symbol, fill.trade_id)
+                fills.append(fill)
+        except words.MALFORMED as wrong:
+            raise VenueError(f"a trade of {symbol} could not be read: {wrong!r}") from None
         return fills
+
+    async def _learn_names(self, symbol: str, first: int, last: int) -> None:
+        """Client ids of the orders from ``first`` to ``last``, a page at a time; what it does not bring is asked for.
+
+        Futures list orders of the last week only. Not to be read whole: only the two ids are needed.
+        """
+        method, weight = ("privateGetAllOrders", 20) if self._spot else ("fapiPrivateGetAllOrders", 5)
+        for _ in range(NAME_PAGES):
+            params = {"symbol": symbol, "orderId": first, "limit": PAGE}
+            page = _rows(await self._rest.call(method, params, weight=weight, urgent=True))
+            for row in page:
+                self.remember(symbol, str(row["orderId"]), str(row["clientOrderId"]))
+            reached = max((int(row["orderId"]) for row in page), default=last)
+            if len(page) < PAGE or reached >= last:
+                return
+            first = reached + 1
+
+    async def _ask_name(self, symbol: str, venue_id: str, age_days: float, ask_days: float) -> str:
+        """The client id of one order; none for history that cannot be, or need not be, attributed."""
+        if age_days > ask_days:
+            return ""
+        try:
+            word = await self._order_word({"symbol": symbol, "orderId": venue_id})
+            name = str(word["clientOrderId"])
+        except OrderNotFound as missing:
+            if age_days < FORGOTTEN_DAYS:
+                raise VenueError(f"a trade of {symbol} names order {venue_id}, which is not found: {missing}") from None
+            name = ""
+        self.remember(symbol, venue_id, name)
+        return name
 
     async def missed(self) -> list[OrderUpdate]:
         """For every symbol with a trade seen: the trades since, each with its order as it is now."""
@@ -193,6 +236,10 @@ class BinanceReads:
         if not isinstance(word, dict) or "lastUpdateId" not in word:
             raise VenueError(f"the depth snapshot of {symbol} could not be read")
         return orjson.dumps(word)
+
+
+def _age_days(row: Mapping[str, Any]) -> float:
+    return (time.time() * 1000 - int(row["time"])) / 86_400_000
 
 
 def _rows(word: Any) -> list[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from engine.venue.protocol import (
     FundingPayment,
     Instrument,
     Market,
+    MarketRules,
     OrderUpdate,
     Position,
     Side,
@@ -170,7 +171,9 @@ def instrument_of(market: Market, word: Json, fees: tuple[Decimal, Decimal] | No
     price, lot = filters["PRICE_FILTER"], filters["LOT_SIZE"]
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
     orders = filters.get("MAX_NUM_ORDERS") or {}
-    tick_size, lot_size = Decimal(price["tickSize"]).normalize(), Decimal(lot["stepSize"]).normalize()
+    spot = market is Market.SPOT
+    tick_size = _step(price["tickSize"], word.get("quoteAssetPrecision" if spot else "pricePrecision", 8))
+    lot_size = _step(lot["stepSize"], word.get("baseAssetPrecision" if spot else "quantityPrecision", 8))
     maker, taker = fees or _LIST_FEES[market]
     max_price = Decimal(price["maxPrice"])
     return Instrument(
@@ -188,6 +191,28 @@ def instrument_of(market: Market, word: Json, fees: tuple[Decimal, Decimal] | No
         max_open_orders=int(orders.get("maxNumOrders") or orders.get("limit") or 200),
         maker_fee=maker,
         taker_fee=taker,
+        market_rules=_market_rules(market, filters, notional),
+    )
+
+
+def _step(text: str, decimals: int) -> Decimal:
+    """A tick or step size; where the exchange writes zero, which means none, what its decimals can say."""
+    return Decimal(text).normalize() or Decimal(1).scaleb(-int(decimals))
+
+
+def _market_rules(market: Market, filters: Mapping[str, Json], notional: Json) -> MarketRules:
+    """Spot says of each bound of the notional whether it holds for market orders; a futures one always does."""
+    market_lot = filters.get("MARKET_LOT_SIZE") or {}
+    least_applies = notional.get("applyMinToMarket", notional.get("applyToMarket", market is Market.USDM))
+    least = notional.get("minNotional") or notional.get("notional") or "0"
+    most = notional.get("maxNotional") or "0"
+    return MarketRules(
+        Decimal(market_lot.get("minQty") or "0"),
+        Decimal(market_lot.get("maxQty") or "0"),
+        Decimal(market_lot.get("stepSize") or "0"),
+        Decimal(str(least)) if least_applies else Decimal(0),
+        Decimal(str(most)) if notional.get("applyMaxToMarket") else Decimal(0),
+        Decimal((filters.get("MAX_POSITION") or {}).get("maxPosition") or "0"),
     )
 
 

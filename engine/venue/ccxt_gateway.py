@@ -5,6 +5,7 @@ refused at the start with its name, not met later.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from engine.orders.throttle import Budget, Kind, Throttle
 from engine.venue import ccxt_words as words
+from engine.venue.binance_reads import FORGOTTEN_DAYS, WEEK_DAYS
 from engine.venue.ccxt_market import CcxtMarketStream
 from engine.venue.ccxt_thin import pro_exchange
 from engine.venue.ccxt_urls import Elsewhere
@@ -271,8 +273,7 @@ class CcxtGateway:
             for row in rows:
                 client_id = self._clients.get(str(row["order"])) or str(row.get("clientOrderId") or "")
                 if not client_id:
-                    word = await self._call("fetch_order", str(row["order"]), self._name(symbol), urgent=True)
-                    client_id = self._order(symbol, word).client_id
+                    client_id = await self._ask_name(symbol, row, WEEK_DAYS if after_trade_id < 0 else math.inf)
                 fills.append(words.fill_of(self._grid(symbol), row, client_id))
         except _SHAPE as wrong:
             raise VenueError(f"trades of {symbol} could not be read: {wrong!r}") from None
@@ -280,6 +281,19 @@ class CcxtGateway:
         if after_trade_id > 0 and (not fills or fills[0].trade_id > after_trade_id):
             raise VenueError(f"{symbol}: trade {after_trade_id} is no longer listed, so a gap cannot be excluded")
         return [fill for fill in fills if fill.trade_id > after_trade_id]
+
+    async def _ask_name(self, symbol: str, row: Any, ask_days: float) -> str:
+        """The client id of a trade's order; none for history that cannot be, or need not be, attributed."""
+        age_days = (time.time() * 1000 - int(row["timestamp"])) / 86_400_000
+        if age_days > ask_days:
+            return ""
+        try:
+            word = await self._call("fetch_order", str(row["order"]), self._name(symbol), urgent=True)
+        except OrderNotFound as missing:
+            if age_days < FORGOTTEN_DAYS:
+                raise VenueError(f"a trade of {symbol} names an order that is not found: {missing}") from None
+            return ""
+        return self._order(symbol, word).client_id
 
     async def depth_snapshot(self, symbol: str) -> bytes:
         """The book the stream has shown so far. Raises VenueError before its first frame."""

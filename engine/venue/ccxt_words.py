@@ -8,6 +8,7 @@ from engine.venue.protocol import (
     Account,
     Instrument,
     Market,
+    MarketRules,
     Outcome,
     Position,
     Side,
@@ -81,7 +82,7 @@ def text(number: object) -> str:
 def instrument_of(market: Market, word: Json) -> Instrument:
     """A unified market. Raises VenueError where its tick or lot is not named as a size."""
     precision, limits = word["precision"], word["limits"]
-    if precision.get("price") is None or precision.get("amount") is None:
+    if not precision.get("price") or not precision.get("amount"):  # zero is none, as some write it
         raise VenueError(f"{word['id']}: the exchange names no tick or lot size", known=True)
     tick, lot = exact(precision["price"]).normalize(), exact(precision["amount"]).normalize()
     size = exact(word.get("contractSize") or 1)
@@ -105,6 +106,18 @@ def instrument_of(market: Market, word: Json) -> Instrument:
         max_open_orders=200,
         maker_fee=exact(word.get("maker") or 0),
         taker_fee=exact(word.get("taker") or 0),
+        market_rules=_market_rules(limits),
+    )
+
+
+def _market_rules(limits: Json) -> MarketRules:
+    """ccxt unifies what it knows of market orders; a notional is taken to hold for them too."""
+    amount, cost = limits.get("market") or {}, limits.get("cost") or {}
+    return MarketRules(
+        exact(amount.get("min") or 0),
+        exact(amount.get("max") or 0),
+        min_notional=exact(cost.get("min") or 0),
+        max_notional=exact(cost.get("max") or 0),
     )
 
 

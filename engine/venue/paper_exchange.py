@@ -40,6 +40,7 @@ from engine.venue.protocol import (
     VenueOrder,
     VenueOrderStatus,
 )
+from engine.venue.units import Units, size_of
 from engine.venue.wire import units_e8
 
 _W = VenueOrderStatus
@@ -62,7 +63,7 @@ class Earlier:
     """What one symbol's trading before this run left, from the journal. Money in whole units."""
 
     symbol: str
-    lots: int  # signed position
+    lots: Units  # signed position
     entry_price: Decimal
     quote_change: Decimal  # of the quote balance since the account was opened
     base_change: Decimal  # spot: of the base balance
@@ -349,9 +350,10 @@ class PaperExchange:
         held = self.positions.get(one.symbol, Position(one.symbol, 0, Decimal(0)))
         price, lots = one.price(ticks), held.lots + change
         if held.lots * change >= 0:
-            entry = (held.entry_price * abs(held.lots) + price * abs(change)) / abs(lots) if lots else Decimal(0)
+            cost = held.entry_price * size_of(held.lots) + price * abs(change)
+            entry = cost / size_of(lots) if lots else Decimal(0)
         else:
-            closed = min(abs(change), abs(held.lots)) * (1 if held.lots > 0 else -1)
+            closed = min(abs(change), size_of(held.lots)) * (1 if held.lots > 0 else -1)
             self._add(one.quote, (price - held.entry_price) * one.quantity(closed))
             entry = Decimal(0) if not lots else held.entry_price if lots * held.lots > 0 else price
         self.positions[one.symbol] = Position(one.symbol, lots, entry)

@@ -1,6 +1,7 @@
 """The seam between decisions and exchanges: instruments, requests, answers, events and the gateway protocol.
 
-Prices are int64 ticks and quantities int64 lots on this side of the gateway; decimals exist only on the wire.
+What is sent is counted in whole ticks and lots; what the exchange tells of the past in ``Units``: whole too, but where
+it was made on another grid than today's, exact decimals. The kernel's int64 begin behind this.
 A gateway never guesses: whatever is not proved by the exchange is ``Outcome.UNKNOWN``.
 """
 
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Protocol
+
+from engine.venue.units import Units, times
 
 
 class Side(IntEnum):
@@ -19,6 +22,21 @@ class Side(IntEnum):
 class Market(Enum):
     SPOT = "spot"
     USDM = "usdm"
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRules:
+    """What the exchange asks of one market order besides ``Instrument``'s own. Zero: no such rule.
+
+    Quantities in base currency, notionals in quote currency. ``max_position``: most base currency to be owned.
+    """
+
+    min_quantity: Decimal = Decimal(0)
+    max_quantity: Decimal = Decimal(0)
+    step: Decimal = Decimal(0)
+    min_notional: Decimal = Decimal(0)
+    max_notional: Decimal = Decimal(0)
+    max_position: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +57,13 @@ class Instrument:
     max_open_orders: int
     maker_fee: Decimal = Decimal(0)
     taker_fee: Decimal = Decimal(0)
+    market_rules: MarketRules = MarketRules()
 
-    def price(self, ticks: int) -> Decimal:
-        return self.tick_size * ticks
+    def price(self, ticks: Units) -> Decimal:
+        return times(ticks, self.tick_size)
 
-    def quantity(self, lots: int) -> Decimal:
-        return self.lot_size * lots
+    def quantity(self, lots: Units) -> Decimal:
+        return times(lots, self.lot_size)
 
 
 class Outcome(Enum):
@@ -99,9 +118,9 @@ class VenueOrder:
     client_id: str
     venue_id: str
     side: Side
-    ticks: int
-    lots: int
-    filled_lots: int
+    ticks: Units
+    lots: Units
+    filled_lots: Units
     status: VenueOrderStatus
     update_ms: int
 
@@ -115,8 +134,8 @@ class VenueFill:
     client_id: str
     venue_id: str
     side: Side
-    ticks: int
-    lots: int
+    ticks: Units
+    lots: Units
     maker: bool
     fee: Decimal
     fee_asset: str
@@ -126,7 +145,7 @@ class VenueFill:
 @dataclass(frozen=True, slots=True)
 class Position:
     symbol: str
-    lots: int  # signed
+    lots: Units  # signed
     entry_price: Decimal
 
 

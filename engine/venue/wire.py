@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.venue.protocol import Instrument, Market, PlaceRequest, Side
 from engine.venue.signing import HmacSigner, Signer
+from engine.venue.units import Units, units_of
 
 _E8: Final = 10**8
 _SIDE: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
@@ -37,20 +38,12 @@ class Grid:
     def of(cls, instrument: Instrument) -> "Grid":
         return cls(instrument.symbol, units_e8(instrument.tick_size), units_e8(instrument.lot_size))
 
-    def ticks(self, text: str) -> int:
-        """Ticks of a price the exchange wrote. Raises ValueError for one off the grid."""
-        return _on_grid(text, self.tick_e8, self.symbol, "price")
+    def ticks(self, text: str) -> Units:
+        """Ticks of a price the exchange wrote; exact where it was made on another grid. ValueError: no number."""
+        return units_of(Decimal(text), Decimal(self.tick_e8) / _E8)
 
-    def lots(self, text: str) -> int:
-        return _on_grid(text, self.lot_e8, self.symbol, "quantity")
-
-
-def _on_grid(text: str, size_e8: int, symbol: str, what: str) -> int:
-    scaled = Decimal(text) * _E8
-    units, rest = divmod(int(scaled), size_e8)
-    if rest or scaled != int(scaled):
-        raise ValueError(f"{symbol}: {what} {text} does not lie on its grid of {Decimal(size_e8) / _E8}")
-    return units
+    def lots(self, text: str) -> Units:
+        return units_of(Decimal(text), Decimal(self.lot_e8) / _E8)
 
 
 class OrderWriter:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.live.ledger import Ledger
+from engine.venue.units import units_of
 
 TICK, LOT = Decimal("0.01"), Decimal("0.001")
 fills = st.lists(
@@ -68,6 +69,57 @@ def test_a_restored_ledger_goes_on_exactly_where_the_first_stopped(
             ledger.mark(mid2)
             ledger.fill(side, ticks, lots, Decimal(cents) / 100)
     assert part.to_dict() == whole.to_dict()
+
+
+off_grid = st.lists(
+    st.tuples(
+        st.sampled_from([1, -1]),
+        st.decimals("0.00000001", "4000", places=8),
+        st.decimals("0.00000001", "3", places=8),
+        st.integers(200_000, 600_000),
+    ),
+    max_size=30,
+)
+GRIDS = st.tuples(
+    st.sampled_from([Decimal("0.01"), Decimal("0.05"), Decimal("1")]), st.sampled_from([Decimal("0.001"), Decimal("1")])
+)
+
+
+@given(off_grid, GRIDS)
+def test_fills_of_any_grid_keep_profit_exact_and_the_kernel_never_holds_less_than_there_is(
+    sequence: list[tuple[int, Decimal, Decimal, int]], grid: tuple[Decimal, Decimal]
+) -> None:
+    tick, lot = grid
+    ledger = Ledger(tick, lot)
+    cash, position = Fraction(0), Fraction(0)
+    for side, price, quantity, mid2 in sequence:
+        ledger.mark(mid2)
+        ledger.fill(side, units_of(price, tick), units_of(quantity, lot), Decimal(0))
+        ledger = Ledger.restore(tick, lot, ledger.to_dict())
+        cash -= side * Fraction(price) * Fraction(quantity)
+        position += side * Fraction(quantity)
+        held = Fraction(ledger.lots) * Fraction(lot)
+        assert held == position
+        assert 0 <= Fraction(ledger.whole_lots) / (1 if position >= 0 else -1) - abs(held) / Fraction(lot) < 1
+        pnl = ledger.pnl()
+        expected = cash + position * Fraction(mid2, 2) * Fraction(tick)
+        assert abs(Fraction(pnl.total) - expected) < Fraction(1, 10**8)
+        assert abs(pnl.spread + pnl.inventory - pnl.total) < Decimal("1e-8")
+
+
+@given(off_grid, GRIDS, GRIDS)
+def test_a_ledger_read_with_other_sizes_is_the_same_amount(
+    sequence: list[tuple[int, Decimal, Decimal, int]], before: tuple[Decimal, Decimal], after: tuple[Decimal, Decimal]
+) -> None:
+    ledger = Ledger(*before)
+    for side, price, quantity, mid2 in sequence:
+        ledger.mark(mid2 // 200 * 200)  # whole in any of these ticks
+        ledger.fill(side, units_of(price, before[0]), units_of(quantity, before[1]), Decimal("0.01"))
+    again = Ledger.restore(*after, ledger.to_dict())
+    assert Decimal(again.lots) * after[1] == Decimal(ledger.lots) * before[1]
+    assert abs(again.average_ticks * after[0] - ledger.average_ticks * before[0]) < Decimal("1e-12")
+    if ledger.mid2 * before[0] % (after[0]) == 0:
+        assert abs(again.pnl().total - ledger.pnl().total) < Decimal("1e-8")
 
 
 def test_a_bought_and_sold_lot_earns_the_spread_and_pays_its_fees() -> None:

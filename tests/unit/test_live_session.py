@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.kernel.checks import L_POSITION_LOTS
+from engine.kernel.layout import V_POSITION_LOTS
 from engine.live.gate import Facts, account_block
 from engine.live.proof import cancel_and_prove
 from engine.live.pulse import Pulse
@@ -334,3 +336,39 @@ async def test_an_order_of_a_later_epoch_ends_the_engine_and_is_no_mismatch_for_
     assert rig.session.parts.risk.breaker.state is BreakerState.CLOSED
     assert rig.session.not_quoting_reason() is not None
     assert "mm-8-1" not in rig.exchange.cancelled, "it is the other engine's"
+
+
+def test_a_remainder_smaller_than_a_lot_counts_on_both_sides(rig: Rig) -> None:
+    """Rounded up, the position holds buys back; what selling could go too far by, the limit gives up."""
+    limit = int(rig.feed.limits[L_POSITION_LOTS])
+    rig.pair.book.ledger.adopt(Decimal("12.3"), Decimal(200_000))
+    rig.session.parts.desk.touch(SYMBOL)
+    rig.tick()
+    assert rig.feed.view[V_POSITION_LOTS] == 13
+    assert rig.feed.limits[L_POSITION_LOTS] == limit - 1
+    assert rig.pair.exposure(rig.session.parts.desk.manager).position == pytest.approx(0.0123)
+    rig.pair.book.ledger.adopt(12, Decimal(200_000))
+    rig.session.parts.desk.touch(SYMBOL)
+    rig.tick()
+    assert (rig.feed.view[V_POSITION_LOTS], rig.feed.limits[L_POSITION_LOTS]) == (12, limit)
+
+
+async def test_an_order_the_journal_kept_from_another_grid_is_held_and_journalled_exactly(rig: Rig) -> None:
+    row = {"symbol": SYMBOL, "client_id": "mm-2-9", "side": 1}
+    row |= {"price": Decimal("1999.999"), "quantity": Decimal("0.0123"), "filled": Decimal("0.0003")}
+    assert rig.session.parts.reconciler.take_in([row]) == 1
+    manager = rig.session.parts.desk.manager
+    before = manager.exposure(SYMBOL).buy_lots
+    word = VenueOrder(
+        SYMBOL, "mm-2-9", "v9", Side.BUY, Decimal("199999.9"), Decimal("12.3"), Decimal("0.3"),
+        VenueOrderStatus.CANCELED, 5,
+    )  # fmt: skip
+    rig.session.parts.desk.on_query(word)
+    order = manager.get("mm-2-9")
+    assert order is not None
+    assert order.state is OrderState.CANCELED
+    assert before - manager.exposure(SYMBOL).buy_lots == 12
+    assert not order.misses_fills
+    kept = [one for one in rig.journal.records if isinstance(one, OrderRecord) and one.client_id == "mm-2-9"][-1]
+    assert (kept.price, kept.quantity, kept.filled) == (Decimal("1999.999"), Decimal("0.0123"), Decimal("0.0003"))
+    assert rig.session.parts.clerk.tally.incidents == {}

@@ -42,8 +42,13 @@ def test_decimal_text_is_exact_plain_and_read_back(units: int, size_e8: int) -> 
     assert Grid("X", size_e8, size_e8).ticks(shown) == units
 
 
-@pytest.mark.parametrize("off", ["1.005", "NaN", "Infinity", "abc", "", "1e-9"])
-def test_a_price_off_the_grid_is_refused(off: str) -> None:
+@pytest.mark.parametrize(("off", "ticks"), [("1.005", "100.5"), ("1e-9", "1e-7"), ("2682.000000001", "268200.0000001")])
+def test_a_price_of_another_grid_is_read_to_its_last_digit(off: str, ticks: str) -> None:
+    assert GRID.ticks(off) == Decimal(ticks)
+
+
+@pytest.mark.parametrize("off", ["NaN", "Infinity", "-Infinity", "abc", ""])
+def test_what_is_no_number_is_refused(off: str) -> None:
     with pytest.raises((ValueError, ArithmeticError)):
         GRID.ticks(off)
 
