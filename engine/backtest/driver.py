@@ -196,6 +196,8 @@ def run_lanes(
     of simulated time and learn of each other between them.
     """
     outputs = [_Outputs(due) for due in (funding or [()] * len(all_lanes))]
+    if strategy.own is not None:
+        strategy.own.reset()
     sim.compile_run(all_lanes[0], outputs[0].shared)
     began = time.perf_counter()
     if total_notional is None or len(all_lanes) == 1:
@@ -292,7 +294,7 @@ def run(paths: Sequence[Path], config: Config, simulation: Simulation | None = N
     due = [_funding(settings, columns.symbol, tape) for columns, tape in data]
     outputs, seconds = run_lanes(all_lanes, units, chosen, total, funding=due)
     began_ns = time.time_ns() - round(seconds * 1e9)
-    notes = check_quotes(all_lanes, chosen, config.strategy.file) + _told(all_lanes, symbols, config)
+    notes = check_quotes(all_lanes, chosen) + _told(all_lanes, symbols, config)
     return _result(all_lanes, outputs, symbols, units, lots, began_ns, seconds, settings, notes)
 
 
@@ -302,17 +304,20 @@ def _funding(settings: Simulation, symbol: str, tape: lanes.Tape) -> list[Fundin
     return [one for one in settings.funding if one.symbol == symbol and first <= one.ns <= last]
 
 
-def check_quotes(all_lanes: Sequence[Lane], strategy: Strategy, file: Path | None) -> list[str]:
-    """What is to be told of the quotes. Raises StrategyError when a user's strategy asked for what makes no sense."""
+def check_quotes(all_lanes: Sequence[Lane], strategy: Strategy) -> list[str]:
+    """What is to be told of the quotes. Raises StrategyError where a user's strategy failed: then nothing can be."""
+    own = strategy.own
+    if own is not None and own.failed:
+        raise StrategyError(f"{own.failure()} (decision of {_utc(own.failed_ns)})")
     senseless = sum(int(lane.limits[L_SENSELESS]) for lane in all_lanes)
     failed = sum(int(lane.limits[L_FAILED]) for lane in all_lanes)
-    plain = getattr(strategy.quote, "py_func", None)
-    where = f"{file}:{plain.__code__.co_firstlineno}" if file is not None and plain is not None else strategy.name
-    if senseless and file is not None:
-        what = "NaN turned into a price, a size below zero, or a bid at or above its ask"
-        raise StrategyError(f"{where}: {senseless} of its quotes made no sense ({what}); nothing can be told of it")
+    where = f"{own.path}:{own.line}" if own is not None else strategy.name
     notes = [f"{where}: {senseless} quotes made no sense and were not placed"] if senseless else []
     return [*notes, *([f"{where}: the strategy reported an error {failed} times"] if failed else [])]
+
+
+def _utc(ns: int) -> str:
+    return f"{np.datetime64(ns, 'ns').astype('datetime64[ms]')}Z"
 
 
 def _told(all_lanes: Sequence[Lane], symbols: Sequence[Columns], config: Config) -> list[str]:

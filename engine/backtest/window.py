@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.backtest.driver import build_lane, run_lanes
+from engine.backtest.driver import build_lane, check_quotes, run_lanes
 from engine.backtest.metrics import max_drawdown
 from engine.backtest.settings import Simulation
 from engine.backtest.tape import TapeError, read_columns, tape_of
@@ -126,6 +126,7 @@ def measure(market: Market, config: Config, simulation: Simulation, strategy: St
     units = [columns.tick_e8 * columns.lot_e8 / 1e16 for columns in market.columns]
     total_notional = None if config.risk.max_notional is None else float(config.risk.max_notional)
     outputs, _ = run_lanes(all_lanes, units, strategy, total_notional, until_ns=window.end_ns - 1)
+    check_quotes(all_lanes, strategy)
     curve = _curve(all_lanes, window, simulation.sample_s)
     total = sum(float(equity(lane.pnl.row, unit)) for lane, unit in zip(all_lanes, units, strict=True))
     curve[-1] = total  # the part of a sample that is left counts with the one before it

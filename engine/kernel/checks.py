@@ -53,6 +53,7 @@ class Reason(IntEnum):
     DAILY_LOSS = 25, "the daily loss limit is reached"
     DRAWDOWN = 26, "the drawdown limit is reached"
     NOT_LEADER = 27, "this engine does not hold the lease"
+    NOT_WANTED = 28, "the strategy wants no quote on this side"
 
 
 R_NONE: Final = int(Reason.NONE)
@@ -75,6 +76,9 @@ R_BAD_QUOTE: Final = int(Reason.BAD_QUOTE)
 R_STRATEGY_ERROR: Final = int(Reason.STRATEGY_ERROR)
 R_NO_SIGNAL: Final = int(Reason.NO_SIGNAL)
 R_BELOW_BREAK_EVEN: Final = int(Reason.BELOW_BREAK_EVEN)
+R_NOT_WANTED: Final = int(Reason.NOT_WANTED)
+#: Above every reason's code.
+REASONS: Final = int(max(Reason)) + 1
 
 # limits of one symbol: int64
 L_BLOCK: Final = 0  # a Reason code: nothing may be quoted (breaker, halt, book, lease ...); 0 = quoting allowed

@@ -89,6 +89,10 @@ CANCEL: Final = 2
 KEEP: Final = 3
 REFUSE: Final = 4  # wanted or expected, and not sent: A_REASON says why
 
+#: Beyond these a price or a size is none: 10^15 ticks or lots, 2^58 ticks * lots.
+MOST: Final = 10**15
+MOST_NOTIONAL: Final = float(1 << 58)
+
 #: Actions one settle can give: every working order cancelled or kept, and one placement or refusal a side.
 ACTIONS_EXTRA: Final = 4
 
@@ -230,8 +234,13 @@ def _diff_side(
 
 @part
 def sane(out: I64) -> bool:
-    """Whether wanted quotes make sense: sizes not negative, prices positive where quoted, bid below ask."""
+    """Whether wanted quotes make sense: sizes not negative, prices positive where quoted, bid below ask, and none so
+    large that what the checks multiply and add is no int64 any more."""
     bid, ask = out[O_BID_LOTS], out[O_ASK_LOTS]
+    if bid > MOST or ask > MOST or (bid > 0 and out[O_BID_TICKS] > MOST) or (ask > 0 and out[O_ASK_TICKS] > MOST):
+        return False
+    if bid * float(out[O_BID_TICKS]) > MOST_NOTIONAL or ask * float(out[O_ASK_TICKS]) > MOST_NOTIONAL:
+        return False
     if bid < 0 or ask < 0 or (bid > 0 and out[O_BID_TICKS] <= 0) or (ask > 0 and out[O_ASK_TICKS] <= 0):
         return False
     return bool(bid == 0 or ask == 0 or out[O_BID_TICKS] < out[O_ASK_TICKS])

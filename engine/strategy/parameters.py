@@ -1,9 +1,10 @@
 """What a strategy declares: its jitted quote function and its parameters with defaults, ranges, units and meaning."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,9 @@ from engine.kernel.layout import (
     WATCH_TRADES,
 )
 from engine.kernel.quoting import Quote
+
+if TYPE_CHECKING:
+    from engine.strategy.own import Own
 
 F64 = npt.NDArray[np.float64]
 
@@ -57,6 +61,7 @@ class Strategy:
     parameters: tuple[Parameter, ...]
     signals: tuple[int, ...] = ()  # S_* it cannot quote without (it falls back where it can)
     reads: tuple[int, ...] | None = None  # V_* its quotes depend on, where the time is not; None: on anything
+    own: "Own | None" = field(default=None, compare=False)  # a user's file: how it fares
 
     @property
     def watch(self) -> int:

@@ -178,7 +178,7 @@ BODY
         (
             "    mid = 0.5 * (view[V_BID_TICKS] + view[V_ASK_TICKS])\n    if now_ns > 1:\n        mid = np.nan",
             10,
-            r"mine.py:7: \d+ of its quotes made no sense \(NaN turned into a price",
+            r"mine.py:11: ValueError: cannot convert float NaN to integer \(decision of 2024-08-08T",
         ),
         ("    mid = view.no_such_thing", 10, r"mine.py:\d+: "),
         ("    mid = (", 10, r"mine.py:\d+: "),
