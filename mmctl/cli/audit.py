@@ -1,52 +1,219 @@
-"""``mmctl audit``: who did what, from the operator's trail or a host's, and whether the chain is whole."""
+"""``mmctl audit [show|verify|accept|key|trust]``: who did what, from the operator's trail or a host's, and whether
+each is still the one that was written."""
 
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
 from mmctl.cli.deploy import site
 from mmctl.cli.reach import TargetArg
-from mmctl.cli.run import current
-from mmctl.fleet.errors import FAILED
+from mmctl.cli.run import Run, current
+from mmctl.fleet.errors import FAILED, OperatorError, UsageError
+from mmctl.fleet.transport import Transport
+from mmctl.ledger import anchor, check, signature
 from mmctl.ledger import audit as trails
+from mmctl.ledger.anchor import Head
+from mmctl.ledger.check import Judged
+from mmctl.release.runs import Site
+from mmctl.remote import ledger
+from mmctl.remote.layout import q
 
 READ_SECONDS = 20.0
+#: What the operator's own trail is called beside those of hosts.
+OWN = "your own trail"
+NEXT = "Find out who did that. `mmctl audit accept` sets the trail aside and begins a new one"
+
+app = typer.Typer(help="Who did what, and whether the trail is whole.")
+
+Here = Annotated[bool, typer.Option("--here", help="This operator's own trail, of all targets.")]
 
 
-def audit(
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One trail: its bytes, None where there is no file; what is remembered of it, and under which name."""
+
+    data: bytes | None
+    place: str
+    deployed: bool = False
+
+
+@app.command("show")
+def show(
     target: TargetArg = None,
-    here: Annotated[bool, typer.Option("--here", help="This operator's own trail, of all targets.")] = False,
+    here: Here = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Last lines shown of each trail.")] = 20,
 ) -> None:
-    """Print the last lines of the audit trail. Exit code 1 when a line was changed or removed."""
+    """Print the last lines of the audit trail. Exit code 1 when it is not the one that was written."""
     run = current()
-    found: dict[str, list[str]] = {}
-    if here:
-        path = trails.state_folder() / "audit.jsonl"
-        found["here"] = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    else:
-        with site(run, target) as hosts:
-            for name, transport in hosts.transports.items():
-                text = transport.get(hosts.layout.at(".mmctl", "audit.jsonl"), READ_SECONDS)
-                found[name] = text.decode("utf-8", "replace").splitlines()
-    faults = []
+    found = _own() if here else _of_hosts(run, target)
     rows = []
-    for name, lines in found.items():
-        faults += [f"{name}: {fault}" for fault in trails.verify(lines)]
-        for line in lines[-limit:]:
-            try:
-                entry = json.loads(line)
-            except ValueError:
+    for name, trail in found.items():
+        for raw in check.split(trail.data or b"")[-limit:]:
+            entry = check.read(raw).entry
+            if entry is None:
                 continue
             run.out.event(
                 "audit", host=name, **{k: v for k, v in entry.items() if k not in ("event", "run_id", "host")}
             )
             about = entry.get("release") or entry.get("error") or entry.get("to") or entry.get("reason") or ""
-            rows.append((entry["ts"][:19], name, entry["operator"], entry["verb"], entry["phase"], str(about)[:60]))
-    run.out.table(("time", "trail", "operator", "verb", "phase", "about"), rows)
-    run.out.result(lines=sum(len(lines) for lines in found.values()), faults=faults)
+            words = (entry.get("ts"), name, entry.get("operator"), entry.get("verb"), entry.get("phase"), about)
+            rows.append(tuple(_shown(word)[:60] for word in words))
+    run.out.table(("time", "trail", "operator", "verb", "phase", "about"), [(row[0][:19], *row[1:]) for row in rows])
+    _conclude(run, found, {name: _judge(name, trail)[0] for name, trail in found.items()}, quiet=True)
+
+
+@app.command("verify")
+def verify(target: TargetArg = None, here: Here = False) -> None:
+    """Whether each trail is whole: its chain, its signatures, its head as remembered here, and both sides compared.
+
+    Exit code 1, with what differs, when one is not.
+    """
+    run = current()
+    hosts = {} if here else _of_hosts(run, target)
+    found = hosts | _own()
+    judged = {name: _judge(name, trail)[0] for name, trail in found.items()}
+    key = signature.own_key()
+    if key is not None:
+        own = check.bodies(found[OWN].data or b"")
+        for name, trail in hosts.items():
+            lost = check.missing_here(check.split(trail.data or b""), own, key)
+            judged[OWN] = Judged((*judged[OWN].faults, *(f"{name}: {text}" for text in lost)), judged[OWN].notes)
+    _conclude(run, found, judged)
+
+
+@app.command("accept")
+def accept(
+    target: TargetArg = None,
+    here: Here = False,
+    reason: Annotated[str, typer.Option("--reason", help="What was found out; kept in the new trail.")] = "",
+) -> None:
+    """Set a trail that is not whole aside, on its host or here, and begin a new one that names it and its faults."""
+    run = current()
+    if not reason:
+        raise UsageError("what was found out?", "Give --reason; it is the new trail's first line.")
+    changed = []
+    if here:
+        trail = _own()[OWN]
+        judged, _ = _judge(OWN, trail)
+        if judged.faults:
+            aside = trails.own_trail().with_name(f"audit.{_stamp()}.jsonl")
+            if trail.data is not None:
+                trails.own_trail().rename(aside)
+            anchor.forget(trails.HERE)
+            trails.append_here(_accepted(run, "here", reason, judged, str(aside), trail.data))
+            changed.append((OWN, str(aside)))
+    else:
+        with site(run, target) as hosts:
+            for name, transport in hosts.transports.items():
+                trail = _read(hosts, name, transport)
+                judged, _ = _judge(name, trail)
+                if not judged.faults:
+                    continue
+                file = hosts.layout.at(".mmctl", trails.FILE)
+                aside_there = hosts.layout.at(".mmctl", f"audit.{_stamp()}.jsonl")
+                transport.run(ledger.set_aside(hosts.layout, aside_there), READ_SECONDS).checked(
+                    f"{name}: cannot move {file}"
+                )
+                anchor.forget(trail.place)
+                entry = _accepted(run, hosts.target.name, reason, judged, aside_there, trail.data)
+                trails.append_here(entry)
+                trails.append_there(transport, hosts.layout, entry)
+                changed.append((name, aside_there))
+    for name, aside_name in changed:
+        run.out.event("accepted", trail=name, aside=aside_name)
+        run.out.say(f"{name}: a new trail is begun; the old one is {aside_name}")
+    if not changed:
+        run.out.say("every trail is whole; nothing was changed")
+    run.out.result(accepted=len(changed))
+
+
+@app.command("key")
+def key() -> None:
+    """Print this operator's public key, for others to trust; made now where there is none."""
+    run = current()
+    public = signature.sign("key", b"").key
+    run.out.result(
+        key=public, fingerprint=signature.fingerprint(public), file=signature.keys_folder() / signature.KEY_FILE
+    )
+    run.out.say(public)
+
+
+@app.command("trust")
+def trust(
+    public: Annotated[str, typer.Argument(metavar="KEY", help="What `mmctl audit key` prints on the other machine.")],
+    name: Annotated[str, typer.Option("--name", help="Whose it is.")] = "a trusted key",
+) -> None:
+    """Believe another operator's, or a host's, key: its audit lines and its backups."""
+    run = current()
+    new = signature.trust(public, name)
+    run.out.result(key=public, fingerprint=signature.fingerprint(public), new=new)
+    run.out.say(f"{signature.fingerprint(public)} is {'trusted now' if new else 'trusted already'}")
+
+
+def _own() -> dict[str, Found]:
+    file = trails.own_trail()
+    try:
+        data = file.read_bytes() if file.exists() else None
+    except OSError as error:
+        raise OperatorError(f"cannot read {file}: {error.strerror}") from None
+    return {OWN: Found(data, trails.HERE)}
+
+
+def _of_hosts(run: Run, target: str | None) -> dict[str, Found]:
+    with site(run, target) as hosts:
+        return {name: _read(hosts, name, transport) for name, transport in hosts.transports.items()}
+
+
+def _read(hosts: Site, name: str, transport: Transport) -> Found:
+    file, layout = hosts.layout.at(".mmctl", trails.FILE), hosts.layout
+    look = f"[ ! -e {q(file)} ] || echo trail; [ ! -L {q(layout.current)} ] || echo deployed"
+    said = transport.run(look, READ_SECONDS).checked(f"{name}: cannot look for the audit trail").out.split()
+    data = transport.get(file, READ_SECONDS) if "trail" in said else None
+    return Found(data, anchor.place(hosts.target.name, name, layout.root), "deployed" in said)
+
+
+def _judge(name: str, trail: Found) -> tuple[Judged, Head | None]:
+    try:
+        head = anchor.recall(trail.place)
+    except ValueError as error:
+        return Judged((f"what was remembered of this trail cannot be read: {error}",), ()), None
+    return check.judge(trail.data, head, signature.trusted(), trail.deployed), head
+
+
+def _accepted(run: Run, target: str, reason: str, judged: Judged, aside: str, data: bytes | None) -> trails.Entry:
+    detail: dict[str, Any] = {"reason": reason, "aside": aside, "faults": list(judged.faults[: check.SHOWN])}
+    detail |= {"aside_lines": len(check.split(data or b"")), "aside_sha256": trails.digest(data or b"")}
+    return trails.Entry(run.run_id, "audit accept", target, "done", detail)
+
+
+def _stamp() -> str:
+    from datetime import UTC, datetime
+
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+
+
+def _shown(value: object) -> str:
+    """For a terminal: what a line holds may have been written by anybody."""
+    text = value if isinstance(value, str) else json.dumps(value) if value is not None else ""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def _conclude(run: Run, found: Mapping[str, Found], judged: Mapping[str, Judged], *, quiet: bool = False) -> None:
+    faults = [f"{name}: {fault}" for name, one in judged.items() for fault in one.faults]
+    notes = [f"{name}: {note}" for name, one in judged.items() for note in one.notes]
+    lines = {name: len(check.split(trail.data or b"")) for name, trail in found.items()}
+    run.out.result(lines=sum(lines.values()), faults=faults, notes=notes)
+    if not quiet:
+        for note in notes:
+            run.out.say(note)
+        for name, count in lines.items():
+            if not judged[name].faults:
+                run.out.say(f"{name}: {count} lines, whole")
+    for fault in faults:
+        run.out.problem(fault)
     if faults:
-        for fault in faults:
-            run.out.problem(fault)
+        run.out.problem(NEXT)
         raise typer.Exit(FAILED)

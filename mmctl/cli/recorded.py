@@ -40,7 +40,9 @@ def _here(run: Run, entry: Entry) -> None:
 def _finish(run: Run, engine: Engine, intent: Entry, outcome: Entry) -> None:
     _here(run, outcome)
     try:
-        append_there(engine.transport, engine.site.layout, intent)
-        append_there(engine.transport, engine.site.layout, outcome)
+        wrong = append_there(engine.transport, engine.site.layout, intent)
+        wrong = append_there(engine.transport, engine.site.layout, outcome) or wrong
+        if wrong:
+            run.out.problem(wrong)
     except OperatorError as error:
         run.out.problem(f"{engine.name}: not in the host's audit trail: {error.what}")

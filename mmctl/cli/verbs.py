@@ -49,7 +49,13 @@ VERBS: dict[str, Verb] = {
     "restart": Verb("mmctl.cli.lifecycle:restart", "Stop in order, and start again.", RELEASE),
     "reload": Verb("mmctl.cli.lifecycle:reload", "Give the running engine the changed config.", RELEASE),
     "lock": Verb("mmctl.cli.lock:app", "Who may change a target now.", RELEASE, ("status", "acquire", "release")),
-    "audit": Verb("mmctl.cli.audit:audit", "Who did what, and whether the trail is whole.", RELEASE),
+    "audit": Verb(
+        "mmctl.cli.audit:app",
+        "Who did what, and whether the trail is whole.",
+        RELEASE,
+        ("show", "verify", "accept", "key", "trust"),
+        bare="show",
+    ),
     "status": Verb("mmctl.cli.status:status", "What an engine is doing now, every number with its age.", READ),
     "health": Verb("mmctl.cli.health:health", "All health checks; a Nagios plugin by exit code.", READ, usage_exit=3),
     "logs": Verb("mmctl.cli.logs:logs", "Print or follow an engine's log.", READ),
@@ -65,7 +71,7 @@ VERBS: dict[str, Verb] = {
     "breaker": Verb("mmctl.cli.risk:app", "The circuit breaker: its state, and its reset.", ACT, ("status", "reset")),
     "backup": Verb(
         "mmctl.cli.backup:app",
-        "Back up journal, configs and audit; list, verify, restore, prune.",
+        "Back up journal, configs, audit and logs; list, verify, restore, prune.",
         KEEP,
         ("create", "list", "verify", "restore", "prune"),
         bare="create",

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,11 @@ class Site:
     def layout(self) -> Layout:
         return layout_of(self.target)
 
+    def tell(self, faults: Iterable[str]) -> None:
+        """What is wrong with the records, for the person at the keyboard; it changes no outcome."""
+        for fault in faults:
+            print(fault, file=sys.stderr, flush=True)
+
 
 @contextmanager
 def recorded(site: Site, verb: str, detail: dict[str, Any], reason: str = "") -> Iterator[dict[str, Any]]:
@@ -47,15 +52,15 @@ def recorded(site: Site, verb: str, detail: dict[str, Any], reason: str = "") ->
     trail = Trail(site.run, verb, site.target.name, site.transports, site.layout)
     outcome: dict[str, Any] = {}
     with held(site.transports, site.layout, record):
-        trail.intent(**detail)
+        site.tell(trail.intent(**detail))
         try:
             yield outcome
         except BaseException as error:
             what = error.what if isinstance(error, OperatorError) else type(error).__name__
             code = error.exit_code if isinstance(error, OperatorError) else FAILED
-            trail.outcome(False, error=what, exit_code=code, **outcome)
+            site.tell(trail.outcome(False, error=what, exit_code=code, **outcome))
             raise
-        trail.outcome(bool(outcome.pop("ok", True)), **outcome)
+        site.tell(trail.outcome(bool(outcome.pop("ok", True)), **outcome))
 
 
 def prepare(site: Site, progress: Progress, project: Path | None = None, resume: bool = False) -> Prepared:

@@ -87,16 +87,37 @@ def held_by(layout: Layout, run: str) -> str:
     )
 
 
-def append_audit(layout: Layout) -> str:
-    """Append the JSON object on stdin as one line, after adding the digest of the line before."""
+def append_audit(layout: Layout, known: int = 0) -> str:
+    """Append the JSON object on stdin as one line, after adding the digest of the line before.
+
+    Prints ``at=`` the digest of line ``known`` as it is found before (empty where there is none), then ``lines=`` and
+    ``head=`` of the trail after. A line that was cut short by a full disk stays a line of its own.
+    """
+    hashed = "tr -d '\\n' | sha256sum | cut -c1-64"
+    at = f'$([ "$(wc -l < audit.jsonl)" -lt {known} ] || sed -n {known}p audit.jsonl | {hashed})' if known else ""
     return script(
         f"mkdir -p {q(layout.at('.mmctl'))}",
         f"cd {q(layout.at('.mmctl'))}",
         "umask 077",
+        "export LC_ALL=C",
         _guarded(layout, "audit.guard"),
         "read -r line",
-        "before=$(tail -n 1 audit.jsonl 2>/dev/null | tr -d '\\n' | sha256sum | cut -c1-64)",
+        "[ -e audit.jsonl ] || : > audit.jsonl",
+        '[ -z "$(tail -c 1 audit.jsonl)" ] || echo >> audit.jsonl',
+        f'echo "at={at}"',
+        f"before=$(tail -n 1 audit.jsonl | {hashed})",
         'printf \'{"prev_sha256":"%s",%s\\n\' "$before" "${line#\\{}" >> audit.jsonl',
+        'echo "lines=$(wc -l < audit.jsonl)"',
+        f'echo "head=$(tail -n 1 audit.jsonl | {hashed})"',
+    )
+
+
+def set_aside(layout: Layout, name: str) -> str:
+    """Move the trail to ``name``, so that the next line begins a new one."""
+    return script(
+        f"cd {q(layout.at('.mmctl'))}",
+        _guarded(layout, "audit.guard"),
+        f"[ ! -e audit.jsonl ] || mv audit.jsonl {q(name)}",
     )
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from mmctl.fleet.errors import LockHeld, Refused
 from mmctl.fleet.local import LocalTransport
-from mmctl.ledger.audit import Entry, Trail, append_here, append_there, verify
+from mmctl.ledger.audit import Entry, Trail, append_here, append_there
+from mmctl.ledger.check import verify
 from mmctl.ledger.lock import Record, acquire, give_back, held, read_state
 from mmctl.remote import ledger
 from mmctl.remote.layout import Layout
