@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from engine import __version__
 from engine.config.schema import Config
 from engine.config.show import config_hash
-from engine.lease import LeaseError, open_lease
+from engine.lease import LeaseError, LeaseTrouble, open_lease
 from engine.live.assembly import Markets, build_session, open_day
 from engine.live.commands import Commands
 from engine.live.failures import Exit, StartError
@@ -145,7 +145,7 @@ class App:
             self.status.is_standby, self.status.phase = True, "standby: another engine holds the lease"
             log.info(self.status.phase)
             self.notify.ready(self.status.phase)
-            while not self._try_lease():
+            while not self._try_lease(standby=True):
                 self.notify.alive()
                 await asyncio.sleep(STANDBY_S)
             await self._restore()
@@ -156,14 +156,22 @@ class App:
         await compile_ahead(self.path, self.env_file)
         await asyncio.to_thread(warm, self.strategy, self.config.strategy.symbol)
 
-    def _try_lease(self) -> bool:
+    def _try_lease(self, *, standby: bool = False) -> bool:
         try:
             taken = self.lease.acquire()
         except LeaseError as error:
+            if standby and isinstance(error, LeaseTrouble):  # may pass; a standby that ended would not be there then
+                self._say_trouble(str(error))
+                return False
             raise StartError(Exit.FAILED, f"{error}; no engine quotes without the lease") from None
         if taken and self._proving is None:
             self._proving = asyncio.ensure_future(self._prove_lease())
         return taken
+
+    def _say_trouble(self, trouble: str) -> None:
+        if self.status.phase != trouble:
+            self.status.phase = trouble
+            log.error("standby: %s; tried again", trouble)
 
     async def _prove_lease(self) -> None:
         """From its taking until the pulse proves it: a start may wait for the exchange longer than the lease lasts."""

@@ -10,6 +10,7 @@ from engine.config.load import load
 from engine.config.schema import Config
 from engine.config.show import secrets
 from engine.live.failures import Exit, StartError
+from engine.telemetry.descriptors import raise_limit
 from engine.telemetry.export import export_logs
 from engine.telemetry.logs import LogSettings, QueueWriter, start_logging, stop_logging
 
@@ -24,6 +25,7 @@ def run(path: Path, env_file: Path | None, *, verbose: bool = False) -> int:
         for error in errors.errors:
             print(error, file=sys.stderr)
         return int(Exit.CONFIG)
+    raise_limit()
     try:
         writer = start_logging(LogSettings.of(config.logging), secrets(config))
     except OSError as error:

@@ -2,6 +2,6 @@
 
 from engine.lease.file import FileLease
 from engine.lease.opening import open_lease
-from engine.lease.protocol import Lease, LeaseError, LeaseState
+from engine.lease.protocol import Lease, LeaseError, LeaseState, LeaseTrouble
 
-__all__ = ["FileLease", "Lease", "LeaseError", "LeaseState", "open_lease"]
+__all__ = ["FileLease", "Lease", "LeaseError", "LeaseState", "LeaseTrouble", "open_lease"]

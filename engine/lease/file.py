@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.lease.protocol import LeaseError, LeaseState
+from engine.lease.protocol import LeaseError, LeaseState, LeaseTrouble
 
 _LEASES: "weakref.WeakSet[FileLease]" = weakref.WeakSet()
 
@@ -40,6 +40,7 @@ class FileLease:
         self._epoch = 0
         self._since_ns = 0
         self._proved = 0.0
+        self._trouble = ""
         self._callbacks: list[Callable[[str], None]] = []
         self._mutex = threading.Lock()
         _LEASES.add(self)
@@ -76,14 +77,21 @@ class FileLease:
         with self._mutex:
             if not self._held:
                 return False
-            reason = self._reason_for_loss()
+            try:
+                reason = self._reason_for_loss()
+            except LeaseTrouble as trouble:
+                self._trouble = str(trouble)  # the lock is ours still; without a proof ``held`` ends with the ttl
+                return True
             if not reason:
-                self._proved = self._clock()
+                self._proved, self._trouble = self._clock(), ""
                 return True
             self._let_go()
         for callback in self._callbacks:
             callback(reason)
         return False
+
+    def trouble(self) -> str:
+        return self._trouble if self._held else ""
 
     def release(self) -> None:
         with self._mutex:
@@ -124,7 +132,7 @@ class FileLease:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             except OSError as error:
-                raise LeaseError(f"cannot open the lease file {self._path}: {error.strerror}") from None
+                raise LeaseTrouble(f"cannot open the lease file {self._path}: {error.strerror}") from None
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -132,8 +140,13 @@ class FileLease:
                 return -1
             except OSError as error:
                 os.close(fd)
-                raise LeaseError(f"cannot lock the lease file {self._path}: {error.strerror}") from None
-            if self._leads_here(fd):
+                raise LeaseTrouble(f"cannot lock the lease file {self._path}: {error.strerror}") from None
+            try:
+                ours = self._leads_here(fd)
+            except LeaseTrouble:
+                os.close(fd)
+                raise
+            if ours:
                 return fd
             os.close(fd)  # replaced between open and lock: what we locked is nobody's any more
         raise LeaseError(f"the lease file {self._path} keeps being replaced by another program")
@@ -141,8 +154,10 @@ class FileLease:
     def _leads_here(self, fd: int) -> bool:
         try:
             at_path, opened = os.stat(self._path, follow_symlinks=False), os.fstat(fd)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise LeaseTrouble(f"cannot look at the lease file {self._path}: {error.strerror}") from None
         return (at_path.st_dev, at_path.st_ino) == (opened.st_dev, opened.st_ino)
 
     def _reason_for_loss(self) -> str:
@@ -150,6 +165,8 @@ class FileLease:
             return f"the lease file {self._path} was removed or replaced"
         try:
             epoch = self._read_epoch(self._fd)
+        except LeaseTrouble:
+            raise
         except LeaseError as error:
             return str(error)
         return (
@@ -161,7 +178,7 @@ class FileLease:
         try:
             raw = os.pread(fd, 4096, 0)
         except OSError as error:
-            raise LeaseError(f"cannot read the lease file {self._path}: {error.strerror}") from None
+            raise LeaseTrouble(f"cannot read the lease file {self._path}: {error.strerror}") from None
         journal = self._counter()
         if not raw:
             return journal
@@ -180,8 +197,10 @@ class FileLease:
             return int(self._counter_path().read_text(encoding="ascii"))
         except FileNotFoundError:
             return 0
-        except (OSError, ValueError):
-            raise LeaseError(f"cannot read the epoch counter {self._counter_path()}") from None
+        except OSError as error:
+            raise LeaseTrouble(f"cannot read the epoch counter {self._counter_path()}: {error.strerror}") from None
+        except ValueError:
+            raise LeaseError(f"the epoch counter {self._counter_path()} is damaged") from None
 
     def _counter_path(self) -> Path:
         return self._path.with_name(self._path.name + ".epoch")
@@ -203,7 +222,7 @@ class FileLease:
                 os.close(folder)
             self._write_record(fd, epoch, self._owner)
         except OSError as error:
-            raise LeaseError(f"cannot write the lease file {self._path}: {error.strerror}") from None
+            raise LeaseTrouble(f"cannot write the lease file {self._path}: {error.strerror}") from None
 
     def _write_record(self, fd: int, epoch: int, holder: str) -> None:
         record = {"epoch": epoch, "holder": holder, "pid": os.getpid() if holder else 0, "since_ns": self._since_ns}
@@ -216,7 +235,7 @@ class FileLease:
         self._write_record(self._fd, self._epoch, holder)
 
     def _let_go(self) -> None:
-        self._held = False
+        self._held, self._trouble = False, ""
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._fd, fcntl.LOCK_UN)  # for a child just forked too, before it could close its copy

@@ -9,6 +9,10 @@ class LeaseError(Exception):
     """The lease's state cannot be read or written. Whoever sees it does not quote."""
 
 
+class LeaseTrouble(LeaseError):
+    """The medium cannot be asked just now (no file descriptor, no space, an I/O error): nothing says it is lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseState:
     """What is known of the lease. ``holder`` names the process that holds it, empty when nobody does."""
@@ -30,7 +34,8 @@ class Lease(Protocol):
       ``acquire`` returns, and goes into every client order id, so that orders tell who sent them.
     - ``held()`` never blocks and never raises: it may stand in the path of a tick.
     - ``on_lost`` is called once when the lease is lost without ``release``; when the callback runs ``held()`` is
-      false already.
+      false already. A medium that cannot be asked is no loss: ``trouble()`` says why, ``held()`` turns false by
+      itself once the last proof is older than ``ttl``, and true again with the next proof.
     """
 
     @property
@@ -39,13 +44,23 @@ class Lease(Protocol):
         ...
 
     def acquire(self) -> bool:
-        """Try once. True when this process now holds it. Raises ``LeaseError`` when nobody can tell."""
+        """Try once. True when this process now holds it. Raises ``LeaseError`` when nobody can tell.
+
+        ``LeaseTrouble`` of them may pass by itself.
+        """
         ...
 
     def held(self) -> bool: ...
 
     def prove(self) -> bool:
-        """Check with the medium that the lease is still ours; call it a few times per ttl. False = lost."""
+        """Check with the medium that the lease is still ours; call it a few times per ttl. False = lost.
+
+        True without a renewed proof while the medium cannot be asked: see ``trouble``.
+        """
+        ...
+
+    def trouble(self) -> str:
+        """Why the last ``prove`` could not ask the medium; empty when it could, and when nothing is held."""
         ...
 
     def release(self) -> None:

@@ -22,6 +22,7 @@ class Facts:
     orders_up: bool = False  # the connection orders go over
     user_up: bool = False  # the stream our fills come from
     store: str = ""  # why the journal cannot take records
+    lease: str = ""  # why leadership cannot be proved, though nothing says that it was lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ OPEN: Final = Block(int(Reason.NONE), "")
 
 def account_block(facts: Facts, breaker_text: str) -> Block:
     """The account's own reason not to quote, before any symbol is looked at."""
+    if not facts.leader and facts.lease:
+        return Block(int(Reason.NOT_LEADER), f"the lease of this account cannot be proved: {facts.lease}")
     if not facts.leader:
         return Block(int(Reason.NOT_LEADER), "another engine holds the lease of this account (standby)")
     if facts.breaker is BreakerState.HALTED:

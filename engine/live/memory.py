@@ -41,7 +41,16 @@ class Memory:
         _write(self._risk, state)
 
     def halt_mark(self) -> HaltMark | None:
-        """The mark, or None. A mark that cannot be read counts as one: it was meant to stop us."""
+        """The mark, or None. A mark that cannot be read counts as one: it was meant to stop us.
+
+        Whether one is there is asked without opening it: no file descriptor left is no reason to halt.
+        """
+        try:
+            self._halt.stat()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            pass  # not known: reading it decides
         try:
             found = _read(self._halt)
         except MemoryUnreadable as error:

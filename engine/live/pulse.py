@@ -112,11 +112,25 @@ class Pulse:
     def _facts(self) -> None:
         session = self._session
         facts, parts = session.facts, session.parts
-        leader, store = parts.lease.held(), parts.journal.trouble() or ""
+        leader, store = parts.lease.held(), parts.journal.trouble() or session.unsaved
         changed = (leader, store) != (facts.leader, facts.store)
+        self._tell_trouble(parts.lease.trouble())
         if changed:
             facts.leader, facts.store = leader, store
             session.regate()
+
+    def _tell_trouble(self, trouble: str) -> None:
+        """A lease that cannot be proved is told at once, long before its time runs out, and so is its end."""
+        session = self._session
+        if trouble == session.facts.lease:
+            return
+        session.facts.lease = trouble
+        if trouble:
+            session.on_log("error", f"the lease cannot be proved: {trouble}; quoting ends when its time runs out", {})
+            session.parts.clerk.note("lease", "critical", f"the lease cannot be proved: {trouble}", {})
+        else:
+            session.on_log("warning", "the lease is proved again", {})
+            session.parts.clerk.note("lease", "info", "the lease is proved again", {})
 
     def _requote(self, now_ns: int, wall: int) -> None:
         """``tick_interval`` is the longest time between two looks at the quotes, whatever the market does."""

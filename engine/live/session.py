@@ -92,6 +92,7 @@ class Session:
         self.on_log: Callable[[str, str, dict[str, Any]], None] = lambda level, message, fields: None
         self._reconciling: asyncio.Task[bool] | None = None
         self._saved: dict[str, Any] = {}
+        self.unsaved = ""  # why the risk state could not be written
         parts.desk.on_change = lambda symbol: pairs[symbol].quoter.refresh() if symbol in pairs else None
         self.lanes = {symbol: parts.desk.lane(symbol) for symbol in pairs}
         self.paths = {
@@ -243,7 +244,8 @@ class Session:
         An engine that lost the lease still proves its orders gone, and what it then finds (an order of the engine that
         leads now) is no reason to halt that one's account.
         """
-        if not self.parts.lease.held():
+        lease = self.parts.lease
+        if not (lease.held() or lease.trouble()):  # in trouble it is ours still, and a trip must not be forgotten
             return
         state = self.parts.risk.to_dict()
         self._saved = state
@@ -254,7 +256,9 @@ class Session:
         try:
             self.parts.memory.save_risk(state)
         except OSError as error:
-            self.facts.store = f"the risk state cannot be written: {error.strerror}"
+            self.unsaved = f"the risk state cannot be written: {error.strerror}"
+        else:
+            self.unsaved = ""
 
     def trip(self, trip: Trip) -> None:
         made = self.parts.risk.trip(time.time_ns(), trip)

@@ -131,6 +131,10 @@ class Lease:
 
     def __init__(self) -> None:
         self.mine = True
+        self.doubt = ""
+
+    def trouble(self) -> str:
+        return self.doubt
 
     def held(self) -> bool:
         return self.mine

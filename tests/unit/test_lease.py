@@ -1,17 +1,20 @@
 """The file lease: one holder, epochs that only grow, and every way of losing it noticed."""
 
+import contextlib
+import errno
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.lease import FileLease, Lease, LeaseError, open_lease
+from engine.lease import FileLease, Lease, LeaseError, LeaseTrouble, open_lease
 from tests.needs import ROOT
 
 HOLD = """
@@ -82,6 +85,56 @@ def test_epochs_only_grow_across_restarts(tmp_path: Path) -> None:
         epochs.append(lease.epoch)
         lease.release()
     assert epochs == [1, 2, 3, 4, 5]
+
+
+@contextlib.contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Whatever this process opens fails with EMFILE."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_file_descriptor_left_is_trouble_and_no_loss_and_without_a_proof_it_ends_with_its_time(
+    tmp_path: Path,
+) -> None:
+    clock, lost = Clock(), list[str]()
+    lease = FileLease(tmp_path / "l", "first", ttl_s=10, clock=clock)
+    lease.on_lost(lost.append)
+    assert lease.acquire()
+    with no_descriptor_left():
+        clock.now += 9
+        assert lease.prove()
+        assert lease.held()
+        assert "Too many open files" in lease.trouble()
+        clock.now += 2
+        assert lease.prove()
+        assert not lease.held()
+        with pytest.raises(LeaseTrouble, match="Too many open files"):
+            FileLease(tmp_path / "l", "second").acquire()
+    assert lease.prove()
+    assert lease.held()
+    assert (lease.trouble(), lease.epoch, lost) == ("", 1, [])
+    assert not FileLease(tmp_path / "l", "second").acquire()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.ENFILE])
+def test_an_epoch_that_cannot_be_written_is_trouble_and_the_next_try_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    lease = FileLease(tmp_path / "l", "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(LeaseTrouble, match=os.strerror(code)):
+            lease.acquire()
+    assert lease.acquire()
+    assert lease.held()
 
 
 @pytest.mark.parametrize("harm", ["remove", "empty", "garbage", "older"])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.live.memory import HaltMark, Memory, MemoryUnreadable
+from tests.unit.test_lease import no_descriptor_left
 
 
 def test_risk_state_comes_back_as_it_was_stored(tmp_path: Path) -> None:
@@ -27,6 +28,17 @@ def test_a_damaged_risk_file_is_an_error_and_a_damaged_halt_mark_still_halts(tmp
     assert mark is not None
     assert "halt-main.json" in mark.reason
     assert not memory.stopped_cleanly()
+
+
+def test_no_file_descriptor_left_is_no_halt_mark(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, "main")
+    with no_descriptor_left():
+        assert memory.halt_mark() is None
+    memory.set_halt(HaltMark(5, "sentinel", "two epochs"))
+    with no_descriptor_left():
+        mark = memory.halt_mark()
+    assert mark is not None  # one is there, and it was meant to stop us
+    assert "Too many open files" in mark.reason
 
 
 def test_a_halt_mark_stays_until_it_is_cleared(tmp_path: Path) -> None:

@@ -142,6 +142,51 @@ async def test_the_pulse_sees_a_lost_lease_and_a_lost_journal(rig: Rig) -> None:
     assert "lease" in str(rig.session.not_quoting_reason())
 
 
+async def test_a_lease_that_cannot_be_proved_stops_quoting_when_its_time_is_over_and_not_the_engine(rig: Rig) -> None:
+    rig.exchange.answer()
+    lost: list[str] = []
+    pulse = Pulse(rig.session, Watchdog(), None, lambda: None, lost.append)
+    rig.lease.doubt = "cannot read the epoch counter: Too many open files"
+    pulse.fast(1)
+    assert rig.session.not_quoting_reason() is None  # the last proof holds for the lease's time
+    told = [record.message for record in rig.journal.records if isinstance(record, RiskEventRecord)]
+    assert told == [f"the lease cannot be proved: {rig.lease.doubt}"]
+    rig.lease.mine = False
+    pulse.fast(2)
+    assert rig.exchange.cancelled == rig.exchange.placed
+    assert "cannot be proved: cannot read the epoch counter" in str(rig.session.not_quoting_reason())
+    rig.lease.mine, rig.lease.doubt = True, ""
+    pulse.fast(3)
+    assert rig.session.not_quoting_reason() is None
+    assert lost == []
+
+
+async def test_a_trip_is_written_down_while_the_lease_cannot_be_proved(rig: Rig) -> None:
+    rig.lease.mine, rig.lease.doubt = False, "Too many open files"
+    rig.session.trip(Trip(Cause.OPERATOR, "halted", {}))
+    assert any(isinstance(record, StateRecord) for record in rig.journal.records)
+
+
+async def test_a_risk_state_that_cannot_be_written_stops_quoting_until_it_can(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulse = pulse_of(rig)
+    session = rig.session
+
+    def full(state: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.parts.memory, "save_risk", full)
+        session._write_risk({})
+    for now in (1, 2):  # the gate's next look at the journal, which is well, does not forget it
+        pulse.fast(now)
+        assert "risk state cannot be written" in str(session.not_quoting_reason())
+    session._write_risk({})
+    pulse.fast(3)
+    assert session.not_quoting_reason() is None
+
+
 async def test_a_stale_book_is_not_quoted_on_and_the_next_diff_revives_it(rig: Rig) -> None:
     rig.exchange.answer()
     rig.feed.check(rig.feed.diff_ns + 2_000_000_001)
