@@ -191,7 +191,7 @@ class App:
         monitoring, about = self.config.monitoring, self.status.facts
         token = monitoring.control_token.reveal() if monitoring.control_token else None
         desk = ControlDesk(self.commands, token or None, self._audit, rate=monitoring.control_rate)
-        self.listener = Listener(self.status, self.exporter, desk, max_body=monitoring.max_body)
+        self.listener = Listener(self.status, self.exporter, desk, max_body=monitoring.max_body, hosts=monitoring.hosts)
         export_journal(self.exporter, self.journal.stats)
         build = {"version": __version__, "release": about["release"], "config_hash": about["config_hash"][:12]}
         self.exporter.gauge("mm_build_info", **build).set(1)

@@ -381,6 +381,14 @@ PROCESS: Final = (
     _gauge("mm_tasks", Unit.COUNT, "Asyncio tasks (in place of goroutines)"),
     _gauge("mm_open_files", Unit.COUNT, "Open file descriptors"),
     _counter("mm_http_requests_total", Unit.COUNT, "HTTP answers by class", Label("code", ("2xx", "4xx", "5xx"))),
+    _gauge("mm_http_connections", Unit.COUNT, "Connections to the HTTP listener"),
+    _counter(
+        "mm_http_turned_away_total",
+        Unit.COUNT,
+        "Connections and requests not served: beyond their peer's share (refused), given way (displaced), too slow"
+        " (overdue), too large (oversized), no file descriptor, asked under a name that is not ours (host)",
+        Label("reason", ("refused", "displaced", "overdue", "oversized", "no_descriptor", "host")),
+    ),
 )
 
 GROUPS: Final[dict[str, tuple[Metric, ...]]] = {

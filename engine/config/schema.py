@@ -201,6 +201,9 @@ class Monitoring(Section):
     host: Text = key("127.0.0.1", doc="Address to listen on; mmctl reaches loopback through SSH.")
     port: Port = key(8080, doc="Port of health, state and control; 0 = any free one.")
     prometheus_port: Port | None = key(None, doc="Serve /metrics on this port too.")
+    hosts: list[Text] = key(
+        [], doc="Further names it may be asked under (Host), e.g. a proxy's; loopback's and its own need no mention."
+    )
     metrics_interval: Span = key(
         _s("5s"), doc="How often slow figures (memory, queues, PnL) are refreshed.", reload=True
     )

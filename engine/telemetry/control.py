@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
-from engine.telemetry.body import encode
+from engine.telemetry.body import decode, encode
 from engine.telemetry.limiter import TokenBucket
 from engine.telemetry.state import VERBS, Control, ControlRecord, ControlRefused, Json
 
@@ -162,9 +161,9 @@ async def _body(request: web.Request) -> Mapping[str, Any] | Reply:
     if not raw:
         return {}
     try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return refuse(400, "the body is not JSON")
+        body = decode(raw)
+    except ValueError as error:
+        return refuse(400, str(error) if "nested" in str(error) else "the body is not JSON")
     return body if isinstance(body, dict) else refuse(400, "the body must be a JSON object")
 
 

@@ -1,10 +1,12 @@
 """The engine's HTTP listener: metrics, health, role, state and control. Answers come from memory and never wait.
 
-Loopback by default; mmctl reaches it through its SSH connection. Paths and codes: see ``Listener.routes``.
+Loopback by default; mmctl reaches it through its SSH connection. Paths and codes: see ``Listener.routes``. Who may
+connect, and for how long, is the door's (``telemetry.door``); under which name, ``telemetry.hosts``.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -12,11 +14,22 @@ from aiohttp import web
 from engine.telemetry.body import encode
 from engine.telemetry.cells import Counter
 from engine.telemetry.control import ControlDesk, refuse
+from engine.telemetry.descriptors import for_connections
+from engine.telemetry.door import Door, Guest
 from engine.telemetry.exporter import CONTENT_TYPE, Exporter
+from engine.telemetry.hosts import Names
+from engine.telemetry.limiter import TokenBucket
+from engine.telemetry.seats import TOTAL, Seats
 from engine.telemetry.state import Json, StateSource
 
-BACKLOG: Final = 64
 STOP_S: Final = 1.0  # connections that are still open are closed after this
+PAGES_S: Final = 4.0  # metrics pages made in a second, ten at once; more are the last one again: each takes
+PAGES_AT_ONCE: Final = 10.0  # milliseconds of the loop that ticks come over
+MOST_HEAD: Final = 65_536  # of a request's line and headers together
+MOST_HEADERS: Final = 64
+LONGEST_FIELD: Final = 8_190
+_silent: Final = logging.getLogger("mm.http")  # what is wrong with a stranger's request must not fill our log
+_silent.disabled = True
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -29,9 +42,25 @@ class Listener:
     """One engine's HTTP listener. ``start`` binds, ``stop`` lets go; both within a second."""
 
     def __init__(
-        self, source: StateSource, exporter: Exporter, desk: ControlDesk | None, *, max_body: int = 65_536
+        self,
+        source: StateSource,
+        exporter: Exporter,
+        desk: ControlDesk | None,
+        *,
+        max_body: int = 65_536,
+        hosts: Sequence[str] = (),
+        seats: Seats | None = None,
     ) -> None:
         self._source, self._exporter, self._desk, self._max_body = source, exporter, desk, max_body
+        self._hosts, self._names = tuple(hosts), Names("127.0.0.1", hosts)
+        self._seats = seats or Seats(for_connections(TOTAL))
+        self._door: Door | None = None
+        self._page, self._pages = b"", TokenBucket(PAGES_S, PAGES_AT_ONCE)
+        self._open = exporter.gauge("mm_http_connections")
+        self._turned_away = {
+            why: exporter.counter("mm_http_turned_away_total", reason=why)
+            for why in ("refused", "displaced", "overdue", "oversized", "no_descriptor", "host")
+        }
         self._runners: list[web.AppRunner] = []
         self._codes: dict[int, Counter] = {
             kind: exporter.counter("mm_http_requests_total", code=f"{kind}xx") for kind in (2, 4, 5)
@@ -57,6 +86,8 @@ class Listener:
 
     async def start(self, host: str = "127.0.0.1", port: int = 8080, metrics_port: int | None = None) -> None:
         """Listen on ``host:port`` (0 = any free port), and serve /metrics on ``metrics_port`` too when given."""
+        self._names = Names(host, self._hosts)
+        self._door = Door(self._seats, self._turn_away, most_bytes=self._max_body + MOST_HEAD)
         try:
             self.port = await self._serve(self.routes(), host, port)
             if metrics_port is not None:
@@ -67,43 +98,78 @@ class Listener:
             raise
 
     async def stop(self) -> None:
+        door, self._door = self._door, None
+        if door is not None:
+            door.shut()
         runners, self._runners = self._runners, []
         for runner in runners:
             await runner.cleanup()
+        if door is not None:
+            door.end_all()
+
+    def _turn_away(self, reason: str) -> None:
+        self._turned_away[reason].inc()
 
     async def _serve(self, routes: list[web.RouteDef], host: str, port: int) -> int:
         app = web.Application(client_max_size=self._max_body, middlewares=[self._guard])
         app.add_routes(routes)
         runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=30, shutdown_timeout=STOP_S, handle_signals=False
+            app,
+            access_log=None,
+            logger=_silent,
+            keepalive_timeout=30,
+            lingering_time=STOP_S,
+            max_headers=MOST_HEADERS,
+            max_field_size=LONGEST_FIELD,
+            shutdown_timeout=STOP_S,
+            handle_signals=False,
         )
         await runner.setup()
         self._runners.append(runner)
-        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+        server, door = runner.server, self._door
+        if server is None or door is None:
+            raise ListenError("the listener was not set up")
         try:
-            await site.start()
+            return await door.open(server, host, port)
         except OSError as error:
             raise ListenError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
-        return int(runner.addresses[0][1])
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Every error is JSON, and every answer is counted."""
+        guest = self._door.guest(request.protocol) if self._door is not None else None
+        if guest is not None:
+            guest.busy()
         try:
-            response = await handler(request)
-        except web.HTTPException as error:
-            allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-            response = refuse(error.status, error.reason, **allow).response()
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a bug in an answer is a 503, never silence and never a page of HTML
-            response = refuse(503, f"{request.path} could not be answered: {type(error).__name__}").response()
+            response = await self._answered(request, handler, guest)
+        finally:
+            if guest is not None:
+                guest.answered()
         counter = self._codes.get(response.status // 100)
         if counter is not None:
             counter.inc()
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
+
+    async def _answered(self, request: web.Request, handler: Handler, guest: Guest | None) -> web.StreamResponse:
+        if not self._names.known(request.headers.getall("Host", [])):
+            self._turn_away("host")
+            return refuse(421, "this host is not known by that name: see monitoring.hosts").response()
+        if request.method not in ("GET", "HEAD") and not self._names.same_origin(request.headers.getall("Origin", [])):
+            self._turn_away("host")
+            return refuse(403, "a page of another site may not command").response()
+        if guest is not None:
+            await guest.in_turn()
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            return refuse(error.status, error.reason, **allow).response()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in an answer is a 503, never silence and never a page of HTML
+            return refuse(503, f"{request.path} could not be answered: {type(error).__name__}").response()
 
     def _reading(self, read: Callable[[], Json]) -> Handler:
         async def answer(request: web.Request) -> web.Response:
@@ -112,7 +178,10 @@ class Listener:
         return answer
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=self._exporter.page(), headers={"Content-Type": CONTENT_TYPE})
+        if not self._pages.take() or not self._page:
+            self._open.set(len(self._seats.taken))
+            self._page = self._exporter.page()
+        return web.Response(body=self._page, headers={"Content-Type": CONTENT_TYPE})
 
     async def _health(self, request: web.Request) -> web.Response:
         body = self._source.health()
