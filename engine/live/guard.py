@@ -109,8 +109,10 @@ class Guard:
         """One question to the engine's listener, bounded by a second."""
         from aiohttp import ClientError, ClientSession, ClientTimeout
 
+        from engine.venue.bounded import BoundedResponse
+
         if self._http is None:
-            self._http = ClientSession(timeout=ClientTimeout(total=1.0))
+            self._http = ClientSession(timeout=ClientTimeout(total=1.0), response_class=BoundedResponse)
         monitoring = self.config.monitoring
         host = "127.0.0.1" if monitoring.host in ("0.0.0.0", "::") else monitoring.host  # noqa: S104 - compared only
         stopped = self.memory.stopped_cleanly()
@@ -118,7 +120,7 @@ class Guard:
             async with self._http.get(f"http://{host}:{monitoring.port}/health") as answer:
                 body = await answer.json()
                 age = body.get("heartbeat_age_s")
-        except (ClientError, TimeoutError, ValueError, OSError) as error:
+        except (ClientError, TimeoutError, ValueError, OSError, RecursionError, AttributeError) as error:
             return EngineSeen(False, stopped_cleanly=stopped, detail=str(error) or type(error).__name__)
         return EngineSeen(True, float(age) if isinstance(age, int | float) else None)
 

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from picows import WSAutoPingStrategy, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+from engine.venue.bounded import MOST_MESSAGE
+
 Payload = memoryview | bytes
 OnText = Callable[[Payload, int], None]
 """Called with one whole text message, valid only during the call, and its receive time (wall clock, ns)."""
@@ -63,7 +65,10 @@ class _Frames(WSListener):
                 link.failed(failure)
         elif kind in (_TEXT, _CONTINUATION):
             self._pieces += frame.get_payload_as_bytes()
-            if frame.fin:
+            if len(self._pieces) > MOST_MESSAGE:
+                self._pieces = bytearray()
+                self._link.drop(f"a message longer than {MOST_MESSAGE:,} bytes")
+            elif frame.fin:
                 whole, self._pieces = bytes(self._pieces), bytearray()
                 self._link.told(whole, recv_ns)
         elif kind == _CLOSE:
@@ -253,6 +258,7 @@ class Link:
                     enable_auto_ping=True,
                     auto_ping_idle_timeout=times.ping_after_s,
                     auto_ping_reply_timeout=times.pong_within_s,
+                    max_frame_size=MOST_MESSAGE,
                     auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
                     logger_name=f"mm.{self.name}",
                 )

@@ -6,11 +6,15 @@ documented hooks are overridden: response headers feed the rate budget, and an e
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from aiohttp import ClientSession, TCPConnector
+
 from engine.orders.throttle import Throttle
+from engine.venue.bounded import BoundedResponse
 from engine.venue.ccxt_thin import async_exchange
 from engine.venue.clock import ClockOffset
 from engine.venue.endpoints import Endpoints
@@ -50,7 +54,21 @@ def _client_class(on_headers: Callable[[Mapping[str, str]], None]) -> Any:
         on_headers(dict(headers or {}))
         return base.on_rest_response(self, status, reason, url, method, headers, body, *rest)
 
-    return type("Binance", (base,), {"handle_errors": handle_errors, "on_rest_response": on_rest_response})
+    def open_session(self: Any, lazy: bool = False) -> None:
+        """As ccxt's, with a session that reads no answer without end."""
+        own, self.own_session = self.own_session, False
+        base.open(self, lazy)
+        self.own_session = own
+        if own and self.session is None:
+            self.tcp_connector = TCPConnector(
+                ssl=self.ssl_context, enable_cleanup_closed=True, family=socket.AF_UNSPEC, happy_eyeballs_delay=0
+            )
+            self.session = ClientSession(
+                connector=self.tcp_connector, trust_env=self.aiohttp_trust_env, response_class=BoundedResponse
+            )
+
+    hooks = {"handle_errors": handle_errors, "on_rest_response": on_rest_response, "open": open_session}
+    return type("Binance", (base,), hooks)
 
 
 class BinanceRest:
