@@ -8,7 +8,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 MASK: Final = "***"
-_PASSWORD_IN_URL: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^/@\s:]*):(?P<password>[^/\s]*)@", re.IGNORECASE)
+_PASSWORD_IN_URL: Final = re.compile(
+    r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^/@\s:]*):(?P<password>[^/\s]*)@", re.IGNORECASE
+)
 
 
 class Secret:

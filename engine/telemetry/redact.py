@@ -12,7 +12,7 @@ SHORTEST: Final = 6  # shorter texts occur by chance; the configuration's own ty
 _PATTERNS: Final = (
     (re.compile(r"((?:signature|listenKey|apiKey)[\"']?\s*[=:]\s*[\"']?)[A-Za-z0-9%+/=_-]{16,}"), r"\1***"),
     (re.compile(r"((?:X-MBX-APIKEY|Authorization)[\"']?\s*[=:]\s*[\"']?)(?:Bearer\s+)?[^\s\"',}]+", re.I), r"\1***"),
-    (re.compile(r"([a-z][a-z0-9+.-]*://[^/@\s:\"']*):[^/@\s\"']+@", re.I), r"\1:***@"),
+    (re.compile(r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^/@\s:\"']*):[^/@\s\"']+@", re.I), r"\1:***@"),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^\"]*?(?:-----END [A-Z ]*PRIVATE KEY-----|(?=\")|\Z)"), MASK),
 )
 

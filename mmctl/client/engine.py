@@ -155,7 +155,7 @@ class Client:
 def _json(answer: HttpAnswer, where: str) -> Document:
     try:
         document = json.loads(answer.body)
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, UnicodeDecodeError, RecursionError):
         raise BadAnswer(f"{where} did not answer in JSON", "Is another service on this port?") from None
     if not isinstance(document, dict):
         raise BadAnswer(f"{where} answered JSON of the wrong shape", "Do mmctl and the engine fit together?")

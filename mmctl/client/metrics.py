@@ -1,6 +1,7 @@
 """Prometheus text exposition (version 0.0.4) to samples, without the client library: its import costs 100 ms.
 
-The parser is forgiving about single lines and strict about the whole: a page with no valid sample is not metrics.
+The parser is forgiving about single lines and strict about the whole: a page with no valid sample is not metrics. It
+reads each character a bounded number of times, whatever the page holds: no pattern of it gives back what it has taken.
 """
 
 import math
@@ -8,9 +9,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-_SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})?\s+(\S+)(?:\s+-?\d+)?$")
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
-_LABELS = re.compile(r'^\{\s*(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\]|\\.)*"\s*,?\s*)*\}$')
+#: A page of a hundred instruments is a hundredth of it, characters.
+LONGEST_PAGE = 16 * 1024 * 1024
+LONGEST_LINE = 64 * 1024
+_LONGEST_NUMBER = 64
+
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*+")
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t]*+(,?)[ \t]*+')
+_NUMBER = re.compile(r"[-+0-9.eEinfINFatyATY]++")
+_ESCAPED = re.compile(r'\\[\\"n]')
 _ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 
 
@@ -92,33 +99,61 @@ def parse(text: str) -> Metrics:
     samples: dict[str, list[Sample]] = {}
     types: dict[str, str] = {}
     bad = 0
-    for raw in text.splitlines():
+    if len(text) > LONGEST_PAGE:
+        raise NotMetrics(f"the answer is longer than {LONGEST_PAGE:,} characters")
+    for raw in text.split("\n"):
         line = raw.strip()
         if not line:
+            continue
+        if len(line) > LONGEST_LINE:
+            bad += 1
             continue
         if line.startswith("#"):
             words = line.split(None, 3)
             if len(words) == 4 and words[1] == "TYPE":
                 types[words[2]] = words[3]
             continue
-        match = _SAMPLE.match(line)
-        sample = _sample(match) if match else None
-        if match is None or sample is None:
+        name = _NAME.match(line)
+        sample = _sample(line, name.end()) if name else None
+        if name is None or sample is None:
             bad += 1
             continue
-        samples.setdefault(match[1], []).append(sample)
+        samples.setdefault(name[0], []).append(sample)
     if not samples:
         raise NotMetrics("the answer holds no metrics" if text.strip() else "the answer is empty")
     return Metrics({name: tuple(found) for name, found in samples.items()}, bad, types)
 
 
-def _sample(match: re.Match[str]) -> Sample | None:
-    labels = match[2] or "{}"
-    if not _LABELS.match(labels):
+def _sample(line: str, at: int) -> Sample | None:
+    """What follows the name of a sample: its labels, its value, and a time of which nothing is made."""
+    labels: dict[str, str] = {}
+    if line[at : at + 1] == "{":
+        read = _labels(line, at + 1)
+        if read is None:
+            return None
+        labels, at = read
+    words = line[at:].split(None, 3)
+    if not line[at : at + 1].isspace() or not 1 <= len(words) <= 2 or len(words[0]) > _LONGEST_NUMBER:
+        return None
+    if len(words) == 2 and not words[1].removeprefix("-").isdecimal():
         return None
     try:
-        value = float(match[3])
+        value = float(words[0]) if _NUMBER.fullmatch(words[0]) else None
     except ValueError:
         return None
-    found = {key: re.sub(r'\\[\\"n]', lambda m: _ESCAPES[m[0]], text) for key, text in _LABEL.findall(labels)}
-    return Sample(found, value)
+    return None if value is None else Sample(labels, value)
+
+
+def _labels(line: str, at: int) -> tuple[dict[str, str], int] | None:
+    """The labels from behind the brace on, and where they end; None where they are none."""
+    found: dict[str, str] = {}
+    while line[at : at + 1] in (" ", "\t"):
+        at += 1
+    comma = True
+    while line[at : at + 1] != "}":
+        label = _LABEL.match(line, at) if comma else None
+        if label is None:
+            return None
+        found[label[1]] = _ESCAPED.sub(lambda escape: _ESCAPES[escape[0]], label[2])
+        comma, at = bool(label[3]), label.end()
+    return found, at + 1

@@ -8,7 +8,8 @@ import time
 from mmctl.fleet.errors import DeadlineExceeded, Unreachable
 from mmctl.fleet.transport import HttpAnswer
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+#: A state of a hundred instruments is a hundredth of it; what reads an answer is as long as the answer.
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
 CHUNK = 65536
 
 
@@ -43,7 +44,7 @@ def exchange(
     try:
         stream.settimeout(max(0.001, end - time.monotonic()))
         stream.sendall(head.encode("latin-1") + body)
-        while len(received) <= MAX_ANSWER_BYTES:
+        while True:
             left = end - time.monotonic()
             if left <= 0:
                 raise TimeoutError
@@ -52,6 +53,11 @@ def exchange(
             if not chunk:
                 break
             received += chunk
+            if len(received) > MAX_ANSWER_BYTES:
+                raise Unreachable(
+                    f"{where}: the answer to {method} {path} is longer than {MAX_ANSWER_BYTES >> 20} MiB",
+                    hint="No engine answers so: is another service on this port?",
+                )
     except TimeoutError:
         raise DeadlineExceeded(f"{where}: no complete answer to {method} {path} within {deadline:g} s") from None
     except (OSError, EOFError) as error:
