@@ -14,7 +14,7 @@ _JOURNALS: Final = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 def broken_rules(config: Config, *, deep: bool = False) -> list[Complaint]:
     """Every complaint; ``deep`` includes the strategy's own parameters (this imports the strategies)."""
-    found = [*_identity(config), *_addresses(config), *_sizes(config), *_outputs(config)]
+    found = [*_identity(config), *_addresses(config), *_sizes(config), *_outputs(config), *_backups(config)]
     if deep:
         from engine.config.strategy import strategy_complaints
 
@@ -37,6 +37,12 @@ def _identity(config: Config) -> Iterator[Complaint]:
         yield ("exchange", "testnet"), "environment is production, so testnet must be false", ""
     if config.environment == "testnet" and not exchange.testnet and not config.venue.rest:
         yield ("exchange", "testnet"), "environment is testnet, so testnet must be true", ""
+
+
+def _backups(config: Config) -> Iterator[Complaint]:
+    backup = config.backup
+    if backup.keep is not None and "keep_days" in backup.model_fields_set:
+        yield ("backup", "keep"), "is the older name of keep_days, which is set too", "keep only keep_days"
 
 
 def _paper(config: Config) -> Iterator[Complaint]:

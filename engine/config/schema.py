@@ -285,10 +285,11 @@ class Sentinel(Section):
 
 
 class Backup(Section):
-    """Copies of journal, configs and audit trail."""
+    """Copies of journal, configs, audit trail and logs."""
 
     directory: Path | None = key(None, doc="Where they go; empty = DATA_DIR/backups.")
-    keep: Int = key(30, doc="Copies kept.", ge=1, le=10_000)
+    keep_days: Int = key(30, doc="Days a copy is kept; the newest sound one stays whatever its age.", ge=1, le=10_000)
+    keep: Int | None = key(None, doc="The older name of keep_days: read as days.", ge=1, le=10_000)
     max_age: Span = key(_s("26h"), doc="An older last copy raises the alert BackupStale.")
     recipients: list[Text] = key([], doc="age public keys the copies are encrypted to; none = not encrypted.")
 

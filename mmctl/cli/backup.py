@@ -4,7 +4,8 @@ Any failure ends with another code than 0 and says what was not backed up.
 """
 
 import contextlib
-from datetime import datetime
+from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,15 +19,26 @@ from mmctl.fleet.errors import OperatorError, Refused, UsageError
 
 if TYPE_CHECKING:
     from mmctl.vault.make import Made
-    from mmctl.vault.retention import Policy
+    from mmctl.vault.retention import Aged, Policy
+    from mmctl.vault.shelf import Shelved
 
-app = typer.Typer(help="Back up journal, configs and audit; list, verify, restore, prune.")
+app = typer.Typer(help="Back up journal, configs, audit and logs; list, verify, restore, prune.")
 
 #: A backup may take this long when no --deadline is given, seconds.
 BACKUP_SECONDS = 600.0
 
 Folder = Annotated[Path | None, typer.Option("--to", "--dir", help="The folder with the target's backups.")]
 Identity = Annotated[Path | None, typer.Option("--identity", help="File with the age key of encrypted backups.")]
+Accept = Annotated[
+    bool,
+    typer.Option(
+        "--accept-unauthenticated", help="Also one that no key known here signed: an older one, or of a lost key."
+    ),
+]
+AcceptPlain = Annotated[
+    bool, typer.Option("--accept-plain", help="Also one that is not encrypted where others are, or should be.")
+]
+KeepDays = Annotated[int | None, typer.Option("--keep-days", help="Keep all of this many days.")]
 KeepLast = Annotated[int | None, typer.Option("--keep-last", help="Keep this many of the newest.")]
 KeepDaily = Annotated[int | None, typer.Option("--keep-daily", help="Keep the newest of this many days.")]
 KeepWeekly = Annotated[int | None, typer.Option("--keep-weekly", help="Keep the newest of this many weeks.")]
@@ -44,12 +56,12 @@ def folder_of(run: Run, wanted: str | None, given: Path | None) -> Path:
     return state_folder() / "backups" / target.name
 
 
-def policy_of(last: int | None, daily: int | None, weekly: int | None) -> "Policy":
+def policy_of(last: int | None, daily: int | None, weekly: int | None, days: int | None = None) -> "Policy":
     """The policy on the command line. Raises UsageError for one that keeps nothing."""
     from mmctl.vault.retention import Policy
 
     try:
-        return Policy(last or 0, daily or 0, weekly or 0)
+        return Policy(last or 0, daily or 0, weekly or 0, days or 0)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -61,6 +73,7 @@ def create(
     recipient: Annotated[
         list[str] | None, typer.Option("--recipient", help="Encrypt to this age public key; may be repeated.")
     ] = None,
+    keep_days: KeepDays = None,
     keep_last: KeepLast = None,
     keep_daily: KeepDaily = None,
     keep_weekly: KeepWeekly = None,
@@ -70,8 +83,8 @@ def create(
     from mmctl.vault.make import make
 
     run = current()
-    asked = [n for n in (keep_last, keep_daily, keep_weekly) if n is not None]
-    policy = policy_of(keep_last, keep_daily, keep_weekly) if asked else None
+    asked = [n for n in (keep_last, keep_daily, keep_weekly, keep_days) if n is not None]
+    policy = policy_of(keep_last, keep_daily, keep_weekly, keep_days) if asked else None
     folder = folder_of(run, target, to)
 
     def one(engine: Engine) -> "Made":
@@ -100,27 +113,28 @@ def create(
             rows = sum(made.verified.rows.values())
             run.out.event("backup", host=name, file=made.file, bytes=made.bytes, rows=made.verified.rows)
             run.out.say(f"{made.file}: {made.bytes} bytes, {rows} rows, verified")
-        configured = next(iter(found.values())).site.backups.keep
-        if policy is None and configured and next(iter(found.values())).target.local:
-            policy = policy_of(configured, None, None)
-    if policy is not None and all(outcome.ok for outcome in outcomes.values()):
-        _prune(run, folder, policy, None, dry_run=False)
+        first = next(iter(found.values()))
+    done = [name for name, outcome in outcomes.items() if outcome.ok]
+    rule = policy or policy_of(None, None, None, first.site.backups.keep_days)
+    _prune(run, folder, first.target.name, rule, None, hosts=done)
     finish(run, outcomes)
 
 
 @app.command("list")
-def list_(target: TargetArg = None, to: Folder = None, identity: Identity = None) -> None:
+def list_(target: TargetArg = None, to: Folder = None, identity: Identity = None, accept: Accept = False) -> None:
     """The target's backups here, newest first."""
     from mmctl.vault.shelf import shelf
 
     run = current()
     folder = folder_of(run, target, to)
     rows = []
-    for item in shelf(folder, identity):
+    for item in shelf(folder, identity, accept=accept):
         run.out.event(
-            "backup", file=item.file, made=item.made, bytes=item.bytes, release=item.release, problem=item.problem
-        )
-        rows.append((item.file.name, age(item.age_s), item.bytes, item.release or "-", item.problem or "readable"))
+            "backup", file=item.file, made=item.made, bytes=item.bytes, release=item.release, problem=item.problem,
+            target=item.target, host=item.host, encrypted=item.encrypted,
+        )  # fmt: skip
+        old = age(item.age_s) if item.made else "?"
+        rows.append((item.file.name, old, item.bytes, item.release or "-", item.problem or "signed"))
     run.out.result(folder=folder, backups=len(rows))
     run.out.table(("file", "age", "bytes", "release", "state"), rows, right=("bytes",))
     if not rows:
@@ -134,22 +148,25 @@ def verify(
     to: Folder = None,
     identity: Identity = None,
     every: Annotated[bool, typer.Option("--all", help="Every backup of the target.")] = False,
+    accept: Accept = False,
+    accept_plain: AcceptPlain = False,
 ) -> None:
-    """Open backups again: every digest, the journal's integrity, its row counts. Exit code 1 for a damaged one."""
+    """Open backups again: signature, digests, the journal's integrity and row counts. Exit code 1 for a bad one."""
     from mmctl.vault.archive import verify as verify_file
     from mmctl.vault.shelf import newest_of_each_host, shelf
 
     run = current()
     files = [file] if file is not None else []
     if file is None:
-        items = shelf(folder_of(run, target, to), identity)
+        items = shelf(folder_of(run, target, to), identity, accept=accept)
         files = [item.file for item in (items if every else newest_of_each_host(items))]
     if not files:
         raise Refused("there is no backup to verify", "Make one with mmctl backup.")
     first: OperatorError | None = None
     for path in files:
         try:
-            found = verify_file(path, identity)
+            _encrypted_as_others(run, target, path, accept_plain=accept_plain, accept=accept)
+            found = verify_file(path, identity, accept=accept)
         except OperatorError as error:
             first = first or error
             run.out.event("damaged", file=path, message=error.what)
@@ -162,6 +179,26 @@ def verify(
         raise first
 
 
+def _encrypted_as_others(run: Run, target: str | None, file: Path, *, accept_plain: bool, accept: bool) -> None:
+    """Raises BackupError for a backup that lies open where the configuration, or others beside it, say otherwise."""
+    from mmctl.vault.archive import BackupError
+    from mmctl.vault.shelf import shelf
+
+    if accept_plain:
+        return
+    items = shelf(file.parent, accept=False)
+    own = next((item for item in items if item.file.name == file.name), None)
+    if own is None or own.encrypted:
+        return
+    wanted: Collection[str] = ()
+    with contextlib.suppress(OperatorError):
+        wanted = site_of(target_of(run, target)).backups.recipients
+    why = "others beside it are" if any(item.encrypted for item in items) else ""
+    why = why or ("the configuration names recipients" if wanted else "")
+    if why:
+        raise BackupError(f"{file.name} is not encrypted, although {why}", "If it is from before that: --accept-plain.")
+
+
 @app.command("restore")
 def restore(
     target: TargetArg = None,
@@ -170,6 +207,8 @@ def restore(
     confirm: Annotated[str, typer.Option("--confirm", metavar="ACCOUNT", help="The account's name, typed out.")] = "",
     to: Folder = None,
     identity: Identity = None,
+    accept: Accept = False,
+    accept_plain: AcceptPlain = False,
 ) -> None:
     """Unpack a verified backup into a folder (--into), or put its journal in place on the stopped engine's host."""
     from mmctl.cli.emergency import confirmed
@@ -178,8 +217,9 @@ def restore(
 
     run = current()
     if into is not None:
-        backup = file or _newest(run, target, to, identity, None)
-        verified = into_folder(backup, into, identity)
+        backup = file or _newest(run, target, to, identity, None, accept=accept)
+        _encrypted_as_others(run, target, backup, accept_plain=accept_plain, accept=accept)
+        verified = into_folder(backup, into, identity, accept=accept)
         run.out.result(file=backup, folder=into, made=verified.manifest.made, rows=verified.rows)
         run.out.say(f"{backup} is in {into}")
         return
@@ -187,13 +227,15 @@ def restore(
         engine = only_one(run, found, "mmctl backup restore")
         confirmed(run, "restore", found, confirm)
         _must_be_stopped(engine)
-        backup = file or _newest(run, target, to, identity, engine.name)
+        backup = file or _newest(run, target, to, identity, engine.name, accept=accept)
+        _encrypted_as_others(run, target, backup, accept_plain=accept_plain, accept=accept)
+        left = lambda: run.remaining(BACKUP_SECONDS)  # noqa: E731 - the time that is left, asked again at each step
         result = act_recorded(
             run,
             engine,
             "restore",
             str(backup),
-            lambda: onto_host(backup, engine.transport, engine.site, identity, lambda: run.remaining(BACKUP_SECONDS)),
+            lambda: onto_host(backup, engine.transport, engine.site, identity, left, accept=accept),
         )
     restored, before = result
     run.out.result(file=backup, host=engine.name, made=restored.manifest.made, rows=restored.rows, before=before)
@@ -210,49 +252,94 @@ def _must_be_stopped(engine: Engine) -> None:
         raise Refused(f"{engine.name}: the engine is {state}", f"Stop it first: mmctl stop {engine.target.name}.")
 
 
-def _newest(run: Run, target: str | None, to: Path | None, identity: Path | None, host: str | None) -> Path:
+def _newest(
+    run: Run, target: str | None, to: Path | None, identity: Path | None, host: str | None, *, accept: bool
+) -> Path:
     from mmctl.vault.shelf import shelf
 
-    folder = folder_of(run, target, to)
-    for item in shelf(folder, identity):
+    folder, name = folder_of(run, target, to), target_of(run, target).name
+    items = [item for item in shelf(folder, identity, accept=accept) if item.target == name]
+    for item in items:
         if not item.problem and host in (None, item.host):
             return item.file
-    raise Refused(f"there is no readable backup in {folder}", "Name one with --from FILE.")
+    raise Refused(
+        f"there is no backup in {folder} that can be used", "See mmctl backup list, or name one with --from FILE."
+    )
 
 
 @app.command("prune")
 def prune(
     target: TargetArg = None,
+    keep_days: KeepDays = None,
     keep_last: KeepLast = None,
     keep_daily: KeepDaily = None,
     keep_weekly: KeepWeekly = None,
     to: Folder = None,
     identity: Identity = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    accept: Accept = False,
 ) -> None:
-    """Delete old backups of the target. A policy that keeps nothing is refused; the newest is never deleted."""
+    """Delete old backups of the target. A policy that keeps nothing is refused; the newest sound one always stays."""
     run = current()
-    policy = policy_of(keep_last, keep_daily, keep_weekly)
-    _prune(run, folder_of(run, target, to), policy, identity, dry_run=dry_run)
+    policy = policy_of(keep_last, keep_daily, keep_weekly, keep_days)
+    folder = folder_of(run, target, to)
+    _prune(run, folder, target_of(run, target).name, policy, identity, dry_run=dry_run, accept=accept)
 
 
-def _prune(run: Run, folder: Path, policy: "Policy", identity: Path | None, *, dry_run: bool) -> None:
-    from mmctl.vault.retention import Aged, keep
+def _prune(
+    run: Run,
+    folder: Path,
+    target: str,
+    policy: "Policy",
+    identity: Path | None,
+    *,
+    hosts: Collection[str] | None = None,
+    dry_run: bool = False,
+    accept: bool = False,
+) -> None:
+    """Delete what ``policy`` does not keep of the target's ``hosts`` (None: all). Whose age is not known stays."""
+    from mmctl.vault.retention import keep
     from mmctl.vault.shelf import shelf
 
-    items = shelf(folder, identity)
-    by_host: dict[str, list[Aged]] = {}
+    by_host: dict[str, list[Shelved]] = {}
+    unknown = 0
+    for item in shelf(folder, identity, accept=accept):
+        if item.problem or not item.made:
+            unknown += 1
+        elif item.target == target and (hosts is None or item.host in hosts):
+            by_host.setdefault(item.host, []).append(item)
+    kept: list[str] = []
+    for items in by_host.values():
+        stay = keep(_aged(items, accept), policy, datetime.now(UTC))
+        kept += stay
+        for item in items:
+            if item.file.name in stay:
+                continue
+            if not dry_run:
+                with contextlib.suppress(FileNotFoundError):
+                    item.file.unlink()
+            run.out.event("pruned", file=item.file, dry_run=dry_run)
+            run.out.say(f"{'would delete' if dry_run else 'deleted'} {item.file}")
+    run.out.event("kept", files=sorted(kept), of_unknown_age=unknown)
+    if unknown:
+        run.out.progress(f"{unknown} files in {folder} are not signed, or damaged, and stay: see mmctl backup list")
+
+
+def _aged(items: "list[Shelved]", accept: bool) -> "list[Aged]":
+    """The backups of one host as retention sees them: the newest counts only if its bytes are what was signed."""
+    from mmctl.vault import envelope
+    from mmctl.vault.retention import Aged
+
+    found, proved = [], False
     for item in items:
-        by_host.setdefault(item.host, []).append(
-            Aged(item.file.name, datetime.fromisoformat(item.made), not item.problem)
-        )
-    kept = {name for aged in by_host.values() for name in keep(aged, policy)}
-    for item in items:
-        if item.file.name in kept:
-            continue
-        if not dry_run:
-            with contextlib.suppress(FileNotFoundError):
-                item.file.unlink()
-        run.out.event("pruned", file=item.file, dry_run=dry_run)
-        run.out.say(f"{'would delete' if dry_run else 'deleted'} {item.file}")
-    run.out.event("kept", files=sorted(kept))
+        sound = True
+        if not proved:
+            try:
+                with item.file.open("rb") as source:
+                    if not (accept and envelope.is_older_kind(source)):
+                        envelope.check(source, item.file.name, accept=accept)
+                proved = True
+            except (OperatorError, OSError):
+                sound = False
+        found.append(Aged(item.file.name, datetime.fromisoformat(item.made), sound))
+    return found

@@ -13,13 +13,16 @@ from engine.config.document import read
 from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
 from mmctl.remote.layout import Layout, layout_of
 
+#: As in the schema: where the configuration does not say how long backups are kept.
+DEFAULT_KEEP_DAYS = 30
+
 
 @dataclass(frozen=True, slots=True)
 class BackupRules:
-    """The configuration's section ``backup``. ``directory`` is on the host itself, ``keep`` 0 = not stated."""
+    """The configuration's section ``backup``. ``directory`` is on the host itself."""
 
     directory: str
-    keep: int = 0
+    keep_days: int = DEFAULT_KEEP_DAYS
     recipients: tuple[str, ...] = ()
 
 
@@ -67,11 +70,12 @@ def site_of(target: Target) -> Site:
 
 
 def _backups(data: Mapping[str, Any], data_dir: PurePosixPath, at: PurePosixPath) -> BackupRules:
-    directory, keep = _of(data, "backup", "directory"), _of(data, "backup", "keep")
+    directory = _of(data, "backup", "directory")
+    keep = _of(data, "backup", "keep_days") or _of(data, "backup", "keep")
     recipients = _of(data, "backup", "recipients")
     return BackupRules(
         str(at / str(directory)) if directory else str(data_dir / "backups"),
-        keep if isinstance(keep, int) and keep > 0 else 0,
+        keep if isinstance(keep, int) and keep > 0 else DEFAULT_KEEP_DAYS,
         tuple(str(key) for key in recipients) if isinstance(recipients, list) else (),
     )
 

@@ -1,40 +1,29 @@
-"""A backup on the operator's disk: one tar file with its manifest inside, zstd-compressed, optionally age-encrypted.
+"""A backup on the operator's disk: two lines that say and sign what it is, then its files, encrypted where asked.
 
-A file appears under its final name only when it is whole, synced and verified by opening it again.
+A file appears under its final name only when it is whole, synced and verified by opening it again. Opening one begins
+with its signature: nothing is decrypted or decompressed that nobody known here vouches for.
 """
 
 import hashlib
 import os
-import shutil
-import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from mmctl.fleet.errors import OperatorError
+from mmctl.vault import content, envelope
+from mmctl.vault.content import CHUNK, JOURNAL, Verified, inspect_journal, judge
+from mmctl.vault.envelope import BackupError, Envelope, NotAuthenticated
 from mmctl.vault.manifest import NAME, BadManifest, Entry, Manifest, parse
 
 SUFFIX = ".mmbackup"
 ENCRYPTED = SUFFIX + ".age"
-JOURNAL = "journal.db"
-CHUNK = 1 << 20
-#: A backup larger than this is refused when it is unpacked: it is not one of ours, bytes.
-MAX_BYTES = 1 << 40
+AGE_MAGIC = b"age-encryption.org/v1\n"
+MAX_NAME = 100
 
-
-class BackupError(OperatorError):
-    """A backup could not be made, or is not sound."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What was found in a backup that is sound."""
-
-    manifest: Manifest
-    rows: Mapping[str, int]
+__all__ = ["JOURNAL", "BackupError", "NotAuthenticated", "Verified", "inspect_journal", "pack", "unpacked", "verify"]
 
 
 def sha256_of(path: Path) -> tuple[int, str]:
@@ -47,28 +36,6 @@ def sha256_of(path: Path) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def inspect_journal(path: Path) -> tuple[dict[str, int], str]:
-    """``(rows by table, schema version)`` of a journal copy after SQLite's own check. Raises BackupError."""
-    try:
-        db = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
-        try:
-            said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(5)")]
-            if said != ["ok"]:
-                raise BackupError(f"the copy of the journal is damaged: {said[0]}", "Make another; check the disk.")
-            names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-            tables = [name for name in names if not name.startswith("sqlite_")]
-            rows = {name: int(db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in tables}  # noqa: S608
-            version = ""
-            if "alembic_version" in tables:
-                found = db.execute("SELECT version_num FROM alembic_version").fetchone()
-                version = str(found[0]) if found else ""
-        finally:
-            db.close()
-    except sqlite3.Error as error:
-        raise BackupError(f"the copy of the journal cannot be opened: {error}", "Make another backup.") from None
-    return rows, version
-
-
 def entries(folder: Path) -> tuple[Entry, ...]:
     """Every file below ``folder`` with its size and digest, by path."""
     found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != NAME]
@@ -76,28 +43,37 @@ def entries(folder: Path) -> tuple[Entry, ...]:
 
 
 def pack(folder: Path, into: Path, recipients: Sequence[str] = ()) -> int:
-    """Writes ``folder`` as one archive file, manifest first; returns its bytes. Complete or not at all.
+    """Writes ``folder``, its manifest in it, as one signed file; returns its bytes. Complete or not at all.
 
-    Raises BackupError when it cannot be written, or when ``into`` exists already.
+    Raises BackupError when it cannot be written or ``into`` exists already, KeyTrouble when it cannot be signed.
     """
     part = into.with_name(f".{into.name}.part")
-    sealed = into.with_name(f".{into.name}.sealed")
+    plain, sealed = into.with_name(f".{into.name}.plain"), into.with_name(f".{into.name}.sealed")
     if into.exists():
         raise BackupError(f"{into} exists already", "Wait a second, or give another folder with --to.")
     try:
-        _write_tar(folder, part)
+        manifest = parse((folder / NAME).read_text(encoding="utf-8"))
+        _write_tar(folder, plain)
         if recipients:
-            _encrypt(part, sealed, recipients)
-            os.chmod(sealed, 0o600)
-            sealed.replace(part)
+            _encrypt(plain, sealed, recipients)
+            sealed.replace(plain)
+        size, digest = sha256_of(plain)
+        what = Envelope(
+            manifest.target, manifest.host, manifest.made, manifest.release, bool(recipients), size, digest,
+            sum(entry.bytes for entry in manifest.files),
+        )  # fmt: skip
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sink:
+            envelope.write(sink, what, plain)
         _sync(part)
         part.replace(into)
         _sync(into.parent)
     except OSError as error:
         raise BackupError(f"cannot write {into}: {error.strerror or error}", "Check the disk's free space.") from None
+    except BadManifest as error:
+        raise BackupError(str(error)) from None
     finally:
-        part.unlink(missing_ok=True)
-        sealed.unlink(missing_ok=True)
+        for left in (part, plain, sealed):
+            left.unlink(missing_ok=True)
     return into.stat().st_size
 
 
@@ -109,10 +85,17 @@ def _write_tar(folder: Path, into: Path) -> None:
     with (
         os.fdopen(descriptor, "wb") as sink,
         zstandard.ZstdCompressor(level=6).stream_writer(sink, closefd=False) as squeezed,
-        tarfile.open(fileobj=squeezed, mode="w|") as tar,
+        tarfile.open(fileobj=squeezed, mode="w|", format=tarfile.GNU_FORMAT) as tar,
     ):
         for path in files:
-            tar.add(path, arcname=path.relative_to(folder).as_posix(), recursive=False)
+            member = tarfile.TarInfo(path.relative_to(folder).as_posix())
+            member.size, member.mode = path.stat().st_size, 0o600
+            if len(member.name.encode("utf-8", "surrogateescape")) > MAX_NAME:
+                raise BackupError(
+                    f"the name {member.name[:60]}... is too long for a backup", "Give the file a shorter one."
+                )
+            with path.open("rb") as source:
+                tar.addfile(member, source)
 
 
 def _encrypt(plain: Path, sealed: Path, recipients: Sequence[str]) -> None:
@@ -122,14 +105,16 @@ def _encrypt(plain: Path, sealed: Path, recipients: Sequence[str]) -> None:
         keys = [x25519.Recipient.from_str(text) for text in recipients]
     except RecipientError as error:
         raise BackupError(f"a recipient is not an age public key: {error}", "It starts with age1.") from None
+    sealed.touch(mode=0o600)
     encrypt_file(str(plain), str(sealed), keys)
+    os.chmod(sealed, 0o600)
 
 
-def _decrypt(sealed: Path, plain: Path, identity: Path | None) -> None:
+def _decrypt(sealed: Path, plain: Path, identity: Path | None, name: str) -> None:
     from pyrage import DecryptError, IdentityError, decrypt_file, x25519
 
     if identity is None:
-        raise BackupError(f"{sealed.name} is encrypted", "Give the age key with --identity FILE.")
+        raise BackupError(f"{name} is encrypted", "Give the age key with --identity FILE.")
     try:
         lines = identity.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -138,105 +123,73 @@ def _decrypt(sealed: Path, plain: Path, identity: Path | None) -> None:
         keys = [x25519.Identity.from_str(line.strip()) for line in lines if line.startswith("AGE-SECRET-KEY-")]
         decrypt_file(str(sealed), str(plain), keys)
     except (IdentityError, DecryptError, ValueError):
-        raise BackupError(f"{sealed.name} cannot be decrypted with {identity}", "Is it the right key?") from None
+        raise BackupError(f"{name} cannot be decrypted with {identity}", "Is it the right key?") from None
 
 
 @contextmanager
-def _opened(backup: Path, identity: Path | None) -> Iterator[tarfile.TarFile]:
-    """The archive as a tar stream. Whatever is wrong with it, while it is read, becomes a BackupError."""
-    import zstandard
+def _opened(backup: Path, identity: Path | None, accept: bool) -> Iterator[tuple[IO[bytes], int]]:
+    """The compressed content at its beginning, and the most it may become, after everything that comes before."""
+    with tempfile.TemporaryDirectory(prefix="mmctl-open-") as scratch, backup.open("rb") as file:
+        if envelope.is_older_kind(file) and accept:
+            limit = content.older_limit(os.fstat(file.fileno()).st_size)
+            encrypted = file.read(len(AGE_MAGIC)) == AGE_MAGIC
+            file.seek(0)
+        else:
+            opened = envelope.check(file, backup.name, accept=accept)
+            limit, encrypted = content.limit_of(opened.envelope.unpacked), opened.envelope.encrypted
+        if not encrypted:
+            yield file, limit
+            return
+        sealed, plain = Path(scratch) / "sealed", Path(scratch) / "plain"
+        with sealed.open("wb") as copy:
+            while chunk := file.read(CHUNK):
+                copy.write(chunk)
+        _decrypt(sealed, plain, identity, backup.name)
+        with plain.open("rb") as decrypted:
+            yield decrypted, limit
 
-    with tempfile.TemporaryDirectory(prefix="mmctl-open-") as scratch:
+
+@contextmanager
+def unpacked(backup: Path, identity: Path | None = None, *, accept: bool = False) -> Iterator[tuple[Path, Verified]]:
+    """A scratch folder with the backup's files, verified and removed at the end, and what was found.
+
+    ``accept``: also one nobody known here vouches for. Raises BackupError that names the first thing that is wrong,
+    NotAuthenticated.
+    """
+    with tempfile.TemporaryDirectory(prefix="mmctl-backup-") as scratch:
+        folder = Path(scratch)
         try:
-            source = backup
-            if backup.name.endswith(".age"):
-                source = Path(scratch) / "plain"
-                _decrypt(backup, source, identity)
-            with (
-                source.open("rb") as file,
-                zstandard.ZstdDecompressor().stream_reader(file) as plain,
-                tarfile.open(fileobj=plain, mode="r|") as tar,
-            ):
-                yield tar
-        except (tarfile.TarError, zstandard.ZstdError, EOFError) as error:
-            raise BackupError(
-                f"{backup} is damaged: {error or 'it ends too early'}", "Use another backup; see mmctl backup list."
-            ) from None
+            with _opened(backup, identity, accept) as (file, limit):
+                manifest = content.extract(file, limit, folder, backup.name)
         except OSError as error:
             raise BackupError(f"cannot read {backup}: {error.strerror or error}") from None
+        yield folder, judge(folder, manifest, backup.name)
 
 
-@contextmanager
-def unpacked(backup: Path, identity: Path | None = None) -> Iterator[Path]:
-    """A scratch folder with the backup's files, removed at the end. Raises BackupError for a damaged archive."""
-    with tempfile.TemporaryDirectory(prefix="mmctl-backup-") as name:
-        with _opened(backup, identity) as tar:
-            _extract(tar, Path(name))
-        yield Path(name)
-
-
-def _extract(tar: tarfile.TarFile, folder: Path) -> None:
-    """Plain files only, below ``folder`` only, whatever the archive says."""
-    total = 0
-    for member in tar:
-        parts = Path(member.name).parts
-        if not member.isfile() or not parts or ".." in parts or Path(member.name).is_absolute():
-            raise BackupError(f"the archive holds something that is no plain file of a backup: {member.name}")
-        total += member.size
-        source = tar.extractfile(member)
-        if total > MAX_BYTES or source is None:
-            raise BackupError("the archive is larger than any backup")
-        path = folder / member.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as sink:
-            shutil.copyfileobj(source, sink, CHUNK)
-
-
-def verify(backup: Path, identity: Path | None = None) -> Verified:
-    """Opens ``backup``, compares every digest, checks the journal's integrity and counts its rows.
-
-    Raises BackupError that names the first thing that is wrong.
-    """
-    with unpacked(backup, identity) as folder:
-        return verify_folder(folder, backup.name)
+def verify(backup: Path, identity: Path | None = None, *, accept: bool = False) -> Verified:
+    """Opens ``backup``: its signature, every digest, the journal's integrity and its rows. Raises BackupError."""
+    with unpacked(backup, identity, accept=accept) as (_, verified):
+        return verified
 
 
 def verify_folder(folder: Path, name: str) -> Verified:
-    """As ``verify``, of files already unpacked."""
+    """Files that are about to become a backup against their manifest. Raises BackupError."""
     try:
         manifest = parse((folder / NAME).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         raise BackupError(f"{name} has no manifest") from None
     except BadManifest as error:
         raise BackupError(f"{name}: {error}") from None
-    there = {entry.path: entry for entry in entries(folder)}
-    for entry in manifest.files:
-        found = there.pop(entry.path, None)
-        if found is None:
-            raise BackupError(f"{name}: {entry.path} is missing")
-        if found != entry:
-            raise BackupError(f"{name}: {entry.path} is not what was backed up ({found.bytes} of {entry.bytes} bytes)")
-    if there:
-        raise BackupError(f"{name} holds a file its manifest does not name: {next(iter(there))}")
-    rows: Mapping[str, int] = {}
-    if (folder / JOURNAL).exists():
-        rows, _ = inspect_journal(folder / JOURNAL)
-        if dict(rows) != dict(manifest.rows):
-            raise BackupError(f"{name}: the journal's rows are not those of the manifest")
-    return Verified(manifest, rows)
+    if {entry.path: entry for entry in entries(folder)} != {entry.path: entry for entry in manifest.files}:
+        raise BackupError(f"{name}: its files changed while it was made", "Make another.")
+    return judge(folder, manifest, name)
 
 
-def peek(backup: Path, identity: Path | None = None) -> Manifest:
-    """The manifest alone, which comes first in the archive; the rest is not judged. Raises BackupError."""
-    with _opened(backup, identity) as tar:
-        first = tar.next()
-        source = tar.extractfile(first) if first is not None and first.name == NAME else None
-        if source is None:
-            raise BackupError(f"{backup.name} has no manifest")
-        try:
-            return parse(source.read().decode("utf-8"))
-        except ValueError as error:
-            raise BackupError(f"{backup.name}: {error}") from None
+def peek_older(backup: Path, identity: Path | None = None) -> Manifest:
+    """The manifest of an unsigned backup, read within bounds; nothing vouches for it. Raises BackupError."""
+    with suppress(OSError), _opened(backup, identity, True) as (file, limit):
+        return content.read_manifest(file, limit, backup.name)
+    raise BackupError(f"cannot read {backup}")
 
 
 def _sync(path: Path) -> None:

@@ -5,15 +5,25 @@ happens. Nothing here touches the live journal except SQLite's own backup API, r
 """
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
+from mmctl.remote import units
 from mmctl.remote.layout import Layout, q, script
 from mmctl.vault.journal import COPY
 
 SCRATCH = "backup."
+#: Of the log files the newest are taken, up to this sum; of the service manager's log these days and bytes.
+MAX_LOG_BYTES = 200_000_000
+LOG_DAYS = 7
+MAX_JOURNALD_BYTES = 50_000_000
+JOURNALD_SECONDS = 60
 
 
-def collect(layout: Layout, journal: str | None, data_dir: str) -> str:
-    """Make the copies in a new private folder and print its path; nothing is left behind when it fails."""
+def collect(layout: Layout, journal: str | None, data_dir: str, log: str | None = None) -> str:
+    """Make the copies in a new private folder and print its path; nothing is left behind when it fails.
+
+    What the service's user may write (logs, spill files) is copied without following links: root reads for us here.
+    """
     private = layout.at(".mmctl")
     configs, absent = q(layout.at("shared", "configs")), q(f"{layout.root} does not exist: nothing is deployed here")
     copy = f'python3 -c {q(COPY)} {q(journal)} "$folder/journal.db"' if journal else ""
@@ -29,12 +39,56 @@ def collect(layout: Layout, journal: str | None, data_dir: str) -> str:
         f'[ ! -d {configs} ] || cp -rL {configs} "$folder/rest/configs"',
         f'[ ! -f {q(private)}/audit.jsonl ] || cp {q(private)}/audit.jsonl "$folder/rest/audit.jsonl"',
         f"for f in {q(data_dir)}/*spill* {q(data_dir)}/spill/*; do "
-        '[ ! -f "$f" ] || { mkdir -p "$folder/rest/spill"; cp "$f" "$folder/rest/spill/"; }; done',
+        '[ ! -f "$f" ] || { mkdir -p "$folder/rest/spill"; cp -P "$f" "$folder/rest/spill/"; }; done',
+        _logs(layout, log),
         'tar -C "$folder/rest" -cf "$folder/rest.tar" .',
         'rm -rf "$folder/rest"',
         f'printf "release=%s\\n" "$(basename "$(readlink {q(layout.current)} 2>/dev/null)" 2>/dev/null || true)"',
         'printf "folder=%s\\n" "$folder"',
     )
+
+
+LOGS = r"""
+import os, stat, sys
+into, most = sys.argv[1], int(sys.argv[2])
+found = {}
+for place in sys.argv[3:]:
+    folder, prefix = os.path.split(place)
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(prefix)]
+    except OSError:
+        continue
+    for name in names:
+        try:
+            # Who writes logs could put a link to anything, or a pipe, in their place.
+            file = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            continue
+        facts = os.fstat(file)
+        if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1 and name.isprintable() and len(name) < 90:
+            found[facts.st_dev, facts.st_ino] = (facts.st_mtime, name, file, facts.st_size)
+os.makedirs(into, exist_ok=True)
+for _, name, file, size in sorted(found.values(), reverse=True):
+    if size > most or os.path.exists(os.path.join(into, name)):
+        continue
+    most -= size
+    with os.fdopen(file, "rb") as source, open(os.path.join(into, name), "wb") as sink:
+        while size and (chunk := source.read(min(size, 1 << 20))):
+            size -= sink.write(chunk)
+"""
+
+
+def _logs(layout: Layout, log: str | None) -> str:
+    """The engine's log files, rotated ones too, the newest first until there are enough; and what systemd keeps."""
+    places = [layout.logs + "/", *([log] if log is not None and str(PurePosixPath(log).parent) != layout.logs else [])]
+    lines = [f'python3 -c {q(LOGS)} "$folder/rest/logs" {MAX_LOG_BYTES} {" ".join(map(q, places))}']
+    if layout.managed:
+        what = f"-u {units.ENGINE} -u {units.SENTINEL} --since=-{LOG_DAYS}d -o short-iso"
+        lines.append(
+            f"timeout {JOURNALD_SECONDS} journalctl -q --no-pager {what} 2>/dev/null | "
+            f'tail -c {MAX_JOURNALD_BYTES} > "$folder/rest/logs/systemd.log" || true'
+        )
+    return "\n".join(lines)
 
 
 def is_scratch(layout: Layout, folder: str) -> bool:

@@ -5,6 +5,7 @@ Any failure raises, leaves no archive behind, and removes what was put on the ho
 
 import contextlib
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from mmctl.client.site import Site
 from mmctl.fleet.errors import OperatorError
 from mmctl.fleet.transport import Transport
-from mmctl.vault import host
+from mmctl.vault import envelope, host
 from mmctl.vault.archive import (
     ENCRYPTED,
     JOURNAL,
@@ -28,6 +29,7 @@ from mmctl.vault.archive import (
     verify,
     verify_folder,
 )
+from mmctl.vault.content import CHUNK
 from mmctl.vault.manifest import NAME, Manifest
 
 CALL_SECONDS = 30.0
@@ -88,17 +90,24 @@ def make(
     except OSError as error:
         raise BackupError(f"cannot write the backup in {into}: {error.strerror or error}") from None
     try:
-        # An encrypted archive cannot be opened without the secret key; its content was checked just before.
-        checked = before if recipients else verify(file)
+        checked = _read_again(file, before) if recipients else verify(file)
     except BaseException:
         file.unlink(missing_ok=True)
         raise
     return Made(file, size, checked)
 
 
+def _read_again(file: Path, before: Verified) -> Verified:
+    """An encrypted archive cannot be opened without the secret key: its content was checked just before, its signature
+    and its bytes on the disk are now."""
+    with file.open("rb") as written:
+        envelope.check(written, file.name)
+    return before
+
+
 def _collect(transport: Transport, site: Site, folder: Path, scratch: Path, remaining: Callable[[], float]) -> str:
     """Fills ``folder`` from the host; returns the release that is current there."""
-    result = transport.run(host.collect(site.layout, site.journal, site.data_dir), remaining())
+    result = transport.run(host.collect(site.layout, site.journal, site.data_dir, site.log), remaining())
     result.checked(f"{transport.name}: cannot copy the journal and configs", "Is it deployed? Is its disk full?")
     said = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
     there = said.get("folder", "")
@@ -127,7 +136,8 @@ def _unpack_rest(archive: Path, folder: Path) -> None:
                 if source is None or not target.is_relative_to(folder.resolve()):
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(source.read())
+                with target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink, CHUNK)
                 target.chmod(0o600)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise BackupError(f"the configs arrived damaged: {error}") from None

@@ -61,9 +61,13 @@ def parse(text: str) -> Manifest:
         )
     except BadManifest:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadManifest(f"the manifest is damaged ({type(error).__name__})") from None
+    if len({entry.path for entry in files}) != len(files):
+        raise BadManifest("the manifest names a file twice")
     for entry in files:
+        if entry.bytes < 0:
+            raise BadManifest(f"the manifest gives no size of {entry.path}")
         if entry.path.startswith("/") or ".." in entry.path.split("/"):
             raise BadManifest(f"the manifest names a file outside the backup: {entry.path}")
     return Manifest(target, host, account, made.isoformat(), release, files, rows, schema)

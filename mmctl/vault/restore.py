@@ -12,15 +12,15 @@ from mmctl.client.site import Site
 from mmctl.fleet.errors import Refused
 from mmctl.fleet.transport import Transport
 from mmctl.vault import host
-from mmctl.vault.archive import CHUNK, JOURNAL, BackupError, Verified, sha256_of, unpacked, verify_folder
+from mmctl.vault.archive import JOURNAL, BackupError, Verified, sha256_of, unpacked
+from mmctl.vault.content import CHUNK
 
 
-def into_folder(backup: Path, folder: Path, identity: Path | None) -> Verified:
+def into_folder(backup: Path, folder: Path, identity: Path | None, *, accept: bool = False) -> Verified:
     """The backup's files in ``folder``, which must be empty or new. Raises Refused, BackupError."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Refused(f"{folder} is not empty", "Give a new folder; nothing is ever overwritten.")
-    with unpacked(backup, identity) as files:
-        verified = verify_folder(files, backup.name)
+    with unpacked(backup, identity, accept=accept) as (files, verified):
         part = folder.with_name(f".{folder.name}.part")
         try:
             shutil.rmtree(part, ignore_errors=True)
@@ -36,13 +36,23 @@ def into_folder(backup: Path, folder: Path, identity: Path | None) -> Verified:
 
 
 def onto_host(
-    backup: Path, transport: Transport, site: Site, identity: Path | None, remaining: Callable[[], float]
+    backup: Path,
+    transport: Transport,
+    site: Site,
+    identity: Path | None,
+    remaining: Callable[[], float],
+    *,
+    accept: bool = False,
 ) -> tuple[Verified, str]:
     """``(what was restored, where the old journal is kept)``. The engine must not be running: the caller checks."""
     if site.journal is None:
         raise Refused(f"{transport.name}: its journal is not SQLite", "Restore PostgreSQL with pg_restore.")
-    with unpacked(backup, identity) as files:
-        verified = verify_folder(files, backup.name)
+    with unpacked(backup, identity, accept=accept) as (files, verified):
+        if verified.manifest.account not in site.accounts:
+            raise Refused(
+                f"{backup.name} is of the account {verified.manifest.account}, not of {site.accounts[0]}",
+                "Give the backup of this account; --into FOLDER only unpacks.",
+            )
         if not (files / JOURNAL).exists():
             raise BackupError(f"{backup.name} holds no journal")
         _, digest = sha256_of(files / JOURNAL)

@@ -1,23 +1,26 @@
-"""Which backups to keep: the newest, one a day, one a week. Pure; an empty policy is refused, never obeyed."""
+"""Which backups to keep: of so many days, the newest, one a day, one a week. Pure; an empty policy is refused."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How many of the newest backups, of the newest of each UTC day, and of each ISO week are kept."""
+    """How many of the newest backups, of the newest of each UTC day, and of each ISO week are kept; and all of the last
+    ``days`` days."""
 
     last: int = 0
     daily: int = 0
     weekly: int = 0
+    days: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.last, self.daily, self.weekly) < 0:
+        if min(self.last, self.daily, self.weekly, self.days) < 0:
             raise ValueError("a retention number cannot be negative")
-        if not (self.last or self.daily or self.weekly):
-            raise ValueError("this policy keeps nothing; give --keep-last, --keep-daily or --keep-weekly")
+        if not (self.last or self.daily or self.weekly or self.days):
+            names = "--keep-days, --keep-last, --keep-daily or --keep-weekly"
+            raise ValueError(f"this policy keeps nothing; give {names}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,21 @@ class Aged:
     sound: bool = True
 
 
-def keep(backups: Iterable[Aged], policy: Policy) -> set[str]:
+def keep(backups: Iterable[Aged], policy: Policy, now: datetime) -> set[str]:
     """Names to keep. The newest sound backup is always among them, whatever the numbers say.
+
+    One from the future (a clock was wrong) is kept, but is no reason to let go of others: they have their own age.
 
     A damaged backup never takes the place of a sound one; it is kept only while it is newer than every sound one,
     so that a person can look at what went wrong last.
     """
     ordered = sorted(backups, key=lambda backup: backup.made, reverse=True)
     sound = [backup for backup in ordered if backup.sound]
-    kept = {backup.name for backup in sound[: max(1, policy.last)]}
+    kept = {backup.name for backup in sound[: policy.last]}
+    kept |= {backup.name for backup in [b for b in sound if b.made <= now][:1] or sound[:1]}
+    if policy.days:
+        kept |= {backup.name for backup in sound if now - backup.made <= timedelta(days=policy.days)}
+    kept |= {backup.name for backup in sound if backup.made > now}
     kept |= _newest_of_each(sound, policy.daily, lambda made: made.strftime("%Y-%m-%d"))
     kept |= _newest_of_each(sound, policy.weekly, lambda made: made.strftime("%G-W%V"))
     for backup in ordered:

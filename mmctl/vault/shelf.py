@@ -1,58 +1,91 @@
-"""The backups in one folder: when each was made, of which host, and whether its manifest can be read."""
+"""The backups in one folder: when each was made, of which host, and whether somebody known here vouches for it.
 
-import re
+All of that is read from what is signed in the file. Its name and the times of the file system decide nothing.
+"""
+
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from mmctl.fleet.errors import OperatorError
-from mmctl.vault.archive import SUFFIX, peek
+from mmctl.ledger import signature
+from mmctl.vault import envelope
+from mmctl.vault.archive import ENCRYPTED, SUFFIX, peek_older
+from mmctl.vault.envelope import BackupError, NotAuthenticated
 
-_NAME = re.compile(rf"(?P<what>.+)-(?P<moment>\d{{8}}T\d{{6}}Z){re.escape(SUFFIX)}(\.age)?\Z")
+PLAIN = "it is not encrypted, and others beside it are"
 
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """One backup file. ``problem`` is empty when its manifest can be read, or is encrypted and no key was given."""
+    """One backup file. ``problem`` is empty when a key trusted here signed it and it is as long as it says; then, and
+    for an older one that was asked for, ``made`` is known. ``encrypted``: as far as it is known."""
 
     file: Path
-    host: str  # from the manifest; of an encrypted one, target and host as the name says them
-    made: str  # UTC, ISO 8601
+    target: str
+    host: str
+    made: str  # UTC, ISO 8601; empty = not known
     bytes: int
     release: str
+    encrypted: bool
     problem: str
 
     @property
-    def age_s(self) -> float:
-        return time.time() - datetime.fromisoformat(self.made).timestamp()
+    def age_s(self) -> float | None:
+        return time.time() - datetime.fromisoformat(self.made).timestamp() if self.made else None
 
 
-def shelf(folder: Path, identity: Path | None = None) -> list[Shelved]:
-    """Every backup in ``folder``, newest first. Files with other names are not ours and are left out."""
-    found: list[Shelved] = []
-    for file in folder.glob(f"*{SUFFIX}*") if folder.is_dir() else ():
-        match = _NAME.match(file.name)
-        if match is None or not file.is_file():
-            continue
-        moment = datetime.strptime(match["moment"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        host, release, problem = match["what"], "", ""
-        if not file.name.endswith(".age") or identity is not None:
-            try:
-                manifest = peek(file, identity)
-                host, release, moment = manifest.host, manifest.release, manifest.moment
-            except OperatorError as error:
-                problem = error.what
-        elif file.stat().st_size == 0:
-            problem = "it is empty"
-        found.append(Shelved(file, host, moment.isoformat(), file.stat().st_size, release, problem))
+def shelf(folder: Path, identity: Path | None = None, *, accept: bool = False) -> list[Shelved]:
+    """Every backup in ``folder``, newest first, those of unknown age last.
+
+    ``accept``: believe what unauthenticated ones say of themselves. Files with other names are not ours.
+    """
+    trusted = signature.trusted()
+    files = sorted({*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{ENCRYPTED}")}) if folder.is_dir() else []
+    found = [_one(file, identity, trusted, accept) for file in files if file.is_symlink() or file.is_file()]
     return sorted(found, key=lambda item: (item.made, item.file.name), reverse=True)
 
 
+def _one(file: Path, identity: Path | None, trusted: dict[str, str], accept: bool) -> Shelved:
+    try:
+        size = file.stat().st_size
+        if file.is_symlink():
+            return Shelved(file, "", "", "", size, "", False, "it is a symbolic link")
+        opened = envelope.look(file, trusted)
+    except NotAuthenticated as error:
+        return _older(file, size, identity, error.what, accept)
+    except BackupError as error:
+        return Shelved(file, "", "", "", size, "", False, error.what)
+    except OSError as error:
+        return Shelved(file, "", "", "", 0, "", False, f"it cannot be read: {error.strerror}")
+    what = opened.envelope
+    problem = "" if opened.trusted or accept else envelope.stranger(opened, file.name).what
+    return Shelved(file, what.target, what.host, what.made, size, what.release, what.encrypted, problem)
+
+
+def _older(file: Path, size: int, identity: Path | None, problem: str, accept: bool) -> Shelved:
+    if not accept:
+        return Shelved(file, "", "", "", size, "", file.name.endswith(ENCRYPTED), problem)
+    try:
+        manifest = peek_older(file, identity)
+    except BackupError as error:
+        return Shelved(file, "", "", "", size, "", False, error.what)
+    sealed = file.name.endswith(ENCRYPTED)
+    return Shelved(file, manifest.target, manifest.host, manifest.made, size, manifest.release, sealed, "")
+
+
+def plain_beside_encrypted(items: Sequence[Shelved], file: Path) -> bool:
+    """Whether ``file`` is not encrypted although another backup in its folder is."""
+    own = next((item for item in items if item.file.name == file.name), None)
+    return own is not None and not own.encrypted and any(item.encrypted for item in items)
+
+
 def newest_of_each_host(items: Sequence[Shelved]) -> list[Shelved]:
-    """The first item of each host; ``items`` are newest first."""
-    first: dict[str, Shelved] = {}
+    """The newest sound item of each host, and where a host has none, its first; ``items`` are newest first."""
+    first: dict[tuple[str, str], Shelved] = {}
     for item in items:
-        first.setdefault(item.host, item)
+        known = first.get((item.target, item.host))
+        if known is None or (known.problem and not item.problem):
+            first[item.target, item.host] = item
     return list(first.values())
