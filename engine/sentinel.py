@@ -177,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--actor", default="operator", help="kept in the halt mark")
     options = parser.parse_args(argv)
     try:
-        config = load(options.config, env_file=options.env_file)
+        config = load(options.config, env_file=options.env_file, stopping=True)
     except ConfigErrors as errors:
         for problem in errors.errors:
             print(problem, file=sys.stderr)

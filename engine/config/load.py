@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path as FilePath
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from engine.config import document as documents
 from engine.config.document import Document, Path, dotted
+from engine.config.environment import parse
 from engine.config.errors import ConfigError, ConfigErrors
 from engine.config.rules import broken_rules
 from engine.config.schema import Config
@@ -32,12 +34,14 @@ def load(
     *,
     env_file: str | os.PathLike[str] | None = None,
     deep: bool = False,
+    stopping: bool = False,
 ) -> Config:
     """The configuration in ``path``.
 
     ``env`` replaces the process's environment (default: it, then systemd's credentials); ``env_file`` is a
     NAME=value file that comes before it. ``deep`` also checks the strategy's own parameters, which imports the
-    strategies. Raises ``ConfigErrors`` with every error, an unreadable file included.
+    strategies. Raises ``ConfigErrors`` with every error, an unreadable file included. With ``stopping`` what cannot be
+    read of an environment file is told on stderr and left out: who only stops orders may not need it.
     """
     file = str(path)
     try:
@@ -52,9 +56,9 @@ def load(
         raise ConfigErrors([ConfigError(file, line, "", "the file is not UTF-8 text")]) from None
     if len(raw) > documents.MAX_BYTES:
         raise ConfigErrors([ConfigError(file, 0, "", "the file is larger than 1 MB; this is not a configuration")])
-    known = credentials() if env is None else dict(env)
+    known = credentials(stopping=stopping) if env is None else dict(env)
     if env_file is not None:
-        known = {**known, **read_env_file(env_file)}
+        known = {**known, **read_env_file(env_file, stopping=stopping)}
     return load_text(text, file, known, deep=deep)
 
 
@@ -198,45 +202,34 @@ def _remove(tree: Any, path: Path) -> None:
         tree.pop(path[-1], None)
 
 
-def credentials() -> dict[str, str]:
+def credentials(*, stopping: bool = False) -> dict[str, str]:
     """The process's environment, completed by systemd's credentials (``LoadCredential=``, one file a variable)."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     found: dict[str, str] = {}
     if folder and FilePath(folder).is_dir():
         for entry in sorted(FilePath(folder).iterdir()):
             if entry.suffix == ".env":
-                found.update(read_env_file(entry))
+                found.update(read_env_file(entry, stopping=stopping))
             elif entry.is_file():
-                found[entry.name] = entry.read_text(encoding="utf-8").rstrip("\n")
+                found[entry.name] = entry.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n")
     return {**found, **os.environ}
 
 
-def read_env_file(path: str | os.PathLike[str]) -> dict[str, str]:
-    """NAME=value lines as systemd's EnvironmentFile= reads them: ``#`` and ``;`` comments, optional quotes.
+def read_env_file(path: str | os.PathLike[str], *, stopping: bool = False) -> dict[str, str]:
+    """The variables of an environment file, by ``engine.config.environment``.
 
-    Raises ``ConfigErrors`` naming file and line, never a value.
+    Raises ``ConfigErrors`` naming file and line, never a value; ``stopping``: as ``load`` has it.
     """
     file = str(path)
     try:
-        lines = FilePath(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else "it is not UTF-8 text") or "it cannot be opened"
-        raise ConfigErrors([ConfigError(file, 0, "", f"cannot read the environment file: {reason}")]) from None
-    values: dict[str, str] = {}
-    errors = []
-    for number, raw in enumerate(lines, start=1):
-        line = raw.strip()
-        if not line or line[0] in "#;":
-            continue
-        name, equals, value = line.partition("=")
-        name = name.removeprefix("export ").strip()
-        if not equals or not name.isidentifier():
-            errors.append(ConfigError(file, number, "", "expected NAME=value"))
-            continue
-        value = value.strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        values[name] = value
-    if errors:
+        found = parse(FilePath(path).read_bytes())
+        errors = [ConfigError(file, fault.line, "", fault.message) for fault in found.faults]
+        values = found.values
+    except OSError as error:
+        reason = error.strerror or "it cannot be opened"
+        errors, values = [ConfigError(file, 0, "", f"cannot read the environment file: {reason}")], {}
+    if errors and not stopping:
         raise ConfigErrors(errors)
+    for left_out in errors:
+        print(f"{left_out}; left out", file=sys.stderr)
     return values

@@ -21,10 +21,11 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.config.environment import parse, render
 from mmctl.cli.output import number
 from mmctl.cli.run import Run, current
 from mmctl.client.engine import Client, section
-from mmctl.client.site import environment, site_of
+from mmctl.client.site import site_of
 from mmctl.fleet.errors import OperatorError, Refused, Unproved
 from mmctl.fleet.inventory import Target, parse_fleet
 from mmctl.fleet.local import LocalTransport
@@ -107,7 +108,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _ports(folder: Path) -> dict[str, int]:
     """The ports of the last demo where they are still free, else others: the same ones make a deploy unchanged."""
-    known = environment((folder / "ports").read_text()) if (folder / "ports").exists() else {}
+    known = parse((folder / "ports").read_bytes()).values if (folder / "ports").exists() else {}
     ports = {name: _free(int(known.get(name, "0") or 0)) for name in ("exchange", "engine")}
     (folder / "ports").write_text("".join(f"{name}={port}\n" for name, port in ports.items()))
     return ports
@@ -210,7 +211,7 @@ def configure(folder: Path, ports: dict[str, int], market: Market) -> Target:
     text = _replaced(text, "  symbol: ETHUSDT", f"  symbol: {market.symbol}")
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     env_file = folder / "demo.env"
-    known = environment(env_file.read_text()) if env_file.exists() else {}
+    known = parse(env_file.read_bytes()).values if env_file.exists() else {}
     token = known.get("MM_CONTROL_TOKEN") or secrets.token_hex(32)
     at = f"127.0.0.1:{ports['exchange']}"
     values = {
@@ -222,7 +223,7 @@ def configure(folder: Path, ports: dict[str, int], market: Market) -> Target:
     }
     descriptor = os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write("".join(f"{name}={value}\n" for name, value in values.items()))
+        file.write(render(values).decode())
     fleet = (
         f"default: {NAME}\ntargets:\n  {NAME}:\n    transport: local\n    environment: sandbox\n    account: sandbox\n"
         f"    root: host\n    config: config.yaml\n    env_file: demo.env\n    api_port: {ports['engine']}\n"

@@ -30,6 +30,8 @@ from mmctl.fleet.errors import (
 )
 from mmctl.fleet.parallel import Outcome
 from mmctl.ledger.lock import operator
+from mmctl.remote.environment import with_secrets
+from mmctl.remote.layout import script
 from mmctl.remote.users import as_service
 from mmctl.watch.proof import last_object, proof_of
 
@@ -206,16 +208,8 @@ def sentinel_script(engine: Engine, verb: str) -> str:
 def on_host(engine: Engine, arguments: str) -> str:
     """The remote command that runs a module of the current release as the service does; ``arguments`` are quoted."""
     layout = engine.site.layout
-    environment = shlex.quote(layout.env_file)
-    read = 'while IFS= read -r line || [ -n "$line" ]; do case $line in [A-Za-z_]*=*) export "$line";; esac; done'
-    return "\n".join(
-        [
-            "set -eu",
-            f"[ ! -r {environment} ] || {{ {read} < {environment}; }}",
-            f"cd {shlex.quote(layout.at('shared'))}",
-            as_service(layout, f"{shlex.quote(engine.site.launcher)} {arguments}"),
-        ]
-    )
+    command = as_service(layout, f"{shlex.quote(engine.site.launcher)} {arguments}")
+    return script(f"cd {shlex.quote(layout.at('shared'))}", with_secrets(layout, command))
 
 
 def _by_sentinel(run: Run, engine: Engine, verb: str) -> Done:

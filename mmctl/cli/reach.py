@@ -8,9 +8,10 @@ from typing import Annotated, TypeVar
 import typer
 
 from engine.config.document import read
+from engine.config.environment import parse
 from mmctl.cli.run import Run
 from mmctl.client.engine import READ_SECONDS, Client
-from mmctl.client.site import Site, environment, site_of
+from mmctl.client.site import Site, site_of
 from mmctl.fleet.errors import FAILED, MIXED, OperatorError
 from mmctl.fleet.inventory import Host, Target, load_fleet
 from mmctl.fleet.open import open_transport
@@ -71,7 +72,7 @@ class Engine:
         layout = self.site.layout
         config = self.transport.get(layout.config, LOOK_SECONDS).decode("utf-8", "replace")
         try:
-            secrets = environment(self.transport.get(layout.env_file, LOOK_SECONDS).decode("utf-8", "replace"))
+            secrets = parse(self.transport.get(layout.env_file, LOOK_SECONDS)).values
         except OperatorError:
             secrets = {}
         monitoring = read(config, layout.config, secrets.get).data.get("monitoring")

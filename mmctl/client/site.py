@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from engine.config.document import read
+from engine.config.environment import parse
 from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
 from mmctl.remote.layout import Layout, layout_of
 
@@ -92,16 +93,9 @@ def _config(target: Target) -> Mapping[str, Any]:
 def _variables(target: Target) -> dict[str, str]:
     """The environment file's values, as far as it can be read; they only ever fill in the configuration."""
     try:
-        text = target.env_file.read_text(encoding="utf-8") if target.env_file else ""
-    except (OSError, UnicodeDecodeError):
+        return parse(target.env_file.read_bytes()).values if target.env_file else {}
+    except OSError:
         return {}
-    return environment(text)
-
-
-def environment(text: str) -> dict[str, str]:
-    """NAME=value lines of an environment file; comments and anything else are left out."""
-    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#"))
-    return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
 
 
 def _of(data: Any, *path: str) -> Any:

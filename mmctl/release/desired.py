@@ -40,8 +40,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Desired:
-    """A release before it has a host. ``environment`` is the secrets' file as it is, None when the host keeps its own;
-    ``variables`` its NAME=value lines for a check. Never printed."""
+    """A release before it has a host. ``environment`` is the secrets' file in its plainest form, which a check reads
+    as well; None when the host keeps its own. Never printed."""
 
     sha: str
     wheel: Wheel
@@ -49,7 +49,11 @@ class Desired:
     unit_files: dict[str, str]
     host_fleet: str
     environment: bytes | None
-    variables: bytes
+
+    @property
+    def variables(self) -> bytes:
+        """What a check on the host reads from stdin."""
+        return self.environment or b""
 
     def __repr__(self) -> str:
         return f"Desired(sha={self.sha!r}, wheel={self.wheel.file!r})"
@@ -96,21 +100,24 @@ def read_settings(target: Target, variables: dict[str, str] | None) -> Settings:
 
 
 def read_environment(target: Target) -> tuple[bytes | None, dict[str, str] | None]:
-    """The target's secrets: the file's bytes for the host, its names and values for the check."""
+    """The target's secrets: the file for the host, its names and values for the check.
+
+    The host gets the plainest form, without comments: what reads it there, systemd's ``EnvironmentFile=`` and an
+    earlier release too, sees the same values. Raises ConfigRefused naming file and line, never a value.
+    """
     from engine.config import read_env_file
+    from engine.config.environment import render
 
     if target.env_file is None:
         if not target.local:
             return None, None
         chosen = _named_variables(target)
-        return "".join(f"{name}={value}\n" for name, value in chosen.items()).encode(), chosen
+        return render(chosen), chosen
     try:
         values = read_env_file(target.env_file)
-        return target.env_file.read_bytes(), values
+        return render(values), values
     except ConfigErrors as faults:
         raise ConfigRefused("\n".join(str(fault) for fault in faults.errors)) from None
-    except OSError as error:
-        raise ConfigRefused(f"cannot read {target.env_file}: {error.strerror}") from None
 
 
 def _private(file: Path) -> None:
@@ -130,7 +137,7 @@ def _named_variables(target: Target) -> dict[str, str]:
     except (OSError, UnicodeDecodeError):
         return {}
     names = sorted(set(VARIABLE.findall(text)))
-    return {name: os.environ[name] for name in names if "\n" not in os.environ.get(name, "\n")}
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def describe(target: Target, layout: Layout, built: Built, project: Path | None = None) -> Desired:
@@ -153,9 +160,8 @@ def describe(target: Target, layout: Layout, built: Built, project: Path | None 
     parts = [built.content.encode(), settings.text.encode(), lock, units.LAUNCHER.encode()]
     parts += [f"{name}\0{text}".encode() for name, text in sorted(files.items())]
     sha = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:SHA_LENGTH]
-    variables = "".join(f"{name}={value}\n" for name, value in (values or {}).items()).encode()
     fleet = _host_fleet(target, layout, settings)
-    return Desired(sha, wheel, settings, files, fleet, environment, variables)
+    return Desired(sha, wheel, settings, files, fleet, environment)
 
 
 def _host_fleet(target: Target, layout: Layout, settings: Settings) -> str:

@@ -103,9 +103,8 @@ def push_config(transport: Transport, layout: Layout, target: Target) -> str:
     candidate = layout.release(release, "configs", "candidate.yaml")
     transport.put(settings.text.encode(), candidate, 0o640, ASK_SECONDS)
     check = python.check_config(layout, release, from_host=environment is None, config="candidate.yaml")
-    variables = "".join(f"{name}={value}\n" for name, value in (values or {}).items()).encode()
     owner = script(f"chgrp {q(layout.user)} {q(candidate)}") if layout.user else ""
-    result = transport.run(script(owner, check), CHECK_SECONDS, variables)
+    result = transport.run(script(owner, check), CHECK_SECONDS, environment or b"")
     if result.rc:
         transport.run(f"rm -f {q(candidate)}", ASK_SECONDS)
         said = result.err.strip() or result.out.strip()

@@ -1,5 +1,6 @@
 """Python on a host that has only python3 and no internet: uv, the shared environments, the release's own."""
 
+from mmctl.remote import environment
 from mmctl.remote.layout import Layout, q, script
 from mmctl.remote.users import as_service
 
@@ -155,31 +156,9 @@ def borrow_environment(layout: Layout, release: str, python: str, name: str) -> 
     )
 
 
-LOAD_ENVIRONMENT = 'while IFS= read -r line || [ -n "$line" ]; do case $line in *=*) export "$line";; esac; done'
-
-# The host's own environment file as plain NAME=value lines, by the rules systemd and the engine read it with.
-PLAIN_ENVIRONMENT = """
-import sys
-for line in open(sys.argv[1], encoding="utf-8"):
-    name, equals, value = line.strip().partition("=")
-    name, value = name.removeprefix("export ").strip(), value.strip()
-    if equals and name.isidentifier():
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\\""
-        print(name + "=" + (value[1:-1] if quoted else value))
-"""
-
-
-def _environment(layout: Layout, from_host: bool) -> tuple[str, ...]:
-    """Lines that put the secrets into this shell's environment: from stdin, or from the file the host has."""
-    if not from_host:
-        return (LOAD_ENVIRONMENT,)
-    live = q(layout.env_file)
-    return (
-        f"if [ -r {live} ]; then",
-        f"plain=$(python3 -c {q(PLAIN_ENVIRONMENT)} {live})",
-        f"{LOAD_ENVIRONMENT} <<EOF\n$plain\nEOF",
-        "fi",
-    )
+def _with_secrets(layout: Layout, from_host: bool, command: str) -> str:
+    """``command`` with the secrets in its environment: from stdin, or from the file the host has."""
+    return environment.with_variables(layout.env_file if from_host else environment.STDIN, command, strict=True)
 
 
 def check_config(layout: Layout, release: str, *, from_host: bool = False, config: str = "config.yaml") -> str:
@@ -187,9 +166,8 @@ def check_config(layout: Layout, release: str, *, from_host: bool = False, confi
     stdin, or ``from_host``: from the file that is there already."""
     run, file = q(layout.release(release, "bin", "run")), q(layout.release(release, "configs", config))
     return script(
-        *_environment(layout, from_host),
         f"cd {q(layout.at('shared'))}",
-        as_service(layout, f"{run} engine check --config {file}"),
+        _with_secrets(layout, from_host, as_service(layout, f"{run} engine check --config {file}")),
     )
 
 
@@ -198,9 +176,8 @@ def warm(layout: Layout, release: str, *, from_host: bool = False) -> str:
     run, config = q(layout.release(release, "bin", "run")), q(layout.release(release, "configs", "config.yaml"))
     return script(
         f"[ ! -e {q(layout.release(release, '.complete'))} ] || exit 0",
-        *_environment(layout, from_host),
         f"cd {q(layout.at('shared'))}",
-        as_service(layout, f"{run} engine warm --config {config}"),
+        _with_secrets(layout, from_host, as_service(layout, f"{run} engine warm --config {config}")),
     )
 
 

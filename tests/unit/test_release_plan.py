@@ -30,7 +30,7 @@ SECRETS = b"KEY=very-secret\n"
 def desired(environment: bytes | None = SECRETS) -> Desired:
     settings = Settings("environment: sandbox\n", 8080, "sandbox", True)
     units = {"market-maker.service": "[Service]\n"}
-    return Desired(SHA, OWN, settings, units, "{}", environment, environment or b"")
+    return Desired(SHA, OWN, settings, units, "{}", environment)
 
 
 def ground(more: str = "", environment: bytes | None = SECRETS) -> Ground:

@@ -1,9 +1,11 @@
 """The scripts that run on hosts: their exact text, that any sh takes them, and that odd names stay one word."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from engine.config import environment
 from mmctl.fleet.transport import bounded, put_script
 from mmctl.release import plan
 from mmctl.remote import files, layout, ledger, python, units, users
@@ -74,12 +76,11 @@ def test_secrets_come_by_stdin_and_are_root_only_from_the_first_byte() -> None:
 
 def test_the_config_is_checked_as_the_service_user_with_the_release_s_own_code() -> None:
     here = f"/opt/market-maker/releases/{RELEASE}"
-    assert python.check_config(HOST, RELEASE) == (
-        "set -eu\n"
-        'while IFS= read -r line || [ -n "$line" ]; do case $line in *=*) export "$line";; esac; done\n'
-        "cd /opt/market-maker/shared\n"
-        f"runuser -u trader -- {here}/bin/run engine check --config {here}/configs/config.yaml\n"
-    )
+    reader = layout.q(Path(environment.__file__).read_text())
+    checked = f"runuser -u trader -- {here}/bin/run engine check --config {here}/configs/config.yaml\n"
+    begins = f"set -eu\ncd /opt/market-maker/shared\npython3 -c {reader} --strict "
+    assert python.check_config(HOST, RELEASE) == f"{begins}- {checked}"
+    assert python.check_config(HOST, RELEASE, from_host=True) == f"{begins}/etc/market-maker/engine.env {checked}"
 
 
 def test_a_failing_start_shows_the_last_the_service_said() -> None:
@@ -160,15 +161,3 @@ def test_every_script_is_one_that_sh_understands(where: Layout) -> None:
     for name, text in scripts.items():
         done = subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True, timeout=10)
         assert done.returncode == 0, f"{name}: {done.stderr}\n{text}"
-
-
-def test_the_host_s_secrets_file_is_read_as_systemd_reads_it() -> None:
-    text = "# note\n; note\nA=1\nexport B='two words'\nC=\"x=y\"\nbad-name=1\nnothing\n"
-    done = subprocess.run(
-        ["python3", "-c", python.PLAIN_ENVIRONMENT, "/dev/stdin"],
-        input=text,
-        text=True,
-        capture_output=True,
-        timeout=10,
-    )
-    assert done.stdout == "A=1\nB=two words\nC=x=y\n", done.stderr
