@@ -4,6 +4,7 @@ The target's configuration names the keys (``${NAME}``); their values come from 
 operator's environment, and reach the process by its environment alone.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,8 +13,7 @@ from typing import Any
 from mmctl.cli.run import Run
 from mmctl.fleet.errors import CONFIG, ConfigRefused, DeadlineExceeded, Unproved
 from mmctl.fleet.inventory import Target
-from mmctl.ledger.audit import Entry, append_here
-from mmctl.ledger.lock import operator
+from mmctl.fleet.login import operator
 from mmctl.watch.proof import Proof, last_object, proof_of
 
 #: Connecting, cancelling, seeing that nothing comes back, and closing the position, seconds.
@@ -27,13 +27,7 @@ def act(run: Run, target: Target, verb: str, reason: str, hosts: list[str]) -> t
     ``halt`` cancels, and then raises ``Unproved`` all the same: that it stays stopped can only be said on a host.
     Raises ``ConfigRefused`` where the configuration or the keys are not here, ``Unproved`` for anything short of proof.
     """
-    _record(run, target, verb, "intent", {"reason": reason, "way": "direct"})
-    try:
-        proof, answer = _ask(run, target, verb, reason)
-    except Exception as error:
-        _record(run, target, verb, "failed", {"reason": reason, "error": str(error)})
-        raise
-    _record(run, target, verb, "done", {"reason": reason, "result": proof.text})
+    proof, answer = _ask(run, target, verb, reason)
     if verb == "halt":
         named = ", ".join(hosts)
         raise Unproved(
@@ -49,11 +43,18 @@ def _ask(run: Run, target: Target, verb: str, reason: str) -> tuple[Proof, Mappi
     if target.env_file is not None and target.env_file.is_file():
         command += ["--env-file", str(target.env_file)]
     command += ["--once", "cancel" if verb == "halt" else verb, "--direct", "--json"]
-    command += ["--reason", reason, "--actor", operator()]
+    command += [f"--reason={reason}", f"--actor={operator()}"]
     seconds = run.remaining(SECONDS)
     try:
         result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False
+            [os.fsencode(word) if word.isascii() else word.encode() for word in command],  # whatever the locale is
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise DeadlineExceeded(f"{verb} straight at the exchange did not end within {seconds:g} s", BY_HAND) from None
@@ -71,11 +72,3 @@ def _ask(run: Run, target: Target, verb: str, reason: str) -> tuple[Proof, Mappi
     if result.returncode != 0 or not proof.proved:
         raise Unproved(f"{verb} straight at the exchange is NOT proved: {proof.text}", BY_HAND)
     return proof, answer
-
-
-def _record(run: Run, target: Target, verb: str, phase: str, detail: dict[str, Any]) -> None:
-    """Into the operator's own trail: no host can be told."""
-    try:
-        append_here(Entry(run.run_id, verb, target.name, phase, detail))
-    except OSError as error:
-        run.out.problem(f"the audit trail here cannot be written: {error}")

@@ -8,28 +8,28 @@ proved either, or with ``--direct``, it runs on the operator's machine (``mmctl.
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
+from mmctl.cli.recorded import Minutes
 from mmctl.cli.run import Run, current
 from mmctl.client.engine import Document
 from mmctl.fleet.errors import (
-    AuthenticationRefused,
     ConfigRefused,
-    DeadlineExceeded,
-    HostKeyMismatch,
     OperatorError,
     Refused,
     Unproved,
     Unreachable,
     UsageError,
 )
+from mmctl.fleet.login import operator, readable
 from mmctl.fleet.parallel import Outcome
-from mmctl.ledger.lock import operator
 from mmctl.remote.environment import with_secrets
 from mmctl.remote.layout import script
 from mmctl.remote.users import as_service
@@ -47,8 +47,6 @@ ENGINE_SECONDS = 10.0
 SENTINEL_SECONDS = 30.0
 #: Verbs that end with no open order; ``flatten`` ends with no position as well.
 _PROVING = ("halt", "cancel", "flatten")
-#: Ways in which a host leaves an order possibly open.
-_NOT_DONE = (Unreachable, Unproved, DeadlineExceeded, AuthenticationRefused, HostKeyMismatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +82,81 @@ def command(verb: str, wanted: str | None, confirm: str, body: Mapping[str, Any]
     """``verb`` on every engine of the target. Ends the run with 0 only when every one of them is proved.
 
     Hosts on which it could not be proved are made up for at the exchange, once for all: it knows accounts, not hosts.
+    What is recorded is recorded beside and after the act; what could not be is told, and changes no exit code.
     """
     run = current()
     with engines(run, wanted) as found:
         account = confirmed(run, verb, found, confirm)
-        request = {**body, "confirm": account, "idempotency_key": f"{run.run_id}-{verb}"}
-
-        def one(engine: Engine) -> Done:
-            return _audited(run, engine, verb, request)
-
+        reason = readable(str(body.get("reason") or "operator"))
+        request = {**body, "reason": reason, "confirm": account, "idempotency_key": f"{run.run_id}-{verb}"}
+        minutes = Minutes(run, verb, reason)
         outcomes: dict[str, Outcome[Done]] = {}
-        if not direct:
-            outcomes = ask_each(run, found, one, ENGINE_SECONDS + SENTINEL_SECONDS + 10)
-        left = [name for name in found if direct or isinstance(outcomes[name].error, _NOT_DONE)]
-        if left and verb in _PROVING:
-            outcomes |= _past_the_hosts(run, found, verb, request, left, outcomes)
-        for name, outcome in outcomes.items():
-            if outcome.value is not None:
-                done = outcome.value
-                run.out.event("done", host=name, verb=verb, way=done.way, message=done.text, answer=done.answer)
-                run.out.styled(f"{name}: {verb} done by the {done.way}: {done.text}", "green")
+        try:
+            if not direct:
+                for engine in found.values():
+                    minutes.intend(engine.label)
+                outcomes = ask_each(
+                    run, found, lambda engine: _act(run, engine, verb, request), ENGINE_SECONDS + SENTINEL_SECONDS + 10
+                )
+            left = [name for name in found if direct or _undone(outcomes[name].error)]
+            if left and verb in _PROVING:
+                outcomes |= _past_the_hosts(run, found, verb, request, left, outcomes, minutes)
+            _tell(run, verb, outcomes)
+        finally:
+            recorded = _record(run, minutes, found, outcomes)
     finish(run, outcomes)
+    _printed(run, lambda: run.out.result(verb=verb, account=account, hosts=sorted(outcomes), trail=recorded))
+
+
+def _undone(error: Exception | None) -> bool:
+    """Whether a host has left an order possibly open: anything but success, and but a refusal to act at all."""
+    return error is not None and not isinstance(error, Refused | UsageError)
+
+
+def _tell(run: Run, verb: str, outcomes: Mapping[str, Outcome[Done]]) -> None:
+    for name, outcome in outcomes.items():
+        if outcome.value is not None:
+            _printed(run, partial(_tell_one, run, verb, name, outcome.value))
+
+
+def _tell_one(run: Run, verb: str, name: str, done: Done) -> None:
+    run.out.event("done", host=name, verb=verb, way=done.way, message=done.text, answer=done.answer)
+    run.out.styled(f"{name}: {verb} done by the {done.way}: {done.text}", "green")
+
+
+def _printed(run: Run, write: Callable[[], None]) -> None:
+    """A full disk or a closed pipe behind stdout does not change what was done."""
+    try:
+        write()
+    except (OSError, ValueError) as error:
+        run.out.problem(f"the result could not be printed: {error}")
+        run.out.silence()
+
+
+def _record(
+    run: Run, minutes: Minutes, found: Mapping[str, Engine], outcomes: Mapping[str, Outcome[Done]]
+) -> dict[str, Any]:
+    """Close the minutes; whether the act is in the trails, as the JSON of the result has it."""
+    ends: dict[str, tuple[bool, str]] = {}
+    reached: dict[str, Engine] = {}
+    for name, engine in found.items():
+        outcome = outcomes.get(name)
+        error = outcome.error if outcome is not None else None
+        done = outcome.value if outcome is not None else None
+        ends[engine.label] = (True, str(done)) if done is not None else (False, _what(error) or "interrupted")
+        if not isinstance(error, Unreachable) and (done is None or done.way != "exchange"):
+            reached[engine.label] = engine
+    faults = minutes.close(ends, reached)
+    for fault in faults:
+        run.out.problem(f"NOT RECORDED: {fault}")
+    _printed(run, lambda: run.out.event("trail", recorded=not faults, faults=faults))
+    return {"recorded": not faults, "faults": faults}
+
+
+def _what(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    return error.what if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}"
 
 
 def _past_the_hosts(
@@ -114,6 +166,7 @@ def _past_the_hosts(
     request: Mapping[str, Any],
     left: list[str],
     asked: Mapping[str, Outcome[Done]],
+    minutes: Minutes,
 ) -> dict[str, Outcome[Done]]:
     """Act at the exchange from here in place of the hosts ``left``; the same outcome for each of them.
 
@@ -122,9 +175,9 @@ def _past_the_hosts(
     from mmctl.cli.direct import act
 
     for name in left:
-        error = asked[name].error if name in asked else None
-        if error is not None:
-            run.out.problem(error.what if isinstance(error, OperatorError) else f"{name}: {error}")
+        minutes.intend(found[name].label, way="direct")
+        if name in asked:
+            run.out.problem(f"{name}: {_what(asked[name].error).removeprefix(f'{name}: ')}")
     if asked:
         run.out.problem("acting from this machine straight at the exchange")
     begun = time.monotonic()
@@ -146,46 +199,41 @@ def confirmed(run: Run, verb: str, found: Mapping[str, Engine], typed: str) -> s
     """The account's name, typed by the operator. Raises UsageError without one, Refused for another one."""
     engine = next(iter(found.values()))
     accounts = engine.site.accounts
-    if not typed and sys.stdin.isatty() and not run.json:
+    if not typed and sys.stdin is not None and sys.stdin.isatty() and not run.json:
         sys.stderr.write(f"{verb} {engine.target.name}: type the account's name ({accounts[0]}): ")
         sys.stderr.flush()
-        typed = sys.stdin.readline().strip()
+        with suppress(UnicodeDecodeError):
+            typed = sys.stdin.readline().strip()
     if not typed:
         raise UsageError(f"{verb} needs the account's name", f"Add --confirm {accounts[0]}.")
     if typed not in accounts:
         raise Refused(
-            f"{engine.target.name} trades the account {accounts[0]}, not {typed}; nothing was done",
+            f"{engine.target.name} trades the account {accounts[0]}, not {readable(typed)}; nothing was done",
             "Check the target's name.",
         )
     return typed
 
 
-def _audited(run: Run, engine: Engine, verb: str, request: Mapping[str, Any]) -> Done:
-    from mmctl.cli.recorded import act_recorded
-
-    return act_recorded(run, engine, verb, str(request.get("reason", "")), lambda: _act(run, engine, verb, request))
-
-
 def _act(run: Run, engine: Engine, verb: str, request: Mapping[str, Any]) -> Done:
     try:
         return _by_engine(run, engine, verb, request)
-    except OperatorError as error:
+    except Exception as error:
         if verb == "breaker-reset" and isinstance(error, Unreachable):
             return _reset_stored(run, engine, request)
         if verb not in _PROVING:
             raise
-        first = error
-    run.out.progress(f"{engine.name}: {first.what}")
+        first = _what(error)  # whatever it was: the next way is tried
+    run.out.progress(f"{engine.name}: {first}")
     run.out.progress(f"{engine.name}: the engine cannot prove it; asking the exchange by the sentinel")
     try:
-        return _by_sentinel(run, engine, verb)
+        return _by_sentinel(run, engine, verb, str(request["reason"]))
     except Unreachable:
         raise
-    except OperatorError as second:
+    except Exception as error:
         raise Unproved(
-            f"{engine.name}: {verb} is NOT proved. Engine: {first.what}. Sentinel: {second.what}",
+            f"{engine.name}: {verb} is NOT proved. Engine: {first}. Sentinel: {_what(error)}",
             "Check the account's open orders on the exchange itself, now.",
-        ) from None
+        ) from error
 
 
 def _by_engine(run: Run, engine: Engine, verb: str, request: Mapping[str, Any]) -> Done:
@@ -199,10 +247,10 @@ def _by_engine(run: Run, engine: Engine, verb: str, request: Mapping[str, Any]) 
     return Done("engine", proof.text, answer)
 
 
-def sentinel_script(engine: Engine, verb: str) -> str:
+def sentinel_script(engine: Engine, verb: str, reason: str) -> str:
     """The remote command: the current release's sentinel, once, as the service's user with the host's secrets."""
-    config = shlex.quote(engine.site.layout.config)
-    return on_host(engine, f"engine.sentinel --config {config} --once {verb} --json")
+    config, why, who = (shlex.quote(text) for text in (engine.site.layout.config, reason, operator()))
+    return on_host(engine, f"engine.sentinel --config {config} --once {verb} --json --reason={why} --actor={who}")
 
 
 def on_host(engine: Engine, arguments: str) -> str:
@@ -212,8 +260,8 @@ def on_host(engine: Engine, arguments: str) -> str:
     return script(f"cd {shlex.quote(layout.at('shared'))}", with_secrets(layout, command))
 
 
-def _by_sentinel(run: Run, engine: Engine, verb: str) -> Done:
-    result = engine.transport.run(sentinel_script(engine, verb), run.remaining(SENTINEL_SECONDS))
+def _by_sentinel(run: Run, engine: Engine, verb: str, reason: str) -> Done:
+    result = engine.transport.run(sentinel_script(engine, verb, reason), run.remaining(SENTINEL_SECONDS))
     answer = last_object(result.out)
     if answer is None:
         said = (result.err.strip() or result.out.strip() or f"it ended with code {result.rc}").splitlines()[-1]

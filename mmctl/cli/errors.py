@@ -1,5 +1,6 @@
 """Exceptions to exit codes and to sentences: the one place where a failure becomes what an operator reads."""
 
+import contextlib
 import json
 import sys
 import time
@@ -63,11 +64,12 @@ def report(error: BaseException, *, verb: str, run_id: str, json_mode: bool, ver
     if verbose and not isinstance(error, Terminated | KeyboardInterrupt):
         traceback.print_exception(error, file=sys.stderr)
     prefix = f"mmctl {verb}: " if verb else "mmctl: "
-    print(prefix + what, file=sys.stderr)
-    if step:
-        print(step, file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):  # nobody listens; the code still says it
+        if sys.stderr is not None:
+            print(prefix + what + (f"\n{step}" if step else ""), file=sys.stderr)
     if json_mode:
         record = {"event": "error", "run_id": run_id, "ts": round(time.time(), 3), "exit_code": code}
         record |= {"message": what, "next_step": step}
-        print(json.dumps(record, separators=(",", ":"), ensure_ascii=False), flush=True)
+        with contextlib.suppress(OSError, ValueError):
+            print(json.dumps(record, separators=(",", ":")), flush=True)
     return code

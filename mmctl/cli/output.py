@@ -5,6 +5,7 @@ With ``--json`` stdout holds nothing but one JSON object a line, each with ``run
 to anything.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -21,7 +22,9 @@ Cell = str | int | float | None
 
 def wants_colour(stream: IO[str]) -> bool:
     """True when ``stream`` is a terminal that may show colour: NO_COLOR empty or unset and TERM not ``dumb``."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        stream is not None and stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
 
 
 def plain(value: object) -> Any:
@@ -56,7 +59,8 @@ class Output:
         if self.json_mode:
             record = {"event": event, "run_id": self.run_id, "ts": round(time.time(), 3)}
             record.update({key: plain(value) for key, value in fields.items()})
-            self._write(json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+            plainly = not (sys.stdout and "utf" in (sys.stdout.encoding or "utf").lower())
+            self._write(json.dumps(record, separators=(",", ":"), ensure_ascii=plainly, allow_nan=False))
 
     def result(self, **fields: object) -> None:
         """The last event of a run with ``--json``: what the verb found or did."""
@@ -85,16 +89,16 @@ class Output:
     def progress(self, text: str) -> None:
         """What is happening, on stderr; nothing with ``-q``."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            _on_stderr(text)
 
     def problem(self, text: str) -> None:
         """What went wrong, on stderr, in every mode."""
-        print(text, file=sys.stderr, flush=True)
+        _on_stderr(text)
 
     def detail(self, text: str) -> None:
         """What only ``-v`` shows, on stderr."""
         if self.verbose:
-            print(text, file=sys.stderr, flush=True)
+            _on_stderr(text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, right: Sequence[str] = ()) -> None:
         """Rows under NAMES, aligned; columns listed in ``right`` are right-aligned. Nothing with ``--json``."""
@@ -114,9 +118,30 @@ class Output:
         for row in text:
             self._write(line(row))
 
+    def silence(self) -> None:
+        """Stdout takes no more."""
+        _drop(sys.stdout)
+
     def _write(self, text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+
+def _on_stderr(text: str) -> None:
+    """A stderr that is closed or full keeps nobody from acting."""
+    if sys.stderr is None:
+        return
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        _drop(sys.stderr)
+
+
+def _drop(stream: IO[str]) -> None:
+    """What ``stream`` still holds goes nowhere, or Python would end with a code of its own for it."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def utc(ns: int) -> str:

@@ -14,10 +14,10 @@ from mmctl.client.engine import READ_SECONDS, Client
 from mmctl.client.site import Site, site_of
 from mmctl.fleet.errors import FAILED, MIXED, OperatorError
 from mmctl.fleet.inventory import Host, Target, load_fleet
+from mmctl.fleet.login import operator
 from mmctl.fleet.open import open_transport
 from mmctl.fleet.parallel import Outcome, exit_code_of, on_each
 from mmctl.fleet.transport import Transport
-from mmctl.ledger.lock import operator
 
 T = TypeVar("T")
 
@@ -45,6 +45,8 @@ TargetArg = Annotated[
 
 #: What one look at one host may take, seconds: connecting and a few answers.
 LOOK_SECONDS = 20.0
+#: What reading one file of the control token's may take, seconds: an emergency has other ways to try.
+TOKEN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class Engine:
     def name(self) -> str:
         return self.host.name
 
+    @property
+    def label(self) -> str:
+        """Target and host, as the audit trail names them."""
+        return f"{self.target.name}:{self.host.name}"
+
     def client(self, read_seconds: float | None = None) -> Client:
         """Its HTTP client; the control token is read from the host when it is first needed."""
         return Client(self.transport, self.site.port, self.token, read_seconds or READ_SECONDS, operator())
@@ -70,9 +77,9 @@ class Engine:
         Read leniently: an engine whose configuration no longer loads must still be stopped.
         """
         layout = self.site.layout
-        config = self.transport.get(layout.config, LOOK_SECONDS).decode("utf-8", "replace")
+        config = self.transport.get(layout.config, TOKEN_SECONDS).decode("utf-8", "replace")
         try:
-            secrets = parse(self.transport.get(layout.env_file, LOOK_SECONDS)).values
+            secrets = parse(self.transport.get(layout.env_file, TOKEN_SECONDS)).values
         except OperatorError:
             secrets = {}
         monitoring = read(config, layout.config, secrets.get).data.get("monitoring")

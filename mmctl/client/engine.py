@@ -112,7 +112,7 @@ class Client:
         """
         headers = {
             "Authorization": f"Bearer {self.token()}",
-            "X-Actor": self.actor,
+            "X-Actor": self.actor.encode("ascii", "replace").decode(),
             "Content-Type": "application/json",
             "Idempotency-Key": str(body.get("idempotency_key") or uuid.uuid4().hex),
         }

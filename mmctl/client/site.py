@@ -58,7 +58,7 @@ def site_of(target: Target) -> Site:
     data_dir = at / str(_of(data, "data_dir") or "data")
     # A value out of the environment is text.
     given = str(target.api_port or _of(data, "monitoring", "port") or "")
-    port = int(given) if given.isdigit() else 0
+    port = int(given) if given.isdecimal() and len(given) < 6 else 0
     return Site(
         layout=layout,
         port=port or DEFAULT_API_PORT,
@@ -84,7 +84,7 @@ def _backups(data: Mapping[str, Any], data_dir: PurePosixPath, at: PurePosixPath
 def _config(target: Target) -> Mapping[str, Any]:
     try:
         text = target.config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return {}
     variables = _variables(target)
     return read(text, str(target.config), lambda name: variables.get(name, os.environ.get(name))).data
@@ -94,7 +94,7 @@ def _variables(target: Target) -> dict[str, str]:
     """The environment file's values, as far as it can be read; they only ever fill in the configuration."""
     try:
         return parse(target.env_file.read_bytes()).values if target.env_file else {}
-    except OSError:
+    except (OSError, ValueError):
         return {}
 
 

@@ -1,6 +1,5 @@
 """The fleet file: which targets exist, which hosts each has, and how they are reached. Every error with its line."""
 
-import getpass
 import os
 import re
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Any
 
 from engine.config.document import Document, read
 from mmctl.fleet.errors import FleetFileError, UsageError
+from mmctl.fleet.login import at_home, login
 
 LOCAL = "local"
 SSH_PORT = 22
@@ -102,14 +102,13 @@ def local_root() -> Path:
     """Where the built-in local target lives: MMCTL_LOCAL_ROOT, or a folder of the user's state."""
     given = os.environ.get("MMCTL_LOCAL_ROOT")
     if given:
-        return Path(given).expanduser().absolute()
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "mmctl" / "local"
+        return at_home(given).absolute()
+    return at_home(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "mmctl" / "local"
 
 
 def local_target(config: Path | None = None) -> Target:
     """The target every fleet has: this machine, this user, the sandbox exchange."""
-    host = Host(LOCAL, "127.0.0.1", user=getpass.getuser())
+    host = Host(LOCAL, "127.0.0.1", user=login())
     return Target(
         LOCAL,
         LOCAL,
@@ -201,7 +200,7 @@ class _Reader:
         return good
 
     def local_path(self, text: str) -> Path:
-        path = Path(text).expanduser()
+        path = at_home(text)
         return path if path.is_absolute() else self.folder / path
 
     def port(self, values: dict[str, Any], key: str, path: Path_, otherwise: int | None) -> int | None:
@@ -245,7 +244,7 @@ class _Reader:
         if keep < 2:
             self.fault((*path, "keep"), "keep at least 2 releases: the running one and the one to go back to")
         if kind == LOCAL:
-            hosts: tuple[Host, ...] = (Host(name, "127.0.0.1", user=getpass.getuser()),)
+            hosts: tuple[Host, ...] = (Host(name, "127.0.0.1", user=login()),)
             root = str(self.local_path(values["root"])) if "root" in values else str(local_root().with_name(name))
         else:
             inherited = shared | self.section(values.get("defaults", {}), (*path, "defaults"), HOST_KEYS)

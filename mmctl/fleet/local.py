@@ -50,7 +50,7 @@ class LocalTransport:
     def run(self, script: str, deadline: float, stdin: Stdin = b"") -> Result:
         begun = time.monotonic()
         process = subprocess.Popen(
-            ["sh", "-c", script],
+            ["sh", "-c", script.encode()],  # a locale may not know its characters
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -109,7 +109,7 @@ class LocalTransport:
     @contextmanager
     def lines(self, script: str) -> Iterator[Iterator[str]]:
         process = subprocess.Popen(
-            ["sh", "-c", script],
+            ["sh", "-c", script.encode()],  # a locale may not know its characters
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

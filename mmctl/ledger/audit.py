@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from mmctl.fleet.errors import OperatorError
+from mmctl.fleet.login import operator
 from mmctl.fleet.transport import Transport
 from mmctl.ledger import anchor, signature
 from mmctl.ledger.anchor import Head
-from mmctl.ledger.lock import operator
 from mmctl.ledger.signature import state_folder
 from mmctl.remote import ledger
 from mmctl.remote.layout import Layout

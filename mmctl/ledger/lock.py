@@ -1,9 +1,7 @@
 """The fleet's lock: one run at a time changes a target's hosts; it expires with its holder and can be forced."""
 
-import getpass
 import json
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,17 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mmctl.fleet.errors import CommandFailed, LockHeld, OperatorError
+from mmctl.fleet.login import operator
 from mmctl.fleet.transport import Transport
 from mmctl.remote import ledger
 from mmctl.remote.layout import Layout
 
 TTL_SECONDS = 90
 CALL_SECONDS = 15.0
-
-
-def operator() -> str:
-    """Who is at the keyboard: ``MMCTL_OPERATOR``, else user@host."""
-    return os.environ.get("MMCTL_OPERATOR") or f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmctl.fleet.errors import OperatorError, Refused
+from mmctl.fleet.login import home
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -35,7 +36,7 @@ class Signed:
 def state_folder() -> Path:
     """Where mmctl keeps what it must remember: MMCTL_STATE, or the user's state folder."""
     given = os.environ.get("MMCTL_STATE")
-    return Path(given) if given else Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "mmctl"
+    return Path(given) if given else Path(os.environ.get("XDG_STATE_HOME") or home() / ".local/state") / "mmctl"
 
 
 def keys_folder() -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmctl.fleet.errors import CONFIG, REFUSED, OperatorError
 from mmctl.fleet.inventory import Host, Target
+from mmctl.fleet.login import home
 from mmctl.fleet.parallel import on_each
 from mmctl.fleet.transport import Transport
 from mmctl.ledger.lock import holder, read_state
@@ -81,7 +82,7 @@ def _python_here() -> str:
 
 
 def _disk_here() -> str:
-    free = shutil.disk_usage(Path.home()).free // 1_000_000
+    free = shutil.disk_usage(home()).free // 1_000_000
     if free < SPARE_HERE_MB:
         _refuse(f"{free} MB are free; {SPARE_HERE_MB} MB are needed for the wheelhouse")
     return f"{free} MB free"

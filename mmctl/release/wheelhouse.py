@@ -11,6 +11,7 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 
 from mmctl.fleet.errors import DeadlineExceeded, OperatorError
+from mmctl.fleet.login import home
 from mmctl.release.lock import Pin, Platform, fits, pins_for
 
 DOWNLOAD_SECONDS = 600
@@ -31,9 +32,7 @@ class Wheel:
 def default_cache() -> Path:
     """MMCTL_WHEELS, or the user's cache folder."""
     given = os.environ.get("MMCTL_WHEELS")
-    return (
-        Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmctl" / "wheels"
-    )
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "mmctl" / "wheels"
 
 
 def digest_of(path: Path) -> str:

@@ -56,14 +56,22 @@ def test_a_healthy_engine_does_it_and_proves_it(
 @pytest.mark.parametrize("mode", ["hang_up", "garbage", "refuse"])
 @pytest.mark.parametrize("verb", PROVING)
 def test_an_engine_that_cannot_prove_is_passed_by_and_the_exchange_is_asked(
-    verb: str, mode: str, mmctl: Mmctl, release: Path, engine: FakeEngine, tmp_path: Path
+    verb: str,
+    mode: str,
+    mmctl: Mmctl,
+    release: Path,
+    engine: FakeEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     engine.mode = mode
-    said = mmctl(verb, "here", "--confirm", "sandbox", "--json")
+    monkeypatch.setenv("MMCTL_OPERATOR", "ann@desk")
+    said = mmctl(verb, "here", "--confirm", "sandbox", "--json", "--reason", "it's late")
     assert said.code == 0, said.err
     assert said.events[0]["way"] == "sentinel"
     config = tmp_path / "root/shared/configs/config.yaml"
-    assert calls(tmp_path) == f"engine.sentinel --config {config} --once {verb} --json\n"
+    words = f"--once {verb} --json --reason=it's late --actor=ann@desk"
+    assert calls(tmp_path) == f"engine.sentinel --config {config} {words}\n"
 
 
 def test_a_dead_engine_is_passed_by(mmctl: Mmctl, release: Path, engine: FakeEngine) -> None:
