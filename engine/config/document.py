@@ -18,6 +18,10 @@ Path = tuple[str | int, ...]
 MAX_BYTES: Final = 1 << 20
 MAX_NODES: Final = 20_000  # aliases multiply nodes: a small file must not become a large one
 MAX_DEPTH: Final = 20
+_LONGEST_KEY: Final = 32
+_ORDINARY_KEY: Final = re.compile(r"(?!\d{5,}\Z)[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
+_NAME_OF_KEY: Final = re.compile(r"[A-Za-z_]+")
+_QUOTED: Final = re.compile(r"'[^'<]{2,}'")  # of YAML's own words: an anchor's or a tag's name may be a secret
 _VARIABLE: Final = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<broken>\$\{)")
 
 
@@ -57,8 +61,16 @@ def dotted(path: Path) -> str:
     """``("risk", "steps", 0)`` as ``risk.steps[0]``."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+        text += f"[{part}]" if isinstance(part, int) else (f".{_shown(part)}" if text else _shown(part))
     return text
+
+
+def _shown(name: str) -> str:
+    """A key as a message may show it: where a colon or a blank is missing, a secret has become part of the key."""
+    if _ORDINARY_KEY.fullmatch(name):
+        return name
+    known = _NAME_OF_KEY.match(name)
+    return f"{known[0]}…" if known and len(known[0]) <= _LONGEST_KEY else "…"
 
 
 def read(text: str, file: str, lookup: Callable[[str], str | None]) -> Document:
@@ -68,7 +80,8 @@ def read(text: str, file: str, lookup: Callable[[str], str | None]) -> Document:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        document.add((), mark.line + 1 if mark else 0, f"this is not valid YAML: {error.problem or 'syntax error'}")
+        problem = _QUOTED.sub("'…'", error.problem or "syntax error")
+        document.add((), mark.line + 1 if mark else 0, f"this is not valid YAML: {problem}")
         return document
     except yaml.YAMLError:
         document.add((), 0, "this is not valid YAML: it holds a character that YAML does not allow")

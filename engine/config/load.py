@@ -25,6 +25,8 @@ _BOUNDS: Final = {
     "less_than": ("below", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+_SECRETIVE: Final = (("exchange",), ("sentinel",), ("store",))
+_LONGEST_SHOWN: Final = 12
 _KIND: Final = {dict: "a section", list: "a list", bool: "true/false", type(None): "nothing", str: "text"}
 
 
@@ -119,31 +121,44 @@ def _explain(document: Document, path: Path, item: Any) -> ConfigError:
             message, hint = f"expected {allowed}", f"did you mean {close[0]}?" if close else ""
         case _ if kind in _BOUNDS:
             word, bound = _BOUNDS[kind]
-            message = f"must be {word} {_plain(context[bound])}{_found(value)}"
+            message = f"must be {word} {_plain(context[bound])}{_found(path, value)}"
         case "value_error":
-            message = f"{context['error']}{_found(value)}"
+            message = f"{context['error']}{_found(path, value)}"
         case "string_pattern_mismatch":
             message = "expected letters, digits, dot, dash and underscore; a symbol in capitals such as ETHUSDT"
         case "model_type" | "dict_type":
-            message = f"expected a section of keys{_found(value)}"
+            message = f"expected a section of keys{_found(path, value)}"
         case "list_type":
-            message, hint = f"expected a list{_found(value)}", "write [a, b]"
+            message, hint = f"expected a list{_found(path, value)}", "write [a, b]"
         case "too_short":
             message = "expected at least one entry"
         case "path_type":
-            message = f"expected a path{_found(value)}"
+            message = f"expected a path{_found(path, value)}"
         case _:
             message = f"this value does not fit ({kind.replace('_', ' ')})"
     return ConfigError(document.file, line, dotted(path), message, hint)
 
 
-def _found(value: Any) -> str:
-    """``, found ...`` by kind; only plain numbers are quoted, for anything else might be a secret in a wrong place."""
+def _found(path: Path, value: Any) -> str:
+    """``, found ...`` by kind; a value might be a secret, its own or one in a wrong place.
+
+    Quoted are only short numbers, where a number is wanted, in sections that hold no key of an account: a secret of
+    digits that nobody put in quotes is a number to YAML.
+    """
     if isinstance(value, Expanded):
         return ", found something else in the environment"
     if type(value) in _KIND:
         return f", found {_KIND[type(value)]}"
-    return f", found {_plain(value)}"
+    text = _plain(value)
+    if path[:1] in _SECRETIVE or len(text) > _LONGEST_SHOWN or not _wants_number(path):
+        return ", found a number"
+    return f", found {text}"
+
+
+def _wants_number(path: Path) -> bool:
+    section = section_of(path[:-1])
+    field = section.model_fields.get(str(path[-1])) if section is not None else None
+    return field is not None and not any(word in str(field.annotation) for word in ("Secret", "str", "Path", "Literal"))
 
 
 def _plain(value: Any) -> str:

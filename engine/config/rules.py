@@ -3,18 +3,22 @@
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 from engine.config.document import Path
 from engine.config.schema import Config
 
 Complaint = tuple[Path, str, str]  # where, what, what to write instead
 
+SHORTEST_TOKEN: Final = 16
+_HARMLESS: Final = ("sandbox", "paper", "testnet")
 _JOURNALS: Final = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
 def broken_rules(config: Config, *, deep: bool = False) -> list[Complaint]:
     """Every complaint; ``deep`` includes the strategy's own parameters (this imports the strategies)."""
-    found = [*_identity(config), *_addresses(config), *_sizes(config), *_outputs(config), *_backups(config)]
+    found = [*_identity(config), *_addresses(config), *_production(config), *_sizes(config), *_outputs(config)]
+    found += _backups(config)
     if deep:
         from engine.config.strategy import strategy_complaints
 
@@ -85,6 +89,34 @@ def _addresses(config: Config) -> Iterator[Complaint]:
         yield ("monitoring", "host"), "listening beyond loopback needs monitoring.control_token", "use 127.0.0.1"
     if config.store.url and not config.store.url.reveal().startswith(_JOURNALS):
         yield ("store", "url"), f"expected a URL that starts with {' or '.join(_JOURNALS)}", ""
+
+
+def _production(config: Config) -> Iterator[Complaint]:
+    """Where money is at stake nothing that opens the account, or commands the engine, crosses a network in clear."""
+    if config.environment in _HARMLESS or config.exchange.testnet or config.paper.enabled:
+        return
+    venue, monitoring = config.venue, config.monitoring
+    for name, url in {"rest": venue.rest, "stream": venue.stream, "ws_api": venue.ws_api}.items():
+        host = _host_of(url or "")
+        if url and url.lower().startswith(("http://", "ws://")) and host and not is_loopback(host):
+            secure = "https://" if name == "rest" else "wss://"
+            text = f"environment is {config.environment}, and this address of another machine is not encrypted"
+            yield ("venue", name), text, f"write {secure}"
+    token = monitoring.control_token
+    if token and len(token.reveal().strip()) < SHORTEST_TOKEN:
+        text = f"environment is {config.environment}, so at least {SHORTEST_TOKEN} characters are needed"
+        yield ("monitoring", "control_token"), text, "`openssl rand -hex 32` makes one"
+    if token and not is_loopback(monitoring.host) and not monitoring.tls_in_front:
+        text = f"environment is {config.environment}, and beyond loopback the token would cross the network in clear"
+        hint = "use 127.0.0.1 (mmctl comes through SSH), or set monitoring.tls_in_front where a proxy speaks TLS"
+        yield ("monitoring", "host"), text, hint
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

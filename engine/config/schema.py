@@ -204,6 +204,9 @@ class Monitoring(Section):
     hosts: list[Text] = key(
         [], doc="Further names it may be asked under (Host), e.g. a proxy's; loopback's and its own need no mention."
     )
+    tls_in_front: Bool = key(
+        False, doc="A proxy that speaks TLS stands before this address: in production needed beyond loopback."
+    )
     metrics_interval: Span = key(
         _s("5s"), doc="How often slow figures (memory, queues, PnL) are refreshed.", reload=True
     )

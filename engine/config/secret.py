@@ -8,6 +8,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 MASK: Final = "***"
+_PASSWORD_IN_QUERY: Final = re.compile(r"(?P<head>[?&](?:ssl)?passw(?:or)?d=)(?P<password>[^&\s]+)", re.IGNORECASE)
 _PASSWORD_IN_URL: Final = re.compile(
     r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^/@\s:]*):(?P<password>[^/\s]*)@", re.IGNORECASE
 )
@@ -79,10 +80,10 @@ class SecretUrl(Secret):
 
     @property
     def password(self) -> str | None:
-        found = _PASSWORD_IN_URL.search(self._text)
+        found = _PASSWORD_IN_URL.search(self._text) or _PASSWORD_IN_QUERY.search(self._text)
         return found["password"] if found else None
 
 
 def mask_url(text: str) -> str:
     """``text`` with the password of every URL in it replaced by ``***``."""
-    return _PASSWORD_IN_URL.sub(rf"\g<head>:{MASK}@", text)
+    return _PASSWORD_IN_QUERY.sub(rf"\g<head>{MASK}", _PASSWORD_IN_URL.sub(rf"\g<head>:{MASK}@", text))

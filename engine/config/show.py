@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from engine.config.document import Path
 from engine.config.schema import Config
-from engine.config.secret import Secret, SecretUrl
+from engine.config.secret import Secret, SecretUrl, mask_url
 from engine.config.values import Duration
 
 
@@ -60,6 +60,8 @@ def plain(value: Any) -> Any:
             return str(value)
         case Decimal():
             return f"{value.normalize():f}"
+        case str():
+            return mask_url(value)  # an address that should hold no password may hold one all the same
         case dict():
             return {str(name): plain(inner) for name, inner in value.items()}
         case list() | tuple():
