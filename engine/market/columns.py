@@ -4,9 +4,13 @@ One file holds one symbol's recording. Layout, little endian:
 
 ``bytes 0-7``    magic ``MMCOLUMN``
 ``bytes 8-11``   uint32 format version (``VERSION``)
-``bytes 12-15``  uint32 length of the JSON header that follows at byte 16
+``bytes 12-15``  uint32 length of the JSON header that follows at byte 20
+``bytes 16-19``  uint32 CRC-32 of the JSON header
 ``JSON header``  ``size`` (length of the whole file), ``symbol``, ``tick_e8``, ``lot_e8``, ``report``, and ``columns``:
-                 name -> [dtype, offset, count]; every column starts at a multiple of 64 bytes
+                 name -> [dtype, offset, count, CRC-32]; every column starts at a multiple of 64 bytes, and what lies
+                 between two of them is zero
+
+Every byte is covered: a file that was cut, changed or written half is refused, and so is version 1, which had no sums.
 
 A *message* is one frame as received; its *rows* are the levels it carries. Messages are stored in the order in which
 the local side sees them (``local_ns``, ties in file order), so the local order is the file order:
@@ -37,9 +41,10 @@ import json
 import mmap
 import re
 import struct
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +52,10 @@ from numpy.typing import NDArray
 from engine.market.recording import LAST_LINE_CUT
 
 MAGIC: Final = b"MMCOLUMN"
-VERSION: Final = 1
+VERSION: Final = 2
+PREFIX: Final = struct.Struct("<8sIII")
+MOST_HEADER: Final = 16 * 1024 * 1024  # bytes; the notes of a conversion are a few hundred lines
+_AGAIN: Final = "convert the recording again: mmctl record convert RECORDING --out FILE"
 ALIGN: Final = 64
 MESSAGE_COLUMNS: Final = {
     "kind": "|u1",
@@ -133,16 +141,16 @@ def save(columns: Columns, path: Path) -> None:
         "report": asdict(columns.report),
         "columns": table,
     }
-    room = len(json.dumps(header).encode()) + 96 * len(arrays) + 32
-    offset = _aligned(16 + room)
+    room = len(json.dumps(header).encode()) + 112 * len(arrays) + 32
+    offset = _aligned(PREFIX.size + room)
     for name, array in arrays.items():
-        table[name] = [array.dtype.str, offset, len(array)]
+        table[name] = [array.dtype.str, offset, len(array), zlib.crc32(array.data)]
         offset = _aligned(offset + array.nbytes)
     header["size"] = offset
     text = json.dumps(header).encode().ljust(room)
     partial = path.with_name(path.name + ".part")
     with partial.open("wb") as out:
-        out.write(MAGIC + struct.pack("<II", VERSION, len(text)) + text)
+        out.write(PREFIX.pack(MAGIC, VERSION, len(text), zlib.crc32(text)) + text)
         for name, array in arrays.items():
             out.seek(table[name][1])
             out.write(array.tobytes())
@@ -155,24 +163,26 @@ def _aligned(offset: int) -> int:
 
 
 def open_columns(path: Path) -> Columns:
-    """Map ``path`` read-only. Raises ColumnsError for a file of another kind or version, or one cut short."""
+    """Map ``path`` read-only, every byte proved by its sum.
+
+    Raises ColumnsError for a file of another kind or version, one cut short, and one that is not as it was written.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            prefix = file.read(16)
-            if len(prefix) < 16 or prefix[:8] != MAGIC:
-                raise ColumnsError(f"{path}: not a column file (convert the recording again)")
-            version, length = struct.unpack("<II", prefix[8:])
-            if version != VERSION:
-                raise ColumnsError(f"{path}: format version {version}, this program reads {VERSION}; convert it again")
-            header = _header(path, file.read(length))
+            header, end = _header(path, file, size)
             if header["size"] != size:
                 raise ColumnsError(f"{path}: {size} bytes where the header says {header['size']}: the file was cut")
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise ColumnsError(f"{path}: {error.strerror or error}") from error
-    arrays = {name: _column(path, header, name, dtype, mapped) for name, dtype in _WANTED.items()}
+    arrays = {}
+    for name, dtype in _WANTED.items():
+        arrays[name], end = _column(path, header, name, dtype, mapped, end)
+    if any(mapped[end:]):
+        raise ColumnsError(f"{path}: bytes behind the last column; {_AGAIN}")
     _check_lengths(path, arrays)
+    _check_values(path, arrays)
     return Columns(
         symbol=str(header["symbol"]),
         tick_e8=int(header["tick_e8"]),
@@ -185,25 +195,66 @@ def open_columns(path: Path) -> Columns:
 _WANTED: Final = MESSAGE_COLUMNS | ROW_COLUMNS
 
 
-def _header(path: Path, text: bytes) -> dict[str, Any]:
+def _header(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """The header, and where it ends."""
+    prefix = file.read(PREFIX.size)
+    if len(prefix) < 12 or prefix[:8] != MAGIC:
+        raise ColumnsError(f"{path}: not a column file; {_AGAIN}")
+    version = int.from_bytes(prefix[8:12], "little")
+    if version != VERSION:
+        other = "written in the other byte order" if prefix[8:12] == VERSION.to_bytes(4, "big") else ""
+        told = other or f"format version {version}, this program reads {VERSION}"
+        raise ColumnsError(f"{path}: {told}; {_AGAIN}")
+    if len(prefix) < PREFIX.size:
+        raise ColumnsError(f"{path}: the file was cut within its header; {_AGAIN}")
+    _, _, length, wanted = PREFIX.unpack(prefix)
+    if length > min(size - PREFIX.size, MOST_HEADER):
+        raise ColumnsError(f"{path}: a header of {length} bytes in a file of {size}: the file was cut, or damaged")
+    text = file.read(length)
+    if zlib.crc32(text) != wanted:
+        raise ColumnsError(f"{path}: damaged header (its checksum differs); {_AGAIN}")
+    kinds = {"size": int, "symbol": str, "tick_e8": int, "lot_e8": int, "report": dict, "columns": dict}
     try:
         header = json.loads(text)
-        for key, kind in {"size": int, "tick_e8": int, "lot_e8": int, "report": dict, "columns": dict}.items():
+        for key, kind in kinds.items():
             if not isinstance(header[key], kind):
                 raise KeyError(key)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ColumnsError(f"{path}: damaged header ({error}); convert the recording again") from error
-    return dict(header)
+        if header["tick_e8"] < 1 or header["lot_e8"] < 1:
+            raise ValueError("tick and lot must be positive")
+        ColumnsReport(**header["report"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ColumnsError(f"{path}: damaged header ({error}); {_AGAIN}") from error
+    return dict(header), PREFIX.size + length
 
 
-def _column(path: Path, header: dict[str, Any], name: str, dtype: str, mapped: mmap.mmap) -> NDArray[Any]:
+def _column(
+    path: Path, header: dict[str, Any], name: str, dtype: str, mapped: mmap.mmap, before: int
+) -> tuple[NDArray[Any], int]:
+    """One column that begins behind ``before``, and where it ends."""
     try:
-        found, offset, count = header["columns"][name]
-        if found != dtype or offset < 16 or count < 0:
-            raise ValueError(f"column {name} is {found}, not {dtype}")
-        return np.frombuffer(mapped, dtype=dtype, count=count, offset=offset)
+        found, offset, count, wanted = header["columns"][name]
+        if found != dtype:
+            raise ValueError(f"it is {found}, not {dtype}")
+        if offset < before or offset % ALIGN or count < 0 or any(mapped[before : min(offset, before + ALIGN)]):
+            raise ValueError("it does not stand where it should")
+        array = np.frombuffer(mapped, dtype=dtype, count=count, offset=offset)
+        if zlib.crc32(array.data) != wanted:
+            raise ValueError("its checksum differs")
+        return array, offset + array.nbytes
     except (KeyError, TypeError, ValueError) as error:
-        raise ColumnsError(f"{path}: damaged column {name} ({error}); convert the recording again") from error
+        raise ColumnsError(f"{path}: damaged column {name} ({error}); {_AGAIN}") from error
+
+
+def _check_values(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """What the compiled readers take for granted: an index out of its array would be read all the same."""
+    start, exch, messages = arrays["start"], arrays["exch"], len(arrays["kind"])
+    wrong = ""
+    if (np.diff(start) < 0).any():
+        wrong = "start does not grow"
+    elif messages and (exch.min() < 0 or exch.max() >= messages):
+        wrong = "exch names messages that are not there"
+    if wrong:
+        raise ColumnsError(f"{path}: {wrong}; {_AGAIN}")
 
 
 def _check_lengths(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -213,4 +264,4 @@ def _check_lengths(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
             raise ColumnsError(f"{path}: column {name} has {len(arrays[name])} entries for {messages} messages")
     start = arrays["start"]
     if start[0] != 0 or start[-1] != rows or any(len(arrays[name]) != rows for name in ROW_COLUMNS):
-        raise ColumnsError(f"{path}: the rows do not fit the messages; convert the recording again")
+        raise ColumnsError(f"{path}: the rows do not fit the messages; {_AGAIN}")

@@ -1,20 +1,25 @@
 """Recordings as typed columns: what is in them, in which order, by which clock, and files that must be refused."""
 
 import struct
+import subprocess
+import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 
 from benchmarks.convert import same_events, their_convert
+from engine.backtest.tape import TapeError, read_columns
 from engine.kernel.parse import K_BBO, K_DEPTH, K_SNAPSHOT, K_TRADE
 from engine.kernel.scale import ScaleError, size_e8, to_decimal, to_units
 from engine.market.columns import ColumnsError, open_columns
 from engine.market.convert import Sizes, convert, load, sizes_from_exchange_info
 from engine.market.recording import RecordingError
 from tests.market import START_NS, diff, lines, record, snapshot, ticker, trade
-from tests.needs import data_file
+from tests.needs import ROOT, data_file
 
 FRAMES = [
     snapshot(100, [("9.99", "1"), ("9.98", "2")], [("10.01", "3")]),
@@ -152,3 +157,77 @@ def test_amounts_are_whole_units_or_refused() -> None:
     assert to_units("61800.30", size_e8("0.10")) == 618003
     with pytest.raises(ScaleError, match=r"61800\.35 is not a multiple of 0\.1"):
         to_units("61800.35", size_e8("0.10"))
+
+
+def _written(folder: Path) -> bytes:
+    """A whole column file of some size."""
+    many = [diff(100 + k, 100 + k, 99 + k, [(f"{10 + k % 7}.00", f"{1 + k % 5}")], ms=k) for k in range(400)]
+    convert([record(folder / "r", [FRAMES[0], *many])], folder / "whole")
+    return (folder / "whole").read_bytes()
+
+
+def test_no_byte_of_a_column_file_can_change_unseen(tmp_path: Path) -> None:
+    whole, target = _written(tmp_path), tmp_path / "columns"
+    random = Random(17)
+    places = [*range(80), *(random.randrange(len(whole)) for _ in range(600)), len(whole) - 1]
+    for at in places:
+        target.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << random.randrange(8))]) + whole[at + 1 :])
+        with pytest.raises(TapeError, match=r"columns"):
+            read_columns(target)
+    target.write_bytes(whole)
+    assert len(read_columns(target)) == 401
+
+
+def test_no_cut_swap_or_stretch_of_a_column_file_is_read(tmp_path: Path) -> None:
+    whole, target = _written(tmp_path), tmp_path / "columns"
+    random = Random(18)
+    damaged = [whole[: random.randrange(8, len(whole))] for _ in range(150)]
+    damaged += [whole + b"\0", whole + whole, whole[8:], whole[:8] + whole[8:][::-1]]
+    for _ in range(150):  # a block of zeros, as a file system leaves after a crash, or a block from elsewhere
+        at, long = random.randrange(len(whole)), random.choice((64, 512, 4096))
+        piece = whole[at : at + long]
+        other = random.choice((bytes(len(piece)), whole[-at - 1 :][: len(piece)].ljust(len(piece), b"\1")))
+        damaged.append(whole[:at] + other + whole[at + len(piece) :])
+    for content in damaged:
+        if content == whole:
+            continue
+        target.write_bytes(content)
+        with pytest.raises(TapeError, match=r"columns"):
+            read_columns(target)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda w: w[:8] + struct.pack("<I", 1) + w[12:], r"format version 1, .* mmctl record convert"),
+        (lambda w: w[:8] + w[8:12][::-1] + w[12:], "other byte order"),
+        (lambda w: w[:12] + struct.pack("<I", 0xFFFFFFFF) + w[16:], "a header of 4294967295 bytes"),
+        (lambda w: w[:18], "cut within its header"),
+    ],
+)
+def test_what_is_wrong_with_a_column_file_is_said(tmp_path: Path, change: Callable[[bytes], bytes], words: str) -> None:
+    target = tmp_path / "columns"
+    target.write_bytes(change(_written(tmp_path)))
+    with pytest.raises(ColumnsError, match=words):
+        open_columns(target)
+
+
+def test_a_damaged_column_file_ends_a_backtest_with_its_name(tmp_path: Path) -> None:
+    whole, target = _written(tmp_path), tmp_path / "damaged.columns"
+    target.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+    (tmp_path / "c.yaml").write_text(BACKTEST)
+    command = [sys.executable, "-m", "mmctl", "backtest", "run", "--data", str(target)]
+    command += ["--config", str(tmp_path / "c.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr  # the data cannot be used: see docs/backtesting.md
+    assert "damaged.columns: damaged column lots (its checksum differs)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+BACKTEST = """
+environment: sandbox
+exchange: {name: binance, api_key: k, api_secret: s}
+venue: {rest: "http://127.0.0.1:1", stream: "ws://127.0.0.1:1", ws_api: "ws://127.0.0.1:1"}
+strategy: {name: basic, symbol: ETHUSDT, base_spread: 0.0001, base_size: 1, max_inventory: 5}
+risk: {daily_loss_limit: 100, max_drawdown_limit: 0.03, max_position: 10}
+"""
