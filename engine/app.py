@@ -61,7 +61,8 @@ FLUSH_S: Final = 2.0
 class App:
     """One run of the engine. ``run`` returns the exit code; every failure has told its reason by then."""
 
-    def __init__(self, config: Config, path: Path, env_file: Path | None) -> None:
+    def __init__(self, config: Config, path: Path, env_file: Path | None, digest: str = "") -> None:
+        """``digest``: SHA-256 (hex) of the file that ``config`` was read from, empty where it came from none."""
         self.config, self.path, self.env_file = config, path, env_file
         self.account = config.exchange.account
         self.exporter = Exporter()
@@ -71,7 +72,8 @@ class App:
         self.disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self.strategy = strategy_of(config)
         self.status = Status(about(config, self.strategy.name), self.latencies)
-        self.reloader = Reloader(config, path, env_file, self.strategy, self._reloaded)
+        self.reloader = Reloader(config, path, env_file, self.strategy, self._reloaded, digest)
+        self.status.configuration = self.reloader.standing
         self.commands = Commands(self.account, self.reloader)
         self.stop = asyncio.Event()
         self.ended = ""  # why the session must end by itself

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.app import App
 from engine.config.errors import ConfigErrors
-from engine.config.load import load
+from engine.config.load import load_as_read
 from engine.config.schema import Config
 from engine.config.show import secrets
 from engine.live.failures import Exit, StartError
@@ -20,7 +20,7 @@ log = logging.getLogger("engine")
 def run(path: Path, env_file: Path | None, *, verbose: bool = False) -> int:
     """Load the configuration, log, and run until a signal. Returns the exit code."""
     try:
-        config = load(path, env_file=env_file, deep=True)
+        config, digest = load_as_read(path, env_file=env_file, deep=True)
     except ConfigErrors as errors:
         for error in errors.errors:
             print(error, file=sys.stderr)
@@ -36,7 +36,7 @@ def run(path: Path, env_file: Path | None, *, verbose: bool = False) -> int:
     try:
         import uvloop
 
-        return uvloop.run(_run(config, path, env_file, writer))
+        return uvloop.run(_run(config, digest, path, env_file, writer))
     except StartError as error:
         log.error("the engine does not start: %s", error)
         return int(error.code)
@@ -47,7 +47,7 @@ def run(path: Path, env_file: Path | None, *, verbose: bool = False) -> int:
         stop_logging(writer)
 
 
-async def _run(config: Config, path: Path, env_file: Path | None, writer: QueueWriter) -> int:
-    app = App(config, path, env_file)
+async def _run(config: Config, digest: str, path: Path, env_file: Path | None, writer: QueueWriter) -> int:
+    app = App(config, path, env_file, digest)
     export_logs(app.exporter, writer)
     return await app.run()

@@ -1,6 +1,7 @@
 """Loading a configuration file: environment in, every error at once out, secrets nowhere but in ``Secret``."""
 
 import difflib
+import hashlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,19 @@ def load(
     strategies. Raises ``ConfigErrors`` with every error, an unreadable file included. With ``stopping`` what cannot be
     read of an environment file is told on stderr and left out: who only stops orders may not need it.
     """
+    return load_as_read(path, env, env_file=env_file, deep=deep, stopping=stopping)[0]
+
+
+def load_as_read(
+    path: str | os.PathLike[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    env_file: str | os.PathLike[str] | None = None,
+    deep: bool = False,
+    stopping: bool = False,
+) -> tuple[Config, str]:
+    """As ``load``, with the SHA-256 (hex) of the very bytes that were read: the file may be another one a moment
+    later."""
     file = str(path)
     try:
         raw = FilePath(path).read_bytes()
@@ -61,7 +75,7 @@ def load(
     known = credentials(stopping=stopping) if env is None else dict(env)
     if env_file is not None:
         known = {**known, **read_env_file(env_file, stopping=stopping)}
-    return load_text(text, file, known, deep=deep)
+    return load_text(text, file, known, deep=deep), hashlib.sha256(raw).hexdigest()
 
 
 def load_text(text: str, file: str = "<config>", env: Mapping[str, str] | None = None, *, deep: bool = False) -> Config:

@@ -1,6 +1,7 @@
 """Hot reload: validate, show the effect, apply at once or not at all, journal, and be able to go back."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.config.diff import apply_reload, diff
 from engine.config.errors import ConfigErrors
-from engine.config.load import load
+from engine.config.load import load_as_read
 from engine.config.schema import Config
 from engine.config.show import config_hash
 from engine.live.failures import StartError
@@ -31,28 +32,63 @@ class Reloader:
         env_file: Path | None,
         strategy: "Strategy",
         on_applied: Callable[[Config], None],
+        digest: str = "",
     ) -> None:
+        """``digest``: SHA-256 (hex) of the file that ``config`` was read from."""
         self.config = config
         self.previous: Config | None = None
+        self._digest, self._previous_digest = digest, ""
+        self._last: dict[str, Any] | None = None
+        self._asked = 0
+        self._one = asyncio.Lock()
         self.session: Session | None = None
         self._path, self._env_file, self._strategy = path, env_file, strategy
         self._on_applied = on_applied
         self._count = 0
 
     async def __call__(self, body: Mapping[str, Any], actor: str) -> dict[str, Any]:
-        """The control verb. ``previous: true`` goes back; ``dry_run: true`` only shows the effect."""
+        """The control verb. ``previous: true`` goes back; ``dry_run: true`` only shows the effect.
+
+        One at a time: of two files the one that was asked for last is the one that stays.
+        """
+        async with self._one:
+            digest = ""
+            try:
+                wanted, digest = await self._wanted(body)
+                dry_run, reason = bool(body.get("dry_run")), str(body.get("reason") or "")
+                answer = self.apply(wanted, actor, reason, dry_run=dry_run, digest=digest)
+            except ControlRefused as refused:
+                self._keep(refused.reason, digest or await asyncio.to_thread(_digest_of, self._path), applied=False)
+                raise
+            if not dry_run:
+                self._keep(answer["message"], digest, applied=True)
+            return answer
+
+    def standing(self) -> dict[str, Any]:
+        """The digest of the file this engine runs with, and what the last reload came to: for ``/api/state``."""
+        return {"config_sha256": self._digest or None, "reload": self._last}
+
+    def _keep(self, message: str, digest: str, *, applied: bool) -> None:
+        """Whoever asked by a signal reads here what became of it; ``file_sha256`` is the file that was judged."""
+        self._asked += 1
+        self._last = {
+            "count": self._asked, "at_ns": time.time_ns(), "file_sha256": digest, "applied": applied,
+            "message": message,
+        }  # fmt: skip
+
+    async def _wanted(self, body: Mapping[str, Any]) -> tuple[Config, str]:
         if body.get("previous"):
             if self.previous is None:
                 raise ControlRefused("there is no earlier configuration to go back to in this process")
-            wanted = self.previous
-        else:
-            try:
-                wanted = await asyncio.to_thread(load, self._path, env_file=self._env_file, deep=True)
-            except ConfigErrors as errors:
-                raise ControlRefused(f"the configuration is not valid; nothing changed: {errors}", status=422) from None
-        return self.apply(wanted, actor, str(body.get("reason") or ""), dry_run=bool(body.get("dry_run")))
+            return self.previous, self._previous_digest
+        try:
+            return await asyncio.to_thread(load_as_read, self._path, env_file=self._env_file, deep=True)
+        except ConfigErrors as errors:
+            raise ControlRefused(f"the configuration is not valid; nothing changed: {errors}", status=422) from None
 
-    def apply(self, wanted: Config, actor: str, reason: str, *, dry_run: bool = False) -> dict[str, Any]:
+    def apply(
+        self, wanted: Config, actor: str, reason: str, *, dry_run: bool = False, digest: str = ""
+    ) -> dict[str, Any]:
         session = self.session
         changes = [change.as_dict() for change in diff(self.config, wanted)]
         try:
@@ -62,9 +98,13 @@ class Reloader:
             raise ControlRefused(f"not applied: {error}", status=422) from None
         effect = {symbol: _moved(session, symbol, row) for symbol, row in rows.items()} if session else {}
         answer: dict[str, Any] = {"changes": changes, "effect": effect, "applied": not dry_run}
+        if not dry_run:
+            # Another file that says the same is the file it runs with from here on.
+            old_digest, self._digest = self._digest, digest or self._digest
         if dry_run or not changes:
             return {**answer, "message": "nothing changed" if not changes else f"{len(changes)} keys would change"}
         old, self.previous, self.config = self.config, self.config, fresh
+        self._previous_digest = old_digest
         if session is not None:
             for symbol, row in rows.items():
                 session.pairs[symbol].quoter.params = row
@@ -87,6 +127,13 @@ class Reloader:
         session.parts.journal.put(ConfigChangeRecord(event_id, now, actor, reason, *hashes, tuple(changes)))
         message = ", ".join(f"{change['path']}: {change['old']} -> {change['new']}" for change in changes)
         session.parts.clerk.note("reload", "info", f"configuration changed by {actor}: {message}", {"actor": actor})
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _moved(session: Session | None, symbol: str, params: Any) -> dict[str, Any]:

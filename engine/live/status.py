@@ -48,6 +48,7 @@ class Status:
         self.stopping = False
         self.session: Session | None = None
         self.journal_trouble: Callable[[], str | None] = lambda: None
+        self.configuration: Callable[[], dict[str, Any]] = dict  # the file it runs with, and the last reload
         self._latencies = latencies
         self._summary: dict[str, dict[str, float | None]] = latencies.summary()
         self._summed_ns = 0
@@ -162,6 +163,7 @@ class Status:
         session = self.session
         return {
             **self.facts,
+            **self.configuration(),
             "pid": os.getpid(),
             "started_ns": self.started_ns,
             "epoch": session.parts.lease.epoch if session is not None else 0,

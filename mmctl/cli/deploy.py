@@ -65,6 +65,9 @@ def deploy(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every step and script; change nothing.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Take up the deploy that did not end.")] = False,
     project: Annotated[Path | None, typer.Option("--project", help="The source tree; default: this one.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what is known not to come up: try the same content once more.")
+    ] = False,
     yes: Yes = False,
 ) -> None:
     """Build, upload, install, check, switch, start and verify; any failure leaves the previous release running."""
@@ -72,9 +75,9 @@ def deploy(
     with site(run, target) as hosts:
         if release is not None:
             confirm(run, hosts.target, yes, f"Switch to release {release}")
-            _go(run, hosts, release, disown=False)
+            _go(run, hosts, release, disown=False, force=force)
             return
-        prepared = runs.prepare(hosts, lambda event: show(run, event), project, resume)
+        prepared = runs.prepare(hosts, lambda event: show(run, event), project, resume, force=force)
         if dry_run:
             _show_plan(run, prepared)
             return
@@ -106,9 +109,9 @@ def _show_plan(run: Run, prepared: Prepared) -> None:
     run.out.result(release=prepared.release, changed=False, dry_run=True, unchanged=prepared.unchanged)
 
 
-def _go(run: Run, hosts: runs.Site, wanted: str | None, *, disown: bool = True) -> None:
+def _go(run: Run, hosts: runs.Site, wanted: str | None, *, disown: bool = True, force: bool = True) -> None:
     port = site_of(hosts.target).port
-    steps = runs.rollback(hosts, wanted, port, run.out.progress, disown=disown)
+    steps = runs.rollback(hosts, wanted, port, run.out.progress, disown=disown, force=force)
     seconds = round(time.monotonic() - run.started, 3)
     moved = [{"host": step.host, "from": step.current, "to": step.to} for step in steps]
     run.out.result(changed=bool(steps), hosts=moved, seconds=seconds)

@@ -19,6 +19,7 @@ from mmctl.cli.run import current
 from mmctl.client.engine import Client, Document, pick, section
 from mmctl.client.metrics import Metrics
 from mmctl.fleet.errors import UsageError
+from mmctl.watch import drift as drifting
 from mmctl.watch import plugin, probe
 from mmctl.watch.health import Check, Facts, Feed, Status, evaluate, worst
 from mmctl.watch.thresholds import DEFAULTS, with_overrides
@@ -99,8 +100,14 @@ def gather(engine: Engine, seconds: float) -> Facts:
 
     seen = attempt("host", lambda: _probe(engine, max(1.0, end - time.monotonic())))
     client = engine.client(max(0.5, (end - time.monotonic()) / 3))
+    there = drifting.OnHost()
+    if seen is not None:
+        there = drifting.OnHost(seen[0].config_sha256, seen[0].release, seen[0].port)
+        client = replace(client, port=there.port or client.port)
     state = attempt("engine", client.state)
-    facts = Facts(engine.name, port=engine.site.port, errors=errors)
+    facts = Facts(engine.name, port=client.port, errors=errors)
+    if state is not None and seen is not None and pick(state, "engine", "config_sha256"):
+        facts = replace(facts, drift=drifting.drift(state, there))
     if seen is not None:
         found, skew = seen
         facts = replace(
@@ -136,6 +143,7 @@ def _probe(engine: Engine, seconds: float) -> tuple[probe.Probe, float | None]:
         log=site.log,
         log_command=None if site.log else f"journalctl --no-pager -q -o cat -u {units.ENGINE} -n {probe.LOG_LINES}",
         disk=site.layout.data,
+        more=drifting.script(site.layout),
     )
     before = time.time()
     result = engine.transport.run(script, seconds)

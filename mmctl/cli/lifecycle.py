@@ -2,18 +2,19 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from mmctl.cli.deploy import Yes, confirm, site
-from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
+from mmctl.cli.reach import Engine, TargetArg, engines, finish
 from mmctl.cli.run import current
 from mmctl.client.site import site_of
-from mmctl.fleet.errors import AuthenticationRefused, ConfigRefused, OperatorError, Unreachable
 from mmctl.fleet.parallel import Outcome, on_each
 from mmctl.fleet.transport import Transport
 from mmctl.release import runs, service
+from mmctl.release.reload import Place, reload_all
 
 #: What one verb may take on one host, seconds: a stop, a start and the proof.
 ACT_SECONDS = 140.0
@@ -56,38 +57,28 @@ def reload(
     previous: Annotated[bool, typer.Option("--previous", help="Take back the last reload.")] = False,
     yes: Yes = False,
 ) -> None:
-    """Give the running engine the config of the fleet file: checked, then applied at once or not at all."""
+    """Give the running engine the config of the fleet file: checked, then applied at once or not at all.
+
+    Ends when every engine has answered. One that refuses (10) keeps its config, in its memory and on its host; of
+    several hosts all take it or none does (3 where that failed). 5: the answer did not come.
+    """
     run = current()
     with engines(run, target) as found:
         first = next(iter(found.values()))
         confirm(run, first.target, yes, "Reload the config")
         hosts = {name: engine.transport for name, engine in found.items()}
         place = runs.Site(first.target, hosts, run.run_id, f"mmctl reload {first.target.name}")
+        engines_of = {name: _place(engine) for name, engine in found.items()}
         with runs.recorded(place, "reload", {"previous": previous}) as outcome:
-            outcomes = ask_each(run, found, lambda engine: _reload(engine, previous, run.run_id), ACT_SECONDS)
-            outcome["ok"] = all(o.ok for o in outcomes.values())
-            outcome["hosts"] = {name: "done" if o.ok else str(o.error) for name, o in outcomes.items()}
-    for name, done in outcomes.items():
-        if done.value is not None:
-            run.out.event("done", host=name, verb="reload", message=done.value)
-            run.out.styled(f"{name}: reload: {done.value}", "green")
-    finish(run, outcomes)
-    run.out.result(verb="reload", hosts=sorted(outcomes))
+            done = reload_all(engines_of, first.target, previous, run.run_id, run.out.progress)
+            outcome["hosts"] = done
+    for name, said in done.items():
+        run.out.event("done", host=name, verb="reload", message=said)
+        run.out.styled(f"{name}: reload: {said}", "green")
+    run.out.result(verb="reload", hosts=sorted(done))
 
 
-def _reload(engine: Engine, previous: bool, run_id: str) -> str:
-    layout = engine.site.layout
-    if previous:
-        service.take_back_config(engine.transport, layout)
-    elif service.push_config(engine.transport, layout, engine.target) == "same":
-        return "the config is the same; nothing was changed"
-    try:
-        answer = engine.client().control("reload", {"reason": "operator", "idempotency_key": f"{run_id}-reload"}, 15.0)
-    except (AuthenticationRefused, Unreachable):
-        # Without a control token the engine is signalled; it judges the config again by itself.
-        service.signal_reload(engine.transport, layout, sys.executable)
-        return "signalled; see `mmctl logs` for what it made of it"
-    except OperatorError as error:
-        service.take_back_config(engine.transport, layout)
-        raise ConfigRefused(f"{engine.name}: the engine refused: {error.what}; the config is as before") from None
-    return str(answer.get("message") or answer.get("effect") or "applied")
+def _place(engine: Engine) -> Place:
+    """Where the running engine listens is the host's to say: the config here may move it, which a reload cannot."""
+    port = service.current_and_port(engine.transport, engine.site.layout, engine.site.port)[1]
+    return Place(engine.transport, engine.site.layout, replace(engine.client(), port=port))

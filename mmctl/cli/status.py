@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -10,9 +11,10 @@ import typer
 from mmctl.cli.output import Output, age, number
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
 from mmctl.cli.run import current
-from mmctl.client.engine import Document, age_of, pick, section
+from mmctl.client.engine import Client, Document, age_of, pick, section
 from mmctl.fleet.errors import INCONCLUSIVE, OperatorError, Unreachable
 from mmctl.fleet.parallel import Outcome
+from mmctl.watch import drift as drifting
 
 #: A state document older than this by the two clocks is stale: the numbers may no longer hold.
 STALE_SECONDS = 10.0
@@ -44,9 +46,14 @@ def status(
 
 
 def look(engine: Engine) -> Document:
-    """The state document. Where the port is closed, the error says what the service manager knows."""
+    """The state document, with the engine's ``drift`` beside it: in what it differs from what lies on its host.
+
+    Where the port is closed, the error says what the service manager knows.
+    """
+    there, silent = on_host(engine)
     try:
-        return engine.client().state()
+        document = reading(engine, there).state()
+        return {**document, "drift": drifting.drift(document, there) or silent}
     except Unreachable as error:
         condition = service(engine)
         if not condition:
@@ -54,6 +61,22 @@ def look(engine: Engine) -> Document:
         raise Unreachable(
             f"{error.what}; the service is {condition}", f"See mmctl logs {engine.target.name}, or start it."
         ) from None
+
+
+def on_host(engine: Engine) -> tuple[drifting.OnHost, str]:
+    """What lies on the host, and why that is not known where it is not. Raises Unreachable for the host itself."""
+    try:
+        return drifting.read(engine.transport.run(drifting.script(engine.site.layout), 5.0).out), ""
+    except Unreachable:
+        raise
+    except OperatorError as error:
+        return drifting.OnHost(), f"not known: {error.what}"
+
+
+def reading(engine: Engine, there: drifting.OnHost) -> Client:
+    """Its client, on the port of the release that is current: the config here may name another one by now."""
+    client = engine.client()
+    return replace(client, port=there.port) if there.port else client
 
 
 def service(engine: Engine) -> str:
@@ -81,7 +104,11 @@ def show(out: Output, name: str, outcome: Outcome[Document]) -> bool:
         return False
     seconds = age_of(document)
     stale = seconds is not None and seconds > STALE_SECONDS
-    out.event("status", host=name, as_of_ns=document.get("as_of_ns"), age_s=seconds, stale=stale, state=document)
+    drift = document.get("drift", "")
+    state = {key: value for key, value in document.items() if key != "drift"}
+    out.event(
+        "status", host=name, as_of_ns=document.get("as_of_ns"), age_s=seconds, stale=stale, drift=drift, state=state
+    )
     if out.json_mode:
         return stale
     for line, style in lines(name, document, seconds, stale):
@@ -108,6 +135,8 @@ def lines(name: str, state: Mapping[str, Any], seconds: float | None, stale: boo
             "",
         )
     )
+    if state.get("drift"):
+        shown.append((f"  DRIFT: {state['drift']}", "red"))
     for symbol, values in section(state, "symbols").items():
         shown += [(line, "") for line in _symbol(symbol, values)]
     parts = [f"{key} {number(pnl.get(key), 4)}" for key in ("realized", "unrealized", "fees", "funding") if key in pnl]

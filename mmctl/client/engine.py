@@ -43,11 +43,12 @@ class BadAnswer(OperatorError):
 
 
 class ControlRefused(OperatorError):
-    """The engine understood a control request and did not do it."""
+    """The engine understood a control request and did not do it. ``status``: of its HTTP answer."""
 
-    def __init__(self, what: str, hint: str, document: Document) -> None:
+    def __init__(self, what: str, hint: str, document: Document, status: int = 0) -> None:
         super().__init__(what, hint)
         self.document = document
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,9 @@ class Client:
         document = _json(answer, self._where(path))
         if answer.status >= 400:
             said = str(document.get("error") or document.get("message") or f"HTTP {answer.status}")
-            raise ControlRefused(f"{self._where(path)}: {said}", "See mmctl why and mmctl breaker status.", document)
+            raise ControlRefused(
+                f"{self._where(path)}: {said}", "See mmctl why and mmctl breaker status.", document, answer.status
+            )
         return document
 
     def _document(self, path: str) -> Document:

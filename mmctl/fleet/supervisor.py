@@ -23,7 +23,10 @@ from mmctl.fleet.supervisor_loop import ENDED, Condition, Loop, Spec
 DAEMON_SECONDS = 5.0
 # What the supervisor may need on top of the service's own start and stop times.
 MARGIN_SECONDS = 5.0
-LAST_WORDS = 12
+# How much of a run's log is looked through for its reason.
+LAST_BYTES = 65536
+# Exit codes above this are signals, as a shell shows them.
+SIGNALLED = 128
 
 
 @contextmanager
@@ -118,19 +121,26 @@ def daemon(root: Path) -> int:
 
 
 def _why(root: Path, condition: Condition) -> str:
-    """The last the service said, for whoever asked for it."""
+    """How the service's last run ended and what it said in it, as :mod:`mmctl.release.blame` reads it."""
     try:
-        log = Path(Spec.read(root / "run" / "market-maker.json").log)
-        words = log.read_text(errors="replace").splitlines()[-LAST_WORDS:]
+        with open(Spec.read(root / "run" / "market-maker.json").log, "rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            # A log that was turned over meanwhile is shorter than it was: then all of it is later.
+            start = condition.log_start if condition.log_start <= end else 0
+            log.seek(max(start, end - LAST_BYTES))
+            words = log.read().decode(errors="replace").splitlines()
     except (OSError, ValueError):
         words = []
-    return "\n".join([f"{condition.result} {condition.status}", *words, condition.text]).strip()
+    by_signal = condition.status > SIGNALLED
+    code, status = (2, condition.status - SIGNALLED) if by_signal else (1, condition.status)
+    ending = [f"Result={condition.result}", f"ExecMainCode={code}", f"ExecMainStatus={status}"]
+    return "\n".join([*ending, *words, condition.text]).strip()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0 when the service is in the state asked for, 1 with the reason on stderr when it is not."""
     parser = argparse.ArgumentParser(prog="mmctl.fleet.supervisor", description=__doc__)
-    parser.add_argument("do", choices=["start", "stop", "restart", "reload", "show", "daemon"])
+    parser.add_argument("do", choices=["start", "stop", "restart", "reload", "show", "words", "daemon"])
     parser.add_argument("--root", type=Path, required=True)
     given = parser.parse_args(argv)
     root: Path = given.root.absolute()
@@ -138,6 +148,11 @@ def main(argv: list[str] | None = None) -> int:
         return daemon(root)
     if given.do == "show":
         sys.stdout.write(last_known(root).lines())
+        return 0
+    if given.do == "words":
+        known = last_known(root)
+        print(f"ActiveState={known.active}\nSubState={known.sub}\nNRestarts={known.restarts}")
+        print(_why(root, known))
         return 0
     if given.do == "stop" and (not (root / "run").is_dir() or ask(root, "show", 2.0) is None):
         return 0

@@ -57,6 +57,7 @@ class Condition:
     restarts: int = 0
     result: str = "success"
     text: str = ""
+    log_start: int = 0  # bytes of the log when the present or last run began: what follows is its own words
     since: float = field(default_factory=time.time)
 
     def lines(self) -> str:
@@ -211,6 +212,7 @@ class Loop:
         }
         try:
             with open(self.spec.log, "ab") as log:
+                self.condition.log_start = log.tell()
                 self.process = subprocess.Popen(
                     self.spec.argv,
                     cwd=self.spec.cwd,

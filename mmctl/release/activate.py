@@ -1,32 +1,58 @@
 """Making a release the one that runs, proving it, and going back when it does not."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mmctl.fleet.errors import ROLLED_BACK, UNKNOWN, DeadlineExceeded, OperatorError, Refused, Unreachable
+from mmctl.fleet.errors import (
+    ROLLED_BACK,
+    UNKNOWN,
+    CommandFailed,
+    DeadlineExceeded,
+    OperatorError,
+    Refused,
+    Unreachable,
+)
 from mmctl.fleet.transport import Transport
 from mmctl.release import plan as planning
+from mmctl.release import standing
+from mmctl.release.blame import OTHER_ENGINE, Blame, blame
 from mmctl.release.facts import Facts, good_before
 from mmctl.release.plan import ACTIVATE_SECONDS, Ground
 from mmctl.remote import layout as remote
+from mmctl.remote import units
 from mmctl.remote.layout import Layout, script
 
 VERIFY_SECONDS = 30.0
 ASK_SECONDS = 3.0
 PAUSE_SECONDS = 0.1
 MARK_SECONDS = 20.0
+# An engine that does not answer is looked for at the service manager this often.
+LOOK_AFTER_SECONDS = 1.0
 
 
-def verify(transport: Transport, port: int, release: str) -> str:
+class NotReady(DeadlineExceeded):
+    """The engine of a release did not come to quoting. ``outside``: for a reason that does not lie in the release."""
+
+    def __init__(self, what: str, *, outside: bool = False) -> None:
+        super().__init__(what, "`mmctl logs` shows more")
+        self.outside = outside
+
+
+class StoppedMeanwhile(Refused):
+    """Somebody stopped the engine while it was being started: nothing is started against that."""
+
+
+def verify(transport: Transport, where: Layout, port: int, release: str) -> str:
     """Wait until the engine of ``release`` says it could quote; returns a sentence on its state.
 
-    Raises DeadlineExceeded with the last thing the engine said, and Refused when another release answers.
+    Raises NotReady with the engine's own reason, StoppedMeanwhile, and Refused when another release answers.
     """
     end = time.monotonic() + VERIFY_SECONDS
-    last = "it did not answer"
+    last, look_at = "it did not answer", time.monotonic() + LOOK_AFTER_SECONDS
     while time.monotonic() < end:
         try:
             answer = transport.http("GET", port, "/readiness", min(ASK_SECONDS, max(0.1, end - time.monotonic())))
@@ -35,8 +61,33 @@ def verify(transport: Transport, port: int, release: str) -> str:
             last = _shortened(answer.body)
         except (Unreachable, DeadlineExceeded) as error:
             last = error.what
+            if time.monotonic() >= look_at:
+                _ended(transport, where)
+                look_at = time.monotonic() + LOOK_AFTER_SECONDS
         time.sleep(PAUSE_SECONDS)
-    raise DeadlineExceeded(f"{transport.name}: the engine was not ready to quote within {VERIFY_SECONDS:g} s: {last}")
+    what = f"{transport.name}: the engine was not ready to quote within {VERIFY_SECONDS:g} s: {last}"
+    said = _last_words(transport, where)
+    reason = said.reason
+    outside = said.outside or any(words in last for words in OTHER_ENGINE)
+    raise NotReady(what + (f"; it said: {reason}" if reason and reason not in last else ""), outside=outside)
+
+
+def _last_words(transport: Transport, where: Layout) -> "Blame":
+    """The engine's own last words; none where they cannot be asked for."""
+    try:
+        return blame(transport.run(units.last_words(where, sys.executable), ASK_SECONDS * 2).out)
+    except OperatorError:
+        return Blame("", False, 0)
+
+
+def _ended(transport: Transport, where: Layout) -> None:
+    """Raise where the service manager says that the engine has ended and will not be started again."""
+    now = standing.look(transport, where)
+    if now.stopped:
+        raise StoppedMeanwhile(f"{transport.name}: somebody stopped the engine while it was being started")
+    if now.active == "failed":
+        said = _last_words(transport, where)
+        raise NotReady(f"{transport.name}: the engine ended: {said.text}", outside=said.outside)
 
 
 def _now() -> str:
@@ -64,29 +115,43 @@ def _identity(transport: Transport, port: int, release: str) -> str:
     return "quoting" if engine.get("quoting") else f"ready, not quoting: {engine.get('not_quoting_reason')}"
 
 
-def switch_back(transport: Transport, ground: Ground, reason: str) -> None:
-    """After a failed start: mark the release bad, and let the one before it run as it ran. Raises if it does not."""
+def switch_back(transport: Transport, ground: Ground, reason: str, *, its_fault: bool, start: bool) -> None:
+    """After a failed start let the release before it run as it ran, and mark this one bad where it is ``its_fault``.
+
+    Without ``start`` nothing is started: somebody has stopped the engine. Raises if it does not come back.
+    """
     where, before = ground.layout, ground.facts.current
-    transport.run(remote.mark(where, ground.release, "bad", reason), MARK_SECONDS).checked("cannot mark it bad")
+    if its_fault:
+        marks = script(remote.mark(where, ground.release, "bad", reason), remote.condemn(where, ground.content, reason))
+        transport.run(marks, MARK_SECONDS).checked("cannot mark it bad")
     if not before or before == ground.release or ground.facts.release(before) is None:
         text = planning.deactivate(where, ground.release, ground.operator)
         transport.run(text, ACTIVATE_SECONDS).checked("cannot stop it")
         return
-    running = ground.facts.active == "active"
+    running = ground.facts.active == "active" and start
     text = planning.go_back(where, before, ground.operator, running=running)
-    transport.run(text, ACTIVATE_SECONDS).checked(f"{before} does not start again")
+    started = transport.run(text, ACTIVATE_SECONDS)
+    if started.rc:
+        raise CommandFailed(f"{before} does not start again: {blame(started.err).text}", started.rc, started.err)
     if running:
-        verify(transport, ground.desired.settings.api_port, before)
+        # Its own port: the release that failed may have been given another one.
+        verify(transport, where, ground.facts.port_of(before, ground.desired.settings.api_port), before)
 
 
 @dataclass(frozen=True)
 class Rollback:
-    """From which release to which, on one host. ``disown``: the one left is marked bad, so nothing returns to it."""
+    """From which release to which, on one host. ``disown``: the one left is marked bad, so nothing returns to it.
+
+    ``port`` and ``to_port`` are where the engines of the two listen, 0 = not known; ``running``: the one left runs.
+    """
 
     host: str
     current: str
     to: str
     disown: bool
+    port: int = 0
+    to_port: int = 0
+    running: bool = True
 
 
 class RollbackFailed(OperatorError):
@@ -111,7 +176,8 @@ def plan_rollback(facts: Mapping[str, Facts], wanted: str | None, *, disown: boo
                 raise Refused(f"{host}: there is no good release before {found.current}", "`mmctl releases` lists them")
             to = older.id
         if to != found.current:
-            steps.append(Rollback(host, found.current, to, disown))
+            ports = (found.port_of(found.current, 0), found.port_of(to, 0))
+            steps.append(Rollback(host, found.current, to, disown, *ports, running=found.active == "active"))
     if len({step.to for step in steps}) > 1:
         ways = ", ".join(f"{step.host} to {step.to}" for step in steps)
         raise Refused(f"the hosts would go to different releases: {ways}", "name one with --to")
@@ -129,8 +195,11 @@ def roll_back(
         say(f"{step.host}: from {step.current} to {step.to}")
         try:
             text = planning.activate(where, step.to, operator)
-            transport.run(text, ACTIVATE_SECONDS).checked(f"{step.host}: {step.to} does not start")
-            said = verify(transport, port, step.to)
+            started = transport.run(text, ACTIVATE_SECONDS)
+            if started.rc:
+                why = f"{step.host}: {step.to} does not start: {blame(started.err).text}"
+                raise CommandFailed(why, started.rc, started.err)
+            said = verify(transport, where, step.to_port or port, step.to)
         except OperatorError as error:
             _forward_again(step, transport, where, port, operator, error)
             continue
@@ -145,11 +214,14 @@ def _forward_again(
     step: Rollback, transport: Transport, where: Layout, port: int, operator: str, error: OperatorError
 ) -> None:
     try:
-        text = planning.go_back(where, step.current, operator, running=True)
+        running = step.running and not isinstance(error, StoppedMeanwhile)
+        text = planning.go_back(where, step.current, operator, running=running)
         transport.run(text, ACTIVATE_SECONDS).checked(f"{step.current} does not start either")
-        verify(transport, port, step.current)
+        if running:
+            verify(transport, where, step.port or port, step.current)
     except OperatorError as second:
         raise RollbackFailed(
             f"{error.what}\n{step.host}: {second.what}", UNKNOWN, "look at once: `mmctl status`; `mmctl halt` stops it"
         ) from None
-    raise RollbackFailed(f"{error.what}\n{step.host}: {step.current} runs as before", ROLLED_BACK) from None
+    so = "runs as before" if running else "is current again and is not running"
+    raise RollbackFailed(f"{error.what}\n{step.host}: {step.current} {so}", ROLLED_BACK) from None

@@ -22,8 +22,11 @@ from mmctl.fleet.errors import (
 from mmctl.fleet.parallel import on_each
 from mmctl.fleet.transport import Transport
 from mmctl.release import plan as planning
-from mmctl.release.activate import switch_back, verify
+from mmctl.release import standing
+from mmctl.release.activate import NotReady, StoppedMeanwhile, switch_back, verify
+from mmctl.release.blame import blame
 from mmctl.release.desired import release_files
+from mmctl.release.facts import Facts
 from mmctl.release.plan import START, UPLOAD, Command, Feed, Ground, Step
 from mmctl.release.prepare import Event, Prepared, Progress
 from mmctl.release.wheelhouse import digest_of
@@ -42,6 +45,14 @@ class DeployFailed(OperatorError):
     def __init__(self, what: str, exit_code: int, hint: str = "") -> None:
         super().__init__(what, hint)
         self.exit_code = exit_code
+
+
+class StartFailed(CommandFailed):
+    """The release was started and ended: its own fault."""
+
+
+class OutsideReason(StartFailed):
+    """It ended for a reason that does not lie in it."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +124,11 @@ class Deployment:
         else:
             code, hint = FAILED, "run again with -v"
         what = "\n".join(str(error.what if isinstance(error, OperatorError) else error) for error in failed.values())
-        raise DeployFailed(
-            what, code, (hint + "; " if hint else "") + "what ran before still runs: nothing was switched"
-        )
+        so = standing.tell_all(self.transports, self.prepared.layout, self._before(hosts))
+        raise DeployFailed(f"{what}\nnothing was switched\n{so}", code, hint)
+
+    def _before(self, hosts: list[str]) -> dict[str, Facts]:
+        return {name: self.prepared.grounds[name].facts for name in hosts}
 
     def _stage_host(self, name: str) -> None:
         for step in self.prepared.plans[name][UPLOAD - 1 :]:
@@ -156,6 +169,12 @@ class Deployment:
         result = self.transports[name].run(text, command.deadline, self._feed(ground, command.feed))
         if result.rc:
             said = result.err.strip() or result.out.strip() or f"it ended with code {result.rc}"
+            if command.switches:
+                why = blame(said)
+                kind = OutsideReason if why.outside else StartFailed
+                failed = kind(f"{name}: could not {command.what}: {why.text}", result.rc, said)
+                failed.exit_code = ledger.LOCKED if result.rc == ledger.LOCKED else FAILED
+                raise failed
             last = said if command.exit_code != FAILED else said.splitlines()[-1]
             failure = CommandFailed(f"{name}: could not {command.what}: {last}", result.rc, said)
             # A script of ours that refuses says so by its code; any other code is the command's own.
@@ -184,15 +203,26 @@ class Deployment:
         switched: list[str] = []
         for name in hosts:
             try:
+                self._still_as_found(name)
                 switched.append(name)
                 self._switch_host(name)
             except OperatorError as error:
-                self._all_back(switched, error)
+                self._all_back(switched, hosts, error)
         for name in hosts:
             ground = self.prepared.grounds[name]
             text = remote.mark(ground.layout, ground.release, "good", datetime.now(UTC).isoformat(timespec="seconds"))
-            text = script(text, files.forget_secrets(ground.layout))
+            text = script(text, remote.acquit(ground.layout, ground.content), files.forget_secrets(ground.layout))
             self.transports[name].run(text, CLEAN_SECONDS).checked(f"{name}: cannot mark the release good")
+
+    def _still_as_found(self, name: str) -> None:
+        """An engine that ran when the deploy began and was stopped since is not started against whoever stopped it."""
+        ground = self.prepared.grounds[name]
+        now = standing.look(self.transports[name], ground.layout)
+        if ground.facts.active == "active" and now.stopped:
+            raise StoppedMeanwhile(
+                f"{name}: somebody stopped the engine while this deploy was staged; it is not started against that",
+                "`mmctl deploy` again switches and starts",
+            )
 
     def _switch_host(self, name: str) -> None:
         ground, step = self.prepared.grounds[name], self.prepared.plans[name][START - 1]
@@ -201,32 +231,52 @@ class Deployment:
         self._run_all(name, step, [command for command in step.commands if command.switches])
         port = ground.desired.settings.api_port
         try:
-            said = verify(self.transports[name], port, ground.release)
+            said = verify(self.transports[name], ground.layout, port, ground.release)
         except OperatorError as error:
             self.progress(Event(name, START, "failed", time.monotonic() - begun, error.what))
             raise
         self.seconds[name]["verification"] = time.monotonic() - begun
         self.progress(Event(name, START, "done", self.seconds[name][step.name], said))
 
-    def _all_back(self, hosts: list[str], error: OperatorError) -> None:
-        """Put every switched host back; raises DeployFailed that says how that ended."""
+    def _all_back(self, switched: list[str], hosts: list[str], error: OperatorError) -> None:
+        """Put every switched host back; raises DeployFailed that says how that ended and what runs now."""
         reason = error.what.replace("\n", " ")[:400]
+        guilty = is_its_fault(error)
         lost = []
-        for name in reversed(hosts):
+        for name in reversed(switched):
+            # Only the host it happened on, which was switched last, has somebody's stop to respect.
+            start = not (isinstance(error, StoppedMeanwhile) and name == switched[-1])
             ground = self.prepared.grounds[name]
             try:
-                switch_back(self.transports[name], ground, reason)
+                switch_back(self.transports[name], ground, reason, its_fault=guilty, start=start)
             except OperatorError as second:
                 lost.append(f"{name}: could not go back: {second.what}")
+        so = standing.tell_all(self.transports, self.prepared.layout, self._before(hosts), switched)
         if lost:
-            raise DeployFailed(
-                "\n".join([error.what, *lost]), UNKNOWN, "look at once: `mmctl status`; `mmctl halt` stops what quotes"
-            ) from None
-        before = self.prepared.grounds[hosts[-1]].facts.current
-        where = f"{before} runs as before" if before else "there was no release before, so none runs"
-        code = ROLLED_BACK
-        if isinstance(error, DeadlineExceeded) and not before:
-            code = DEADLINE
+            hint = "look at once: `mmctl status`; `mmctl halt` stops what quotes"
+            raise DeployFailed("\n".join([error.what, *lost, so]), UNKNOWN, hint) from None
+        raise DeployFailed(
+            "\n".join([error.what, self._verdict(switched, guilty), so]), self._code(switched, error), error.hint
+        ) from None
+
+    def _verdict(self, switched: list[str], guilty: bool) -> str:
+        if not switched:
+            return "nothing was switched"
+        if guilty:
+            return f"{self.prepared.release} is marked bad; the same content is deployed again only with --force"
+        return f"{self.prepared.release} is not marked bad: the reason does not lie in it"
+
+    def _code(self, switched: list[str], error: OperatorError) -> int:
         if isinstance(error, Unreachable):
-            code = UNKNOWN
-        raise DeployFailed(f"{error.what}\n{self.prepared.release} is marked bad; {where}", code, error.hint) from None
+            return UNKNOWN
+        if not switched:
+            return error.exit_code
+        before = self.prepared.grounds[switched[-1]].facts.current
+        return DEADLINE if isinstance(error, DeadlineExceeded) and not before else ROLLED_BACK
+
+
+def is_its_fault(error: OperatorError) -> bool:
+    """Whether a failed start speaks against the release: not where the line, the lock or its surroundings failed."""
+    if isinstance(error, NotReady):
+        return not error.outside
+    return isinstance(error, StartFailed) and not isinstance(error, OutsideReason) and error.exit_code == FAILED

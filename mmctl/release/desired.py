@@ -59,6 +59,10 @@ class Desired:
         return f"Desired(sha={self.sha!r}, wheel={self.wheel.file!r})"
 
     @property
+    def config_sha256(self) -> str:
+        return hashlib.sha256(self.settings.text.encode()).hexdigest()
+
+    @property
     def environment_sha256(self) -> str:
         return hashlib.sha256(self.environment).hexdigest() if self.environment is not None else ""
 

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mmctl.fleet.errors import OperatorError
 from mmctl.fleet.transport import Transport
@@ -31,6 +32,7 @@ class ReleaseFact:
     good: bool
     bad: bool
     env: str
+    port: int = 0  # of its engine's listener; 0 = it does not say
 
     @property
     def sha(self) -> str:
@@ -62,6 +64,8 @@ class Facts:
     envs: frozenset[str]
     releases: tuple[ReleaseFact, ...]
     history: tuple[str, ...] = ()
+    boot: str = ""  # another one after each start of the machine
+    condemned: Mapping[str, str] = field(default_factory=dict)  # content that did not come up -> why
 
     @property
     def platform(self) -> Platform:
@@ -71,6 +75,11 @@ class Facts:
 
     def release(self, wanted: str) -> ReleaseFact | None:
         return next((r for r in self.releases if r.id == wanted), None)
+
+    def port_of(self, release: str, otherwise: int) -> int:
+        """Where the engine of ``release`` listens; a port is part of a release's config and changes with it."""
+        found = self.release(release)
+        return found.port if found is not None and found.port else otherwise
 
 
 def _number(text: str) -> int:
@@ -85,7 +94,7 @@ def _version(text: str) -> tuple[int, ...]:
 def parse(text: str, now: float) -> Facts:
     """The answer of :func:`mmctl.remote.layout.facts`; ``now`` is our clock, in seconds, at the middle of the call."""
     single: dict[str, str] = {}
-    many: dict[str, list[str]] = {"wheel": [], "env": [], "release": [], "history": []}
+    many: dict[str, list[str]] = {"wheel": [], "env": [], "release": [], "history": [], "condemned": []}
     for line in text.splitlines():
         key, _, value = line.partition("=")
         if key in many:
@@ -99,7 +108,8 @@ def parse(text: str, now: float) -> Facts:
     for row in many["release"]:
         name, *words = row.split()
         env = next((w[4:] for w in words if w.startswith("env:")), "")
-        releases.append(ReleaseFact(name, "complete" in words, "good" in words, "bad" in words, env))
+        port = next((_number(w[5:]) for w in words if w.startswith("port:")), 0)
+        releases.append(ReleaseFact(name, "complete" in words, "good" in words, "bad" in words, env, port))
     try:
         offset = float(single.get("clock", "")) - now
     except ValueError:
@@ -115,7 +125,8 @@ def parse(text: str, now: float) -> Facts:
         current=single.get("current", ""), env_sha256=single.get("env_sha256", ""),
         config_sha256=single.get("config_sha256", ""), wheels=frozenset(many["wheel"]), envs=frozenset(many["env"]),
         releases=tuple(sorted(releases, key=lambda r: r.id)),
-        history=tuple(many["history"]),
+        history=tuple(many["history"]), boot=single.get("boot", ""),
+        condemned={content: why for content, _, why in (row.partition(" ") for row in many["condemned"])},
     )  # fmt: skip
 
 
@@ -127,10 +138,11 @@ def gather(transport: Transport, layout: Layout, port: int) -> Facts:
     return parse(text, (before + time.time()) / 2)
 
 
-def obstacles(facts: Facts, layout: Layout, needed_mb: int, env_present: bool) -> list[str]:
+def obstacles(facts: Facts, layout: Layout, needed_mb: int, env_present: bool, port: int = 0) -> list[str]:
     """Why this host cannot take the release, every reason at once; empty when it can.
 
-    ``needed_mb`` is what must be uploaded; where the environment is not there yet it is unpacked as well.
+    ``needed_mb`` is what must be uploaded; where the environment is not there yet it is unpacked as well. ``port`` is
+    the one asked about: a running engine that listens on another one does not hold it.
     """
     reasons = []
     if facts.kernel != "Linux":
@@ -155,7 +167,8 @@ def obstacles(facts: Facts, layout: Layout, needed_mb: int, env_present: bool) -
         reasons.append(f"{facts.disk_mb} MB of disk are free under {layout.root}; needed: {want + SPARE_DISK_MB} MB")
     if abs(facts.clock_offset) > MAX_CLOCK_OFFSET_SECONDS:
         reasons.append(f"its clock is off by {facts.clock_offset:+.1f} s; exchanges refuse orders with a wrong time")
-    if facts.port_used and facts.active != "active":
+    ours = facts.active == "active" and facts.port_of(facts.current, port) == port
+    if facts.port_used and not ours:
         reasons.append("the engine's port is taken by another program")
     return reasons
 

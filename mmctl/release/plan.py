@@ -87,6 +87,11 @@ class Ground:
         return tuple(w for w in self.installed if w.sha256 not in self.facts.wheels)
 
     @property
+    def content(self) -> str:
+        """What is deployed, by its content and its secrets': under this name a host remembers what did not come up."""
+        return f"{self.desired.sha}-{self.desired.environment_sha256[:12] or 'host'}"
+
+    @property
     def staged(self) -> bool:
         """Whether the release is complete on the host already."""
         found = self.facts.release(self.release)
@@ -102,6 +107,8 @@ class Ground:
         """Whether the host runs exactly this, proven good."""
         found = self.facts.release(self.release)
         running = self.facts.active == "active" and self.facts.current == self.release
+        # A reload, or somebody's editor, may have put another config in its place since.
+        running = running and self.facts.config_sha256 == self.desired.config_sha256
         return running and found is not None and found.good and not found.bad and not self.secrets_differ
 
 

@@ -95,12 +95,13 @@ def lay_out(
 ) -> Prepared:
     """Facts of the hosts, what they lack, and their plans. ``release``: the id a first look gave, kept if it can be."""
     begun = time.monotonic()
-    facts = gather_all(transports, layout, desired.settings.api_port)
+    port = desired.settings.api_port
+    facts = gather_all(transports, layout, port)
     release = _release_for(desired, facts, release)
     grounds: dict[str, Ground] = {}
     for name, found in facts.items():
         # Python first: without it nothing is known of the platform.
-        reading.require(name, reading.obstacles(found, layout, 0, True))
+        reading.require(name, reading.obstacles(found, layout, 0, True, port))
         wheels: tuple[Wheel, ...] = ()
         env = OPERATORS_ENV
         if layout.managed:
@@ -109,7 +110,7 @@ def lay_out(
             env = env_key(wheels, found.platform)
         ground = Ground(found, layout, desired, release, env, wheels, sys.executable, run)
         needed = sum(w.size for w in ground.missing) // 1_000_000
-        reading.require(name, reading.obstacles(found, layout, needed, env in found.envs or not wheels))
+        reading.require(name, reading.obstacles(found, layout, needed, env in found.envs or not wheels, port))
         grounds[name] = ground
     seconds = time.monotonic() - begun
     plans = {name: plan(ground) for name, ground in grounds.items()}

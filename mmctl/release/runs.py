@@ -63,8 +63,13 @@ def recorded(site: Site, verb: str, detail: dict[str, Any], reason: str = "") ->
         site.tell(trail.outcome(bool(outcome.pop("ok", True)), **outcome))
 
 
-def prepare(site: Site, progress: Progress, project: Path | None = None, resume: bool = False) -> Prepared:
-    """Everything up to the first change. ``resume`` takes up the unfinished deploy: the same wheel, the same id."""
+def prepare(
+    site: Site, progress: Progress, project: Path | None = None, resume: bool = False, *, force: bool = False
+) -> Prepared:
+    """Everything up to the first change. ``resume`` takes up the unfinished deploy: the same wheel, the same id.
+
+    Content that did not come up on a host is refused there, unless ``force`` says to try it once more.
+    """
     if resume and not _unfinished(site.target).exists():
         raise Refused(f"there is no unfinished deploy of {site.target.name}", "`mmctl deploy` starts a new one")
     prepared = preparing.prepare(site.target, site.transports, site.run, progress, project)
@@ -75,7 +80,20 @@ def prepare(site: Site, progress: Progress, project: Path | None = None, resume:
                 f"the unfinished deploy {left['release']} was of other sources or another config",
                 "`mmctl deploy` without --resume deploys what is here now",
             )
+    if not force:
+        refuse_condemned({name: (ground.facts, ground.content) for name, ground in prepared.grounds.items()})
     return prepared
+
+
+def refuse_condemned(contents: Mapping[str, tuple[Facts, str]]) -> None:
+    """Raise Refused where a host remembers that this content did not come up."""
+    known = [
+        f"{name}: the same content did not come up there before: {why}"
+        for name, (facts, content) in contents.items()
+        if (why := facts.condemned.get(content)) is not None
+    ]
+    if known:
+        raise Refused("\n".join(known), "nothing was changed; change it, or try it once more with --force")
 
 
 def deploy(site: Site, prepared: Prepared, progress: Progress, project: Path | None = None) -> Applied:
@@ -116,14 +134,19 @@ def facts_of(site: Site) -> dict[str, Facts]:
 
 
 def rollback(
-    site: Site, wanted: str | None, port: int, say: Callable[[str], None], *, disown: bool = True
+    site: Site, wanted: str | None, port: int, say: Callable[[str], None], *, disown: bool = True, force: bool = True
 ) -> list[Rollback]:
     """Back to ``wanted`` (an id or a part of it), or on each host to the last good release before its current one.
 
-    ``disown``: the release that is left is marked bad.
+    ``disown``: the release that is left is marked bad. Without ``force`` a release that is bad is refused.
     """
     facts = facts_of(site)
-    steps = plan_rollback(facts, choose(facts, wanted) if wanted else None, disown=disown)
+    chosen = choose(facts, wanted) if wanted else None
+    if chosen and not force:
+        bad = [name for name, found in facts.items() if (there := found.release(chosen)) is not None and there.bad]
+        if bad:
+            raise Refused(f"{', '.join(bad)}: {chosen} is marked bad", "nothing was changed; --force switches to it")
+    steps = plan_rollback(facts, chosen, disown=disown)
     if not steps:
         return []
     detail = {"to": steps[0].to, "from": {step.host: step.current for step in steps}}

@@ -1,15 +1,15 @@
-"""Start, stop, restart and reload of what is deployed, with proof of what each promises."""
+"""Start, stop and restart of what is deployed, with proof of what each promises."""
 
+import json
 import time
 from dataclasses import dataclass
 
-from mmctl.fleet.errors import ConfigRefused, Refused, Unproved
-from mmctl.fleet.inventory import Target
+from mmctl.fleet.errors import CommandFailed, Refused, Unproved
 from mmctl.fleet.transport import Transport
 from mmctl.release.activate import verify
-from mmctl.release.desired import read_environment, read_settings
-from mmctl.release.plan import ACTIVATE_SECONDS, CHECK_SECONDS
-from mmctl.remote import python, units
+from mmctl.release.blame import blame
+from mmctl.release.plan import ACTIVATE_SECONDS
+from mmctl.remote import units
 from mmctl.remote.layout import Layout, q, script
 
 ASK_SECONDS = 15.0
@@ -48,29 +48,45 @@ def read_state(transport: Transport, layout: Layout, interpreter: str) -> Servic
 
 def current_release(transport: Transport, layout: Layout) -> str:
     """The release that is current; Refused where there is none."""
-    found = transport.run(f'basename "$(readlink {q(layout.current)})"', ASK_SECONDS)
-    release = found.out.strip()
-    if found.rc or not release:
+    return current_and_port(transport, layout, 0)[0]
+
+
+def current_and_port(transport: Transport, layout: Layout, port: int) -> tuple[str, int]:
+    """The release that is current, and where its engine listens: ``port`` where it does not say. Refused where there
+    is none. The config here may already be another one than the host's."""
+    facts = q(f"{layout.current}/RELEASE.json")
+    asked = script(f'basename "$(readlink {q(layout.current)})"', f"cat {facts} 2>/dev/null || true")
+    found = transport.run(asked, ASK_SECONDS)
+    release, _, about = found.out.partition("\n")
+    if found.rc or not release.strip():
         raise Refused(f"{transport.name}: nothing is deployed there", "`mmctl deploy TARGET` first")
-    return release
+    try:
+        there = json.loads(about).get("api_port")
+    except (ValueError, AttributeError):
+        there = None
+    return release.strip(), there if isinstance(there, int) and there > 0 else port
 
 
 def start(transport: Transport, layout: Layout, interpreter: str, port: int) -> str:
     """Start it and wait until it could quote; nothing where it runs already. Returns a sentence."""
-    release = current_release(transport, layout)
+    release, port = current_and_port(transport, layout, port)
     if read_state(transport, layout, interpreter).running:
-        return f"was running already: {verify(transport, port, release)}"
-    transport.run(script(units.start(layout, interpreter)), ACTIVATE_SECONDS).checked(
-        f"{transport.name}: does not start"
-    )
-    return verify(transport, port, release)
+        return f"was running already: {verify(transport, layout, port, release)}"
+    _begin(transport, script(units.start(layout, interpreter)), "does not start")
+    return verify(transport, layout, port, release)
+
+
+def _begin(transport: Transport, text: str, failed: str) -> None:
+    result = transport.run(text, ACTIVATE_SECONDS)
+    if result.rc:
+        why = f"{transport.name}: {failed}: {blame(result.err).text}"
+        raise CommandFailed(why, result.rc, result.err, "`mmctl logs` shows more")
 
 
 def restart(transport: Transport, layout: Layout, interpreter: str, port: int) -> str:
-    release = current_release(transport, layout)
-    text = script(units.restart(layout, interpreter))
-    transport.run(text, ACTIVATE_SECONDS).checked(f"{transport.name}: does not start again")
-    return verify(transport, port, release)
+    release, port = current_and_port(transport, layout, port)
+    _begin(transport, script(units.restart(layout, interpreter)), "does not start again")
+    return verify(transport, layout, port, release)
 
 
 def stop(transport: Transport, layout: Layout, interpreter: str) -> str:
@@ -92,53 +108,3 @@ def stop(transport: Transport, layout: Layout, interpreter: str) -> str:
             "`mmctl cancel TARGET --confirm ACCOUNT` cancels and proves",
         )
     return f"stopped after {time.monotonic() - begun:.1f} s with zero open orders"
-
-
-def push_config(transport: Transport, layout: Layout, target: Target) -> str:
-    """Give a running engine the target's config: judged by the release's own code on the host, then adopted whole,
-    then signalled. The one before is kept as ``.previous``. Raises ConfigRefused, and then nothing has changed."""
-    release = current_release(transport, layout)
-    environment, values = read_environment(target)
-    settings = read_settings(target, values)
-    candidate = layout.release(release, "configs", "candidate.yaml")
-    transport.put(settings.text.encode(), candidate, 0o640, ASK_SECONDS)
-    check = python.check_config(layout, release, from_host=environment is None, config="candidate.yaml")
-    owner = script(f"chgrp {q(layout.user)} {q(candidate)}") if layout.user else ""
-    result = transport.run(script(owner, check), CHECK_SECONDS, environment or b"")
-    if result.rc:
-        transport.run(f"rm -f {q(candidate)}", ASK_SECONDS)
-        said = result.err.strip() or result.out.strip()
-        raise ConfigRefused(f"{transport.name}: the running release refuses this config: {said}")
-    return _adopt(transport, layout, candidate)
-
-
-def _adopt(transport: Transport, layout: Layout, candidate: str) -> str:
-    live, previous = q(layout.config), q(layout.config + ".previous")
-    text = script(
-        f"if cmp -s {q(candidate)} {live}; then rm -f {q(candidate)}; echo same; exit 0; fi",
-        f"cp -p {live} {previous}",
-        f"mv -f {q(candidate)} {live}",
-        "echo new",
-    )
-    said = transport.run(text, ASK_SECONDS).checked(f"{transport.name}: cannot put the config in its place").out
-    return said.strip()
-
-
-def take_back_config(transport: Transport, layout: Layout) -> None:
-    """The config before the last one becomes the live one again, and the live one the previous."""
-    live, previous, swap = q(layout.config), q(layout.config + ".previous"), q(layout.config + ".swap")
-    text = script(
-        f"[ -e {previous} ] || {{ echo 'there is no previous config' >&2; exit 7; }}",
-        f"cp -p {live} {swap}",
-        f"mv -f {previous} {live}",
-        f"mv -f {swap} {previous}",
-    )
-    result = transport.run(text, ASK_SECONDS)
-    if result.rc == Refused.exit_code:
-        raise Refused(f"{transport.name}: there is no previous config to go back to")
-    result.checked(f"{transport.name}: cannot take the config back")
-
-
-def signal_reload(transport: Transport, layout: Layout, interpreter: str) -> None:
-    text = units.reload(layout, interpreter)
-    transport.run(text, ASK_SECONDS).checked(f"{transport.name}: the engine cannot be signalled")

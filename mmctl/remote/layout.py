@@ -124,7 +124,10 @@ def facts(layout: Layout, port: int, active: str) -> str:
         'for e in "$root"/shared/envs/*/.complete; do [ -e "$e" ] && say env "$(basename "$(dirname "$e")")"; done',
         'for r in "$root"/releases/*/; do [ -d "$r" ] || continue; n=$(basename "$r"); m=; '
         'for k in complete good bad; do [ -e "$r/.$k" ] && m="$m $k"; done; '
-        'say release "$n$m env:$(cat "$r/.env" 2>/dev/null)"; done',
+        "p=$(sed -n 's/^ *\"api_port\": *\\([0-9]*\\).*/\\1/p' \"$r/RELEASE.json\" 2>/dev/null || true); "
+        'say release "$n$m env:$(cat "$r/.env" 2>/dev/null) port:$p"; done',
+        'for b in "$root"/.mmctl/bad/*; do [ -f "$b" ] && say condemned "$(basename "$b") $(head -n 1 "$b")"; done',
+        'say boot "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"',
         "true",
     ]) + "\n"  # fmt: skip
 
@@ -141,6 +144,17 @@ def mark(layout: Layout, release: str, marker: str, text: str) -> str:
         lines.append(f"rm -f {q(layout.release(release, '.bad'))}")
         lines.append(f"printf '%s\\n' {q(release)} >> {q(layout.at('.mmctl', 'history'))}")
     return script(*lines)
+
+
+def condemn(layout: Layout, content: str, reason: str) -> str:
+    """Note that this content, under whatever id, did not come up; its release may be cleared away meanwhile."""
+    folder = layout.at(".mmctl", "bad")
+    return script(f"mkdir -p {q(folder)}", f"printf '%s\\n' {q(reason)} > {q(f'{folder}/{content}')}")
+
+
+def acquit(layout: Layout, content: str) -> str:
+    """The content came up after all."""
+    return script(f"rm -f {q(layout.at('.mmctl', 'bad', content))}")
 
 
 def switch(layout: Layout, release: str) -> str:

@@ -143,13 +143,52 @@ def enable(layout: Layout, extras: tuple[str, ...] = ()) -> str:
     return "\n".join(lines)
 
 
+ENDING = "Result,ExecMainCode,ExecMainStatus"
+WORDS = 200  # lines of one start's log that are looked through for its reason
+
+
 def _or_why(command: str) -> str:
-    """``command``, and when it fails the last the service said: that is the reason an operator needs."""
+    """``command``, and when it fails how it ended and what the service said in this very start.
+
+    What ran before writes into the same journal while it is stopped: its words are told apart by the invocation's id.
+    """
     return (
-        f"if ! {command}; then\n"
+        f"before=$(systemctl show {ENGINE} --property=InvocationID --value 2>/dev/null || true)\n"
+        "since=$(date +%s)\n"
+        f"if ! told=$({command} 2>&1); then\n"
+        f"  systemctl show {ENGINE} --property={ENDING} >&2\n"
+        # systemctl's own complaint matters only where the service itself did not fail.
+        f'  [ "$(systemctl show {ENGINE} --property=Result --value)" != success ] || printf "%s\\n" "$told" >&2\n'
         f"  systemctl stop {ENGINE} 2>/dev/null || true\n"
-        f"  echo \"$(systemctl show {ENGINE} --property=Result,ExecMainStatus --value | tr '\\n' ' ')\" >&2\n"
-        f"  journalctl --no-pager -q -o cat -n 8 _SYSTEMD_UNIT={ENGINE} >&2 2>/dev/null || true\n"
+        f"{{\n{_words('since', 'before')}\n  }} >&2\n"
         "  exit 1\n"
         "fi"
+    )
+
+
+def _words(since: str, other: str) -> str:
+    """Print what the engine logged since ``$since`` (seconds), without the run whose id is in ``$other``.
+
+    Matches of one field are alternatives to journalctl, so every run since then that is not the other one is named.
+    """
+    log = f'journalctl --no-pager -q --since "@${since}" _SYSTEMD_UNIT={ENGINE}'
+    pick = r's/.*"_SYSTEMD_INVOCATION_ID" *: *"\([0-9a-f]*\)".*/\1/p'
+    return (
+        "  journalctl --sync 2>/dev/null || true\n"
+        f"  runs=$({log} -o json --output-fields=_SYSTEMD_INVOCATION_ID 2>/dev/null | sed -n '{pick}' | sort -u |\n"
+        f'    grep -v "^${{{other}:-none}}$" | sed s/^/_SYSTEMD_INVOCATION_ID=/ || true)\n'
+        f'  [ -z "$runs" ] || {log} -o cat -n {WORDS} $runs 2>/dev/null'
+    )
+
+
+def last_words(layout: Layout, python: str) -> str:
+    """Print how the engine stands and how it ended last, and what it said in its present or last run."""
+    if not layout.managed:
+        return supervisor(layout, python, "words")
+    names = f"ActiveState,SubState,NRestarts,{ENDING}"
+    run = f"systemctl show {ENGINE} --property=InvocationID --value"
+    return (
+        f"systemctl show {ENGINE} --property={names}\n"
+        f'run=$({run}); [ -z "$run" ] || journalctl --no-pager -q -o cat -n {WORDS} '
+        f'_SYSTEMD_INVOCATION_ID="$run" _SYSTEMD_UNIT={ENGINE} 2>/dev/null || true'
     )

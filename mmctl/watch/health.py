@@ -71,6 +71,7 @@ class Facts:
     not_quoting_reason: str = ""
     breaker: int | None = None
     unknown_orders: int | None = None
+    drift: str | None = None  # in what engine and host differ; empty = in nothing, None = not found out
     errors: Mapping[str, str] = field(default_factory=dict)  # source ("host", "engine") -> why it is silent
 
 
@@ -102,6 +103,7 @@ def evaluate(facts: Facts, thresholds: Mapping[str, Threshold] | None = None) ->
         _clock(facts, limits["clock"]),
         _number("disk", facts.disk_free_percent, "%", limits["disk"], _silent(facts, "host"), "free"),
         _quoting(facts),
+        *_drift(facts),
         _number(
             "unknown_orders",
             facts.unknown_orders,
@@ -205,6 +207,14 @@ def _database(facts: Facts, limit: Threshold) -> Check:
 
 def _clock(facts: Facts, limit: Threshold) -> Check:
     return _number("clock", facts.clock_skew_s, "s", limit, _silent(facts, "host"), facts.clock_source, 3)
+
+
+def _drift(facts: Facts) -> list[Check]:
+    """Nothing where the engine cannot be asked: that is told by the port; nor where its release does not say."""
+    if facts.drift is None:
+        return []
+    agree = "engine and host agree on configuration and release"
+    return [Check("drift", Status.WARNING if facts.drift else Status.OK, facts.drift or agree, int(bool(facts.drift)))]
 
 
 def _quoting(facts: Facts) -> Check:

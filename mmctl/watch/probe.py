@@ -25,13 +25,19 @@ class Probe:
     disk_free_percent: float | None = None
     log_lines: int | None = None
     log_errors: int | None = None
+    config_sha256: str = ""  # of the live configuration file
+    release: str = ""  # the current one
+    port: int = 0  # where its engine listens
     clock_s: float | None = None  # the host's time of day, seconds since 1970
 
 
-def script(*, pid_command: str, port: int, disk: str, log: str | None, log_command: str | None = None) -> str:
-    """The shell script. ``pid_command`` prints the engine's pid or nothing; ``log`` and ``disk`` are paths.
+def script(
+    *, pid_command: str, port: int, disk: str, log: str | None, log_command: str | None = None, more: str = ""
+) -> str:
+    """The shell script; ``more`` are lines of :func:`mmctl.watch.drift.script`.
 
-    ``log_command`` prints the log's last lines where there is no file (the service manager keeps it).
+    ``pid_command`` prints the engine's pid or nothing; ``log`` and ``disk`` are paths; ``log_command``
+    prints the log's last lines where there is no file (the service manager keeps it).
     """
     path = shlex.quote(log or "")
     lines = log_command or f"[ -r {path} ] && tail -n {LOG_LINES} {path}"
@@ -58,7 +64,7 @@ df -P -k {shlex.quote(disk)} 2>/dev/null | awk 'NR == 2 {{print "disk_kb=" $2; p
 {{ {lines} ; }} 2>/dev/null | awk '
   /"level": *"(error|critical|ERROR|CRITICAL)"/ || / (ERROR|CRITICAL) / {{bad++}}
   END {{print "log_lines=" NR; print "log_errors=" bad + 0}}'
-date +clock=%s.%N
+{more}date +clock=%s.%N
 """
 
 
@@ -96,6 +102,9 @@ def read(text: str) -> Probe:
         disk_free_percent=None if not disk or disk_free is None else 100 * disk_free / disk,
         log_lines=whole("log_lines"),
         log_errors=whole("log_errors"),
+        config_sha256=values.get("config", ""),
+        release=values.get("current", ""),
+        port=whole("port") or 0,
         clock_s=number("clock"),
     )
 

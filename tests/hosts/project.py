@@ -14,6 +14,7 @@ ENGINE_PARTS = ("__init__.py", "config", "catalogue.py")
 
 DAEMON = '''"""A daemon with the engine's command line, listener and manners, and none of its work."""
 
+import hashlib
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from engine.behaviour import MODE
+from engine.config.diff import apply_reload
 from engine.config.errors import ConfigErrors
 from engine.config.load import load
 
@@ -40,6 +42,8 @@ if verb == "check":
 if verb == "warm":
     if MODE == "cold":
         sys.exit("the kernels do not compile")
+    while os.path.exists("/run/slow"):
+        time.sleep(0.05)
     with open(os.path.join(os.environ["NUMBA_CACHE_DIR"], "compiled"), "a") as mark:
         mark.write(os.environ["MM_RELEASE"] + "\\n")
     sys.exit(0)
@@ -55,7 +59,41 @@ def tell(text):
 if MODE in ("dies", "dies on " + socket.gethostname()):
     print("engine: the symbol table is broken", file=sys.stderr, flush=True)
     sys.exit(3)
+if MODE == "silent":
+    os._exit(3)
+if MODE == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+if MODE == "second":  # the account is led by another engine: told as an error, and then it ends in order
+    print(json.dumps({"level": "critical", "message": "another engine leads this account (order mm7-1)"}))
+    print(json.dumps({"level": "info", "message": "zero open orders, proved by the exchange"}), flush=True)
+    sys.exit(1)
+if MODE == "locked out":
+    print(json.dumps({"level": "error", "message": "the engine does not start: the key is refused"}), flush=True)
+    sys.exit(12)
 secret = settings.exchange.api_key.reveal() if settings.exchange.api_key else ""
+
+
+def digest():
+    with open(config, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+runs_with, reloads, last = digest(), 0, None
+
+
+def reload(*_):
+    global settings, runs_with, reloads, last
+    (settings.data_dir / "reloaded").write_text("yes")
+    if MODE == "deaf":
+        return
+    seen, reloads = digest(), reloads + 1
+    try:
+        if MODE == "stubborn on " + socket.gethostname():
+            raise ValueError("not here")
+        settings, runs_with = apply_reload(settings, load(config)), seen
+        last = {"count": reloads, "file_sha256": seen, "applied": True, "message": "taken"}
+    except (ConfigErrors, ValueError) as error:
+        last = {"count": reloads, "file_sha256": seen, "applied": False, "message": str(error)}
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -63,6 +101,7 @@ class Answer(BaseHTTPRequestHandler):
         ready = MODE != "unready"
         engine = {"release": os.environ["MM_RELEASE"], "pid": os.getpid(), "quoting": ready, "key_ends": secret[-4:]}
         engine["spread"] = settings.strategy.base_spread
+        engine |= {"config_sha256": runs_with, "reload": last}
         body = json.dumps({"engine": engine, "reason": "" if ready else "books are not synced"}).encode()
         self.send_response(200 if ready or self.path == "/api/state" else 503)
         self.send_header("Content-Length", str(len(body)))
@@ -82,13 +121,14 @@ class Answer(BaseHTTPRequestHandler):
 
 def end(*_):
     tell("STOPPING=1")
+    print(json.dumps({"level": "info", "message": "the last words of " + os.environ["MM_RELEASE"]}), flush=True)
     with open(settings.data_dir / "ended", "a") as mark:
         mark.write(os.environ["MM_RELEASE"] + "\\n")
     os._exit(5 if MODE == "orders_left" else 0)
 
 
 signal.signal(signal.SIGTERM, end)
-signal.signal(signal.SIGHUP, lambda *_: (settings.data_dir / "reloaded").write_text("yes"))
+signal.signal(signal.SIGHUP, reload)
 with open(settings.data_dir / "starts", "a") as mark:
     mark.write(os.environ["MM_RELEASE"] + "\\n")
 server = ThreadingHTTPServer((settings.monitoring.host, settings.monitoring.port), Answer)
@@ -124,7 +164,8 @@ class Project:
         self.behave("good")
 
     def behave(self, mode: str, note: str = "") -> None:
-        """``good``, ``dies``, ``dies on HOST``, ``unready``, ``refuses``, ``cold`` or ``orders_left``.
+        """``good``, ``dies``, ``dies on HOST``, ``silent``, ``killed``, ``second``, ``locked out``, ``unready``,
+        ``refuses``, ``cold``, ``deaf`` and ``stubborn on HOST`` (to a reload), or ``orders_left``.
 
         ``note`` alone is a change too.
         """

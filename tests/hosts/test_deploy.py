@@ -138,8 +138,14 @@ def test_a_release_that_dies_at_start_leaves_the_previous_one_running(
     assert current(machine) == running == asked(machine)["release"]
     listed = operator.json("releases").events
     assert [e["marks"] for e in listed if e["event"] == "release"][-1] == ["bad"]
-    # The same content is not taken for a good release later.
-    assert operator.mmctl("deploy").code == 4
+    # The same content is not taken for a good release later, and does not restart anything a second time.
+    pid = asked(machine)["pid"]
+    again = operator.mmctl("deploy")
+    assert again.code == 7
+    assert "the symbol table is broken" in again.err
+    assert "--force" in again.err
+    assert asked(machine)["pid"] == pid
+    assert operator.mmctl("deploy", "--force").code == 4
     assert asked(machine)["release"] == running
 
 

@@ -79,6 +79,7 @@ def test_what_the_host_has_is_not_sent_again() -> None:
 
 
 RUNNING = (
+    f"config_sha256={desired().config_sha256}\n"
     f"env=env1\nwheel={UV.sha256}\nwheel={OWN.sha256}\nrelease={RELEASE} complete good env:env1\ncurrent={RELEASE}\n"
 )
 
@@ -150,3 +151,9 @@ def test_a_fit_host_has_no_obstacle_and_its_own_engine_may_hold_the_port() -> No
 
 def test_every_obstacle_is_told_at_once() -> None:
     assert len(obstacles(facts(python=None, uid=5, disk_mb=1), Layout(), 100, False)) == 3
+
+
+def test_a_config_put_in_place_by_a_reload_or_by_hand_is_not_what_we_put_there() -> None:
+    there = ground(RUNNING.replace("config_sha256=", "config_sha256=00") + same_secrets() + "active=active\n")
+    assert not there.unchanged
+    assert with_work(plan(there)) == [START]

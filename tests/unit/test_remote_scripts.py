@@ -83,17 +83,16 @@ def test_the_config_is_checked_as_the_service_user_with_the_release_s_own_code()
     assert python.check_config(HOST, RELEASE, from_host=True) == f"{begins}/etc/market-maker/engine.env {checked}"
 
 
-def test_a_failing_start_shows_the_last_the_service_said() -> None:
-    assert units.restart(HOST, "python3") == (
-        "systemctl reset-failed market-maker.service 2>/dev/null || true\n"
-        "if ! systemctl restart market-maker.service; then\n"
-        "  systemctl stop market-maker.service 2>/dev/null || true\n"
-        '  echo "$(systemctl show market-maker.service --property=Result,ExecMainStatus --value '
-        "| tr '\\n' ' ')\" >&2\n"
-        "  journalctl --no-pager -q -o cat -n 8 _SYSTEMD_UNIT=market-maker.service >&2 2>/dev/null || true\n"
-        "  exit 1\n"
-        "fi"
-    )
+def test_a_failing_start_shows_how_it_ended_and_only_its_own_words() -> None:
+    lines = units.restart(HOST, "python3").splitlines()
+    assert lines[0] == "systemctl reset-failed market-maker.service 2>/dev/null || true"
+    # Which run was there before is asked before the restart, and how the new one ended before it is stopped.
+    assert "--property=InvocationID" in lines[1]
+    begun = lines.index("if ! told=$(systemctl restart market-maker.service 2>&1); then")
+    assert "--property=Result,ExecMainCode,ExecMainStatus" in lines[begun + 1]
+    assert lines[begun + 3] == "  systemctl stop market-maker.service 2>/dev/null || true"
+    assert any('grep -v "^${before:-none}$"' in line for line in lines)
+    assert lines[-2:] == ["  exit 1", "fi"]
 
 
 def test_the_local_target_asks_our_supervisor_with_the_same_words() -> None:
