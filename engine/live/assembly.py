@@ -158,6 +158,7 @@ def build_session(
         except ValueError as error:
             raise StartError(Exit.FAILED, f"{error}; restore the journal from a backup") from None
         books.add(book)
+        risk.priced(symbol, float(instrument.tick_size) / 2)  # what is observed is bid and ask in ticks, added up
         manager.fill_book.prove(symbol, book.proved)
         prepare(markets.feeds[symbol], config, strategy)
         quoter = Quoter(

@@ -198,9 +198,13 @@ class Guard:
 
     async def status(self) -> Report:
         """What is seen, changing nothing; proved when the exchange answered."""
-        report, venue, engine = Report("status", self.account_name), await self.see_venue(), await self.see_engine()
+        report, venue = Report("status", self.account_name), await self.see_venue()
         ours = [order for order in venue.orders if order.epoch is not None]
         report.proved, report.open_orders = venue.reachable, len(ours) if venue.reachable else None
+        if self.direct:  # on this machine neither the engine's port nor its files are the engine's
+            report.message = venue.detail or f"{len(ours)} open orders of ours"
+            return report
+        engine = await self.see_engine()
         report.halted = self.memory.halt_mark() is not None
         seen = f"beat {engine.age_s:.1f} s ago" if engine.age_s is not None else engine.detail or "no heartbeat"
         report.message = f"engine: {seen}; exchange: {venue.detail or f'{len(ours)} open orders of ours'}"

@@ -42,15 +42,25 @@ class Events:
 class Why:
     """The last refused or suppressed quotes. The same reason in a row for one side is kept once, with its count."""
 
-    __slots__ = ("_last", "_ring", "counts")
+    #: Comes and goes with every replaced quote: kept once a side, lest it push the reasons that last out of the ring.
+    PASSING: Final = "CANCEL_IN_FLIGHT"
+
+    __slots__ = ("_last", "_passing", "_ring", "counts")
 
     def __init__(self) -> None:
         self._ring: deque[dict[str, Any]] = deque(maxlen=WHY_KEPT)
         self._last: dict[tuple[str, str], dict[str, Any]] = {}
+        self._passing: dict[tuple[str, str], dict[str, Any]] = {}
         self.counts: dict[str, int] = {}
 
     def add(self, ns: int, symbol: str, side: str, reason: str, detail: str = "") -> None:
         self.counts[reason] = self.counts.get(reason, 0) + 1
+        if reason == self.PASSING:
+            passing = self._passing.setdefault(
+                (symbol, side), {"ns": ns, "symbol": symbol, "side": side, "reason": reason, "detail": "", "times": 0}
+            )
+            passing["ns"], passing["detail"], passing["times"] = ns, detail, passing["times"] + 1
+            return
         last = self._last.get((symbol, side))
         if last is not None and last["reason"] == reason:
             last["ns"], last["detail"], last["times"] = ns, detail, last["times"] + 1
@@ -65,4 +75,5 @@ class Why:
 
     def all(self) -> list[dict[str, Any]]:
         """Newest first."""
-        return [dict(entry) for entry in reversed(self._ring)]
+        entries = sorted([*self._ring, *self._passing.values()], key=lambda entry: entry["ns"], reverse=True)
+        return [dict(entry) for entry in entries]

@@ -184,6 +184,8 @@ class Status:
         spread = (best_ask.ticks - best_bid.ticks) * instrument.tick_size if best_bid and best_ask else None
         oldest = min((now - order.created_ns for order in quotes if order is not None), default=None)
         return {
+            "tick_size": str(instrument.tick_size),
+            "lot_size": str(instrument.lot_size),
             "book": {
                 "state": feed.state_name,
                 "bid": float(instrument.price(bid)) if bid else None,

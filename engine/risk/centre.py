@@ -36,6 +36,7 @@ class RiskCentre:
         self._moves: dict[str, PriceMove] = {}
         self._symbols = tuple(symbols)
         self._calm = {symbol: np.zeros(4, np.int64) for symbol in self._symbols}
+        self._units: dict[str, float] = {}
         self.configure(rules)
 
     def configure(self, rules: RiskRules) -> None:
@@ -47,6 +48,12 @@ class RiskCentre:
         self.orders = OrderQuality(rules.trips)
         self._loss_rate = LossRate(rules.trips)
         self._moves = {symbol: PriceMove(rules.trips, calm=self._calm[symbol]) for symbol in self._symbols}
+        for symbol, unit in self._units.items():
+            self._moves[symbol].unit = unit
+
+    def priced(self, symbol: str, unit: float) -> None:
+        """``unit``: the price of one unit of the mid that is observed, so that evidence speaks in prices."""
+        self._units[symbol] = self._moves[symbol].unit = unit
 
     def restore(self, now_ns: int, stored: Mapping[str, object] | None) -> None:
         """Take over what an earlier process stored. An unreadable record halts; it never starts clean."""

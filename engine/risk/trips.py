@@ -93,12 +93,14 @@ class PriceMove:
         "_window",
         "_window_ns",
         "calm",
+        "unit",
     )
 
     WARM_S: Final = 30.0  # σ is trusted after this many seconds of samples; the floor alone guards before
 
     def __init__(self, rules: TripRules, half_life_s: float = 300.0, calm: Calm | None = None) -> None:
         self.calm = np.zeros(4, np.int64) if calm is None else calm
+        self.unit = 1.0  # the price of one unit of ``mid``: evidence is read by people
         self._k = rules.move_sigmas
         self._floor = rules.move_floor
         self._window_ns = round(rules.move_window_s * NS)
@@ -189,9 +191,9 @@ class PriceMove:
             "sigma_per_sqrt_s": self.sigma,
             "k": self._k or 0.0,
             "window_s": self._window_ns / NS,
-            "mid": mid,
-            "high": self._high,
-            "low": self._low,
+            "mid": mid * self.unit,
+            "high": self._high * self.unit,
+            "low": self._low * self.unit,
         }
         self.forget()
         message = f"price moved {move:.3%} within {seconds:.1f} s (limit {threshold:.3%})"

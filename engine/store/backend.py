@@ -52,6 +52,10 @@ class Backend(Protocol):
         """Delete at most ``most`` decisions older than ``before_ns``; how many were."""
         ...
 
+    def check(self) -> None:
+        """Raises ``StoreLost`` when what is written no longer lands where it is looked for: a deleted file, say."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -28,6 +28,7 @@ RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # waits between attempts to reach a 
 
 DECISIONS_KEPT_S: Final = 14 * 86_400.0  # decisions older than this are forgotten; fills never are
 PRUNE_EVERY_S: Final = 60.0
+CHECK_EVERY_S: Final = 2.0  # how often it is looked whether the journal is still where it is written
 PRUNED: Final = 2_000  # decisions deleted in one go: a few milliseconds
 
 Booked = Literal["journal", "spill"]
@@ -77,6 +78,7 @@ class Journal:
         self._backend, self._spill, self._account = backend, spill, account
         self._limit, self._max_lag_s, self._flush_s = queue, max_lag_s, flush_s
         self._kept_s, self._prune_at = kept_s, 0.0
+        self._check_at = 0.0
         self._on_trouble = on_trouble
         self._queue: deque[_Item] = deque()
         self._held: list[_Item] = []  # taken from the queue, not written; the writer thread's own
@@ -201,12 +203,25 @@ class Journal:
                 return
             if not self._reconnect():
                 return
+        if time.monotonic() >= self._check_at and not self._present():
+            return
         while self._held or self._queue:
             self._take(BATCH - len(self._held))
             if not self._write_held():
                 return
         if time.monotonic() >= self._prune_at:
             self._prune()
+
+    def _present(self) -> bool:
+        """Whether what is written is still found by who looks for it. Fills go to the spill file where it is not."""
+        self._check_at = time.monotonic() + CHECK_EVERY_S
+        try:
+            self._backend.check()
+        except StoreLost as error:
+            self._lose(str(error))
+            self._save_durable()
+            return False
+        return True
 
     def _prune(self) -> None:
         """Forget decisions beyond their time, little by little: the disk must not fill with them."""

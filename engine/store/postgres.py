@@ -113,6 +113,9 @@ class PostgresBackend:
         except SQLAlchemyError as error:
             raise translate(error) from None
 
+    def check(self) -> None:
+        """A server keeps its own files; a database that is gone refuses the next write."""
+
     def prune(self, account: str, before_ns: int, most: int) -> int:
         if self._connection is None:
             raise StoreLost("the PostgreSQL journal is not open")

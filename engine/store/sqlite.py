@@ -11,6 +11,7 @@ from typing import Any, Final
 from engine.store import tables
 from engine.store.backend import FINAL_STATES, BadRecord, Restart, StoreError, StoreLost
 from engine.store.encode import for_sqlite, from_sqlite, iso
+from engine.store.presence import Presence
 from engine.store.records import Row
 from engine.store.tables import SCHEMA_VERSION, TABLES, Conflict, Table, index_name
 
@@ -58,8 +59,14 @@ class SqliteBackend:
         self._connection: sqlite3.Connection | None = None
         self._inserts = {table.name: insert_statement(table) for table in TABLES}
         self._full = True
+        self._presence = Presence(self.path)
+        self._rescued = ""
 
     def open(self) -> None:
+        if gone := self._presence.replaced():
+            # Opened now, an empty journal would take its place and pass for the whole of it. What is open stays open:
+            # it is the only way to what was written.
+            raise StoreLost(self._advice(gone))
         self.close()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +85,7 @@ class SqliteBackend:
             connection.close()
             raise
         self._connection, self._full = connection, True
+        self._presence.opened()
         with contextlib.suppress(OSError):
             self.path.chmod(0o600)
 
@@ -100,6 +108,36 @@ class SqliteBackend:
         connection.execute(self._inserts["meta"], for_sqlite(tables.META, row))
         connection.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
         connection.execute("INSERT OR IGNORE INTO alembic_version VALUES (?)", (SCHEMA_VERSION,))
+
+    def check(self) -> None:
+        """See ``Backend``. A journal that lost its file is saved once from the open one, as far as that can be read."""
+        try:
+            gone = self._presence.gone()
+        except OSError as error:
+            gone = f"the journal {self.path} cannot be looked at: {error.strerror}"
+        if gone:
+            raise StoreLost(self._advice(gone))
+
+    def _advice(self, gone: str) -> str:
+        if not self._rescued:
+            self._rescued = self._rescue()
+        return f"{gone}; {self._rescued}; stop the engine before the file is put back, or `mmctl backup restore`"
+
+    def _rescue(self) -> str:
+        """A copy of the open journal beside its place; says where it lies, or that there is none."""
+        file = self.path.with_name(f"{self.path.name}.rescued-{time.time_ns()}")
+        connection = self._connection
+        try:
+            if connection is None:
+                raise sqlite3.ProgrammingError("it is not open")
+            with contextlib.closing(sqlite3.connect(file)) as copy:
+                connection.backup(copy)
+            file.chmod(0o600)
+        except (sqlite3.Error, OSError) as error:
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
+            return f"what it held could not be saved ({error})"
+        return f"what it held is saved in {file.name}"
 
     def write(self, batch: Sequence[tuple[Table, list[Row]]], *, durable: bool) -> None:
         connection = self._connection

@@ -38,10 +38,16 @@ def act(run: Run, target: Target, verb: str, reason: str, hosts: list[str]) -> t
     return proof, answer
 
 
-def _ask(run: Run, target: Target, verb: str, reason: str) -> tuple[Proof, Mapping[str, Any]]:
+def command_of(target: Target) -> list[str]:
+    """The sentinel on this machine, with the target's configuration and keys; what it shall do is yet to be added."""
     command = [sys.executable, "-m", "engine.sentinel", "--config", str(target.config)]
     if target.env_file is not None and target.env_file.is_file():
         command += ["--env-file", str(target.env_file)]
+    return command
+
+
+def _ask(run: Run, target: Target, verb: str, reason: str) -> tuple[Proof, Mapping[str, Any]]:
+    command = command_of(target)
     command += ["--once", "cancel" if verb == "halt" else verb, "--direct", "--json"]
     command += [f"--reason={reason}", f"--actor={operator()}"]
     seconds = run.remaining(SECONDS)

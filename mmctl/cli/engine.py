@@ -41,5 +41,9 @@ def engine_check(context: typer.Context) -> None:
 
 @sandbox_app.command("run", context_settings=_PASS)
 def sandbox_run(context: typer.Context) -> None:
-    """Run the local exchange: [--data F...] [--speed X] [--port P] [--faults F] [--seed N]."""
+    """Run the local exchange: [--data F...] [--speed X] [--host A] [--port P] [--faults F] [--seed N] and more.
+
+    --host ADDRESS is where it listens: 127.0.0.1 if left out, 0.0.0.0 for engines on other hosts. Every option with its
+    meaning: python -m engine.sandbox --help.
+    """
     _hand_over("engine.sandbox", list(context.args))

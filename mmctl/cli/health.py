@@ -7,15 +7,18 @@ monitor that kills a slow plugin learns nothing.
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from mmctl.cli.beyond import CONNECT_SECONDS, Beyond
 from mmctl.cli.errors import describe
-from mmctl.cli.reach import Engine, TargetArg, ask_each, engines
+from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, target_of
 from mmctl.cli.run import current
+from mmctl.cli.status import service
 from mmctl.client.engine import Client, Document, pick, section
 from mmctl.client.metrics import Metrics
 from mmctl.fleet.errors import UsageError
@@ -52,8 +55,9 @@ def health(
         limits = with_overrides(DEFAULTS, warning or [], critical or [])
     except ValueError as error:
         raise UsageError(str(error), "Ranges are Nagios ranges: 10, 10:, ~:10, 10:20, @10:20.") from None
-    with engines(run, target) as found:
+    with engines(run, target, CONNECT_SECONDS) as found, closing(Beyond(target_of(run, target))) as beyond:
         seconds = run.remaining(SELF_TIMEOUT)
+        end = time.monotonic() + seconds
         outcomes = ask_each(run, found, lambda engine: gather(engine, seconds - 1.0), seconds - 2.0)
         judged: list[tuple[str, list[Check]]] = []
         for name, outcome in outcomes.items():
@@ -61,6 +65,10 @@ def health(
             if facts is None:
                 said = describe(outcome.error)[1] if outcome.error else "no answer"
                 facts = Facts(name, port=found[name].site.port, errors={"host": said, "engine": said})
+            if facts.errors.get("engine"):
+                seen = beyond.seen(end - time.monotonic())
+                said = f"{seen.text}. {seen.next_step}".rstrip(". ")
+                facts = replace(facts, exchange_orders=seen.open_orders, exchange_said=said)
             judged.append((name, evaluate(facts, limits)))
     status = worst([check.status for _, checks in judged for check in checks])
     _print(form, judged, status)
@@ -126,6 +134,8 @@ def gather(engine: Engine, seconds: float) -> Facts:
             clock_source="between this host and that one",
         )
     if state is None:
+        if facts.process_alive is False:
+            facts = replace(facts, process_reason=attempt("service", lambda: service(engine)) or "")
         return facts
     components = attempt("health", lambda: client.health()[1])
     return _with_engine(facts, state, components, attempt("metrics", client.metrics), client)

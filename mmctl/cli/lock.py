@@ -7,6 +7,7 @@ import typer
 from mmctl.cli.deploy import site
 from mmctl.cli.reach import TargetArg
 from mmctl.cli.run import current
+from mmctl.fleet.errors import UsageError
 from mmctl.ledger import lock as locks
 
 app = typer.Typer(help="The fleet's lock.")
@@ -33,12 +34,16 @@ def status(target: TargetArg = None) -> None:
 @app.command()
 def acquire(
     target: TargetArg = None,
-    message: Annotated[str, typer.Option("--message", "-m", help="Why; shown to whoever is kept out.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", "--message", "-m", help="Why; shown to whoever is kept out. Needed.")
+    ] = "",
 ) -> None:
     """Hold the lock until `mmctl lock release`; no deploy passes it."""
     run = current()
+    if not reason.strip():
+        raise UsageError("why is it locked?", "Give --reason; whoever is kept out reads it.")
     with site(run, target) as hosts:
-        record = locks.Record.now(run.run_id, "mmctl lock acquire", hosts.target.name, message, ttl=0)
+        record = locks.Record.now(run.run_id, "mmctl lock acquire", hosts.target.name, reason, ttl=0)
         for name, transport in sorted(hosts.transports.items()):
             generation = locks.acquire(transport, hosts.layout, record)
             run.out.event("locked", host=name, generation=generation)

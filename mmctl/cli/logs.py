@@ -1,12 +1,12 @@
 """``mmctl logs``: an engine's log, from its file or its service manager, filtered here by time and level."""
 
-import json
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,46 +15,65 @@ from mmctl.cli.reach import Engine, TargetArg, engines, only_one
 from mmctl.cli.run import current, seconds
 from mmctl.fleet.errors import UsageError
 from mmctl.remote.units import ENGINE
+from mmctl.watch.logline import LEVELS, Entry, Reader
 
-LEVELS = ("debug", "info", "warning", "error", "critical")
 STYLES = {"warning": "yellow", "error": "red", "critical": "bold red"}
-#: Lines of text logs carry their level as a word: ``2024-08-08T12:00:00Z ERROR ...``.
-_WORD = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
+#: Lines looked at where ``--since`` says how far back, and at least where only some levels are shown.
+MOST_LINES, FILTERED_LINES = 1_000_000, 20_000
 
 
 def logs(
     target: TargetArg = None,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on printing until interrupted.")] = False,
-    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="Lines to look at.")] = 200,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="Lines to print.")] = 200,
     since: Annotated[str | None, typer.Option("--since", help="10m, 2h, or 2024-08-08T12:00:00.")] = None,
     level: Annotated[str, typer.Option("--level", help=f"Lowest level: {', '.join(LEVELS)}.")] = "debug",
 ) -> None:
-    """Print an engine's log, newest last. With several hosts, name one: TARGET:HOST."""
+    """Print an engine's log, newest last. With several hosts, name one: TARGET:HOST.
+
+    A line whose level cannot be told is shown at every level.
+    """
     run = current()
     if level not in LEVELS:
         raise UsageError(f"no level {level!r}", f"One of {', '.join(LEVELS)}.")
     oldest = _oldest(since)
-    looked_at = 1_000_000 if since else lines
+    # What is left out by its level must not use up the lines that were asked for.
+    looked_at = MOST_LINES if since else max(lines, FILTERED_LINES) if level != LEVELS[0] else lines
     with engines(run, target) as found:
         engine = only_one(run, found, "mmctl logs")
+        reader = Reader(journal=engine.site.log is None)
         keep = _filter(LEVELS.index(level), oldest)
-        script = source(engine, looked_at, follow)
+        script = source(engine, looked_at, follow, oldest)
         if follow:
             with engine.transport.lines(script) as stream:
-                _print(run.out, engine.name, stream, keep)
+                _print(run.out, engine.name, _entries(reader, stream, keep))
             return
         result = engine.transport.run(script, run.remaining(30.0)).checked(
             f"{engine.name}: cannot read the log", "Is it deployed? See mmctl status."
         )
-        _print(run.out, engine.name, result.out.splitlines(), keep)
+        entries = _entries(reader, result.out.split("\n"), keep)
+        _print(run.out, engine.name, deque(entries, None if since else lines))
 
 
-def source(engine: Engine, lines: int, follow: bool) -> str:
-    """The remote command that prints the log."""
+def source(engine: Engine, lines: int, follow: bool, oldest: float | None = None) -> str:
+    """The remote command that prints the log: journalctl's objects, or the file with the copy it was rotated to."""
     if engine.site.log is not None:
-        # -F waits for a log that is not there yet and follows it through rotation.
-        return f"exec tail -n {lines} {'-F ' if follow else ''}{shlex.quote(engine.site.log)}"
-    return f"exec journalctl --no-pager -q -o cat -u {ENGINE} -n {lines}{' -f' if follow else ''}"
+        log = shlex.quote(engine.site.log)
+        if follow:
+            # -F waits for a log that is not there yet and follows it through rotation.
+            return f"exec tail -n {lines} -F {log}"
+        rotated = shlex.quote(f"{engine.site.log}.1")
+        return (
+            f"[ -r {log} ] || {{ cat {log}; exit 1; }}; {{ cat {rotated} 2>/dev/null; cat {log}; }} | tail -n {lines}"
+        )
+    # Followed over a terminal it would colour what it prints; without -a it leaves out what is long or not plain text.
+    begin = "" if oldest is None else f" --since @{int(oldest)}"
+    fields = "MESSAGE,PRIORITY,_TRANSPORT,_LINE_BREAK"
+    return (
+        "export SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 LC_ALL=C; "
+        f"exec journalctl --no-pager -q -a -o json --output-fields={fields} -u {ENGINE} -n {lines}{begin}"
+        f"{' -f' if follow else ''}"
+    )
 
 
 def _oldest(since: str | None) -> float | None:
@@ -70,66 +89,27 @@ def _oldest(since: str | None) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def parse(line: str) -> dict[str, Any] | None:
-    """A JSON log line as its object, None for anything else."""
-    if not line.startswith("{"):
-        return None
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _level(line: str, record: dict[str, Any] | None) -> str:
-    if record is not None:
-        return str(record.get("level", "info")).lower()
-    word = _WORD.search(line[:80])
-    return word[1].lower() if word else "info"
-
-
-def _moment(line: str, record: dict[str, Any] | None) -> float | None:
-    value: Any = next((record[k] for k in ("ts", "timestamp", "time") if k in record), None) if record else line[:32]
-    if isinstance(value, int | float):
-        return float(value) / 1e9 if value > 1e14 else float(value)
-    try:
-        moment = datetime.fromisoformat(str(value).split()[0] if not record else str(value))
-    except (ValueError, IndexError):
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _filter(lowest: int, oldest: float | None) -> Callable[[str, dict[str, Any] | None], bool]:
-    def keep(line: str, record: dict[str, Any] | None) -> bool:
-        level = _level(line, record)
-        if level in LEVELS and LEVELS.index(level) < lowest:
+def _filter(lowest: int, oldest: float | None) -> Callable[[Entry], bool]:
+    def keep(entry: Entry) -> bool:
+        if entry.level and LEVELS.index(entry.level) < lowest:
             return False
-        if oldest is None:
-            return True
-        moment = _moment(line, record)
-        return moment is None or moment >= oldest  # a line without a time belongs to the one before
+        return oldest is None or entry.moment is None or entry.moment >= oldest
 
     return keep
 
 
-def _print(out: Output, host: str, lines: Iterable[str], keep: Callable[[str, dict[str, Any] | None], bool]) -> None:
+def _entries(reader: Reader, lines: Iterable[str], keep: Callable[[Entry], bool]) -> Iterator[Entry]:
     for line in lines:
-        record = parse(line)
-        if not keep(line, record):
-            continue
+        entry = reader.read(line) if line else None
+        if entry is not None and keep(entry):
+            yield entry
+
+
+def _print(out: Output, host: str, entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        level = entry.level or "unknown"
         if out.json_mode:
-            out.event("log", host=host, level=_level(line, record), line=record if record is not None else line)
+            out.event("log", host=host, level=level, line=entry.text if entry.record is None else entry.record)
             continue
-        style = STYLES.get(_level(line, record), "")
-        text = line if record is None else _text(record)
-        out.styled(text, style) if style else out.say(text)
-
-
-def _text(record: dict[str, Any]) -> str:
-    """A JSON record as a line for people: time, level, message, then the rest as key=value."""
-    rest = dict(record)
-    moment = next((rest.pop(k) for k in ("ts", "timestamp", "time") if k in rest), "")
-    level = str(rest.pop("level", "")).upper()
-    message = next((rest.pop(k) for k in ("message", "event", "msg") if k in rest), "")
-    pairs = " ".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in rest.items())
-    return f"{moment} {level:<8}{message}{'  ' + pairs if pairs else ''}".strip()
+        style = STYLES.get(level, "")
+        out.styled(entry.text, style) if style else out.say(entry.text)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any
@@ -180,3 +181,15 @@ def number(value: Any, digits: int | None = None, signed: bool = False) -> str:
     else:
         text = f"{as_float:,.{digits}f}"
     return f"+{text}" if signed and as_float > 0 else text
+
+
+def digits(step: Any) -> int | None:
+    """Decimals of a tick or step such as 0.01 or "0.00100"; None where it is not known: then a number shows its own."""
+    try:
+        value = Decimal(str(step))
+    except ArithmeticError:
+        return None
+    if not value.is_finite() or value <= 0:
+        return None
+    exponent = value.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else None

@@ -17,7 +17,7 @@ from mmctl.fleet.inventory import Host, Target, load_fleet
 from mmctl.fleet.login import operator
 from mmctl.fleet.open import open_transport
 from mmctl.fleet.parallel import Outcome, exit_code_of, on_each
-from mmctl.fleet.transport import Transport
+from mmctl.fleet.transport import CONNECT_SECONDS, Transport
 
 T = TypeVar("T")
 
@@ -93,14 +93,14 @@ def target_of(run: Run, wanted: str | None) -> Target:
 
 
 @contextmanager
-def engines(run: Run, wanted: str | None) -> Iterator[dict[str, Engine]]:
+def engines(run: Run, wanted: str | None, connect_seconds: float = CONNECT_SECONDS) -> Iterator[dict[str, Engine]]:
     """Every engine of the target by host name; connections are made when first used and closed at the end."""
     target = target_of(run, wanted)
     site = site_of(target)
     with ExitStack() as stack:
         found: dict[str, Engine] = {}
         for host in target.hosts:
-            transport = open_transport(target, host)
+            transport = open_transport(target, host, connect_seconds)
             stack.callback(transport.close)
             found[host.name] = Engine(target, host, transport, site)
         yield found

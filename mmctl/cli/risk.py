@@ -8,6 +8,7 @@ from mmctl.cli.output import number, utc
 from mmctl.cli.reach import TargetArg, ask_each, engines, finish
 from mmctl.cli.run import current
 from mmctl.client.engine import section
+from mmctl.client.why import grouped
 
 app = typer.Typer(help="The circuit breaker: its state, and its reset.")
 _COLUMNS = ("use", "limit", "headroom")
@@ -17,7 +18,7 @@ def why(
     target: TargetArg = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many reasons, newest first.")] = 20,
 ) -> None:
-    """The last refused or suppressed quotes, each with its reason."""
+    """The last refused or suppressed quotes, newest first: each reason once, with how often it came."""
     run = current()
     with engines(run, target) as found:
         outcomes = ask_each(run, found, lambda engine: (engine.client().state(), engine.client().why()))
@@ -32,17 +33,20 @@ def why(
                 reason = engine.get("not_quoting_reason") or "no reason given"
                 run.out.event("not_quoting", host=name, reason=reason)
                 run.out.styled(f"{name}: not quoting: {reason}", "yellow")
-            newest = list(reversed(reasons))[:limit]
+            newest = grouped(reasons)[:limit]
             for reason in newest:
                 run.out.event("why", host=name, **reason)
             if not newest:
                 run.out.say(f"{name}: no quote was refused or suppressed")
                 continue
             rows = [
-                (utc(int(r.get("ns") or 0)), *(str(r.get(k, "")) for k in ("symbol", "side", "reason", "detail")))
+                (
+                    utc(int(r.get("ns") or 0)),
+                    *(str(r.get(k, "")) for k in ("symbol", "side", "reason", "times", "detail")),
+                )
                 for r in newest
             ]
-            run.out.table(("time", "symbol", "side", "reason", "detail"), rows)
+            run.out.table(("time", "symbol", "side", "reason", "times", "detail"), rows, right=("times",))
     finish(run, outcomes)
 
 

@@ -8,16 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from mmctl.cli.output import Output, age, number
+from mmctl.cli.beyond import ASK_SECONDS, CONNECT_SECONDS, Beyond
+from mmctl.cli.output import Output, age, digits, number
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
-from mmctl.cli.run import current
+from mmctl.cli.run import Run, current
 from mmctl.client.engine import Client, Document, age_of, pick, section
-from mmctl.fleet.errors import INCONCLUSIVE, OperatorError, Unreachable
+from mmctl.fleet.errors import FAILED, INCONCLUSIVE, DeadlineExceeded, OperatorError, Unreachable
 from mmctl.fleet.parallel import Outcome
 from mmctl.watch import drift as drifting
 
 #: A state document older than this by the two clocks is stale: the numbers may no longer hold.
 STALE_SECONDS = 10.0
+#: The breaker's codes from which on an engine does not quote, and the exit code of a halted one.
+OPEN, HALTED, EXIT_HALTED = 2, 3, 70
 
 
 def status(
@@ -26,12 +29,18 @@ def status(
     interval: Annotated[float, typer.Option("--interval", min=0.2, help="Seconds between looks with --watch.")] = 2.0,
     count: Annotated[int, typer.Option("--count", min=0, help="Looks with --watch; 0 = no end.")] = 0,
 ) -> None:
-    """What the engines of a target are doing now. Exit code 6 when an engine's numbers are stale."""
+    """What the engines of a target are doing now. Exit code 6 when an engine's numbers are stale.
+
+    1: an engine does not quote because its breaker is open; 70: because it is halted. 13: a host or an engine does
+    not answer; then the exchange is asked from here how many orders of ours are open.
+    """
     run = current()
-    with engines(run, target) as found:
+    with engines(run, target, CONNECT_SECONDS) as found:
         looks = 0
         while True:
+            beyond = Beyond(next(iter(found.values())).target)
             outcomes = ask_each(run, found, look)
+            tell_beyond(run, beyond, outcomes)
             if watch and run.out.colour and not run.json:
                 run.out.raw("\x1b[H\x1b[2J" + time.strftime("%H:%M:%S"))
             stale = [show(run.out, name, outcome) for name, outcome in outcomes.items()]
@@ -43,6 +52,32 @@ def status(
     if any(stale):
         run.out.problem("numbers are stale; see mmctl health")
         raise typer.Exit(INCONCLUSIVE)
+    tripped = {name: code for name, outcome in outcomes.items() if (code := breaker_code(outcome.value)) >= OPEN}
+    if tripped:
+        halted = max(tripped.values()) >= HALTED
+        how = "halted" if halted else "open"
+        run.out.problem(f"{', '.join(tripped)}: not quoting, breaker {how}; see mmctl breaker status")
+        raise typer.Exit(EXIT_HALTED if halted else FAILED)
+
+
+def breaker_code(state: Mapping[str, Any] | None) -> int:
+    """0 closed, 1 half open, 2 open, 3 halted; 0 where the engine does not say."""
+    code = pick(state or {}, "risk", "breaker", "code")
+    return code if isinstance(code, int) else 0
+
+
+def tell_beyond(run: Run, beyond: Beyond, outcomes: Mapping[str, Outcome[Document]]) -> None:
+    """Where an engine does not answer: what the exchange says of its orders, and the way out."""
+    silent = [name for name, outcome in outcomes.items() if isinstance(outcome.error, Unreachable | DeadlineExceeded)]
+    if silent:
+        seen = beyond.seen(run.remaining(ASK_SECONDS))
+        run.out.event(
+            "exchange", hosts=silent, open_orders=seen.open_orders, message=seen.text, next_step=seen.next_step
+        )
+        run.out.problem(f"{', '.join(silent)}: {seen.text}")
+        if seen.next_step:
+            run.out.problem(seen.next_step)
+    beyond.close()
 
 
 def look(engine: Engine) -> Document:
@@ -66,7 +101,7 @@ def look(engine: Engine) -> Document:
 def on_host(engine: Engine) -> tuple[drifting.OnHost, str]:
     """What lies on the host, and why that is not known where it is not. Raises Unreachable for the host itself."""
     try:
-        return drifting.read(engine.transport.run(drifting.script(engine.site.layout), 5.0).out), ""
+        return drifting.read(engine.transport.run(drifting.script(engine.site.layout), 3.0).out), ""
     except Unreachable:
         raise
     except OperatorError as error:
@@ -80,21 +115,24 @@ def reading(engine: Engine, there: drifting.OnHost) -> Client:
 
 
 def service(engine: Engine) -> str:
-    """The service's state in a few words, or nothing when it cannot be found out."""
+    """The service's state in a few words with the engine's own reason, or nothing when it cannot be found out."""
+    from mmctl.release.blame import blame
     from mmctl.remote import units
 
-    script = units.state(engine.site.layout, engine.site.python if engine.site.layout.managed else sys.executable)
+    script = units.last_words(engine.site.layout, engine.site.python if engine.site.layout.managed else sys.executable)
     try:
         result = engine.transport.run(script, 10.0)
     except OperatorError:
         return ""
     said = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
-    active = said.get("ActiveState", "")
-    code = said.get("ExecMainStatus", "0")
+    active, state = said.get("ActiveState", ""), said.get("SubState", "")
     if not active:
         return ""
+    if state == "auto-restart":
+        active = f"started again and again ({said.get('NRestarts', '?')} times)"
+    code = said.get("ExecMainStatus", "0")
     halted = " (halted: needs mmctl breaker reset)" if code == "70" else ""
-    return active + (f", it ended with code {code}{halted}" if code not in ("", "0") else "")
+    return active if code in ("", "0") and active != "failed" else f"{active}: {blame(result.out).text}{halted}"
 
 
 def show(out: Output, name: str, outcome: Outcome[Document]) -> bool:
@@ -157,11 +195,15 @@ def lines(name: str, state: Mapping[str, Any], seconds: float | None, stale: boo
 def _symbol(symbol: str, values: Any) -> list[str]:
     book, quote, position = section(values, "book"), section(values, "quote"), section(values, "position")
     unknown = pick(values, "unknown_orders") or 0
+    tick, lot = digits(pick(values, "tick_size")), digits(pick(values, "lot_size"))
+
+    def prices(of: Mapping[str, Any]) -> str:
+        return f"{number(of.get('bid'), tick)} / {number(of.get('ask'), tick)}"
+
     return [
-        f"  {symbol} book {book.get('state', 'unknown')} {number(book.get('bid'))} / {number(book.get('ask'))} "
-        f"({age(book.get('age_s'))} old); our quotes {number(quote.get('bid'))} / {number(quote.get('ask'))} "
-        f"({age(quote.get('age_s'))} old)",
-        f"    position {number(position.get('base'))} of {number(position.get('limit_base'))}, "
+        f"  {symbol} book {book.get('state', 'unknown')} {prices(book)} ({age(book.get('age_s'))} old); "
+        f"our quotes {prices(quote)} ({age(quote.get('age_s'))} old)",
+        f"    position {number(position.get('base'), lot)} of {number(position.get('limit_base'))}, "
         f"{number(pick(values, 'open_orders'))} open orders" + (f", {unknown} UNKNOWN" if unknown else ""),
     ]
 

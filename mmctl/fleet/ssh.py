@@ -281,7 +281,7 @@ class SshTransport:
             channel.get_pty(width=4096)
             channel.exec_command(self._as_root(f"sh -c {shlex.quote('stty -onlcr -echo 2>/dev/null; ' + script)}"))
             channel.settimeout(None)
-            yield (line.rstrip("\r\n") for line in channel.makefile("r"))
+            yield (line.decode(errors="replace").rstrip("\r\n") for line in channel.makefile("rb"))
         finally:
             channel.close()
 

@@ -28,9 +28,12 @@ VIEWS: tuple[tuple[str, str, str], ...] = (
     ("replay", "Replay", "a recorded session: position, step, speed"),
 )
 
+#: Views whose key stands in the footer.
+SHOWN_VIEWS = 8
+
 ACTIONS: tuple[Action, ...] = (
     *(
-        Action(f"view('{name}')", (str(number),), label, help_text, "Views", shown=number < 8)
+        Action(f"view('{name}')", (str(number),), label, help_text, "Views", shown=number < SHOWN_VIEWS)
         for number, (name, label, help_text) in enumerate(VIEWS)
     ),
     Action("filter", ("slash",), "Filter", "keep only rows that hold a text; kept over reconnects", "Picture", True),

@@ -16,19 +16,25 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.css.query import NoMatches
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Input, Static
+from textual.widgets import ContentSwitcher, Input, Static
 
 from mmctl.cli.output import age as age_text
 from mmctl.client.age import Freshness, Reading, poll
 from mmctl.client.engine import pick, section
 from mmctl.tui import views
 from mmctl.tui.actions import ACTIONS, VIEWS, Action, key_name
-from mmctl.tui.breaches import Breach, breaches
+from mmctl.tui.breaches import Breach, Held, breaches
 from mmctl.tui.panels import BAD, Panel, Row
 from mmctl.tui.picture import Picture, Replay, Source, encode
-from mmctl.tui.widgets import Banner, ConfirmScreen, HelpScreen, PanelBox, RowTable
+from mmctl.tui.widgets import Banner, ConfirmScreen, HelpScreen, KeyBar, PanelBox, RowTable
 
 POLL_SECONDS = 1.0
+#: The tables that hold rows of one engine's documents.
+ROWS_OF = {"orders": views.order_rows, "why": views.why_rows, "events": views.event_rows}
+#: What went out of bounds stays on the banner for so long after it came back: it must not flicker, seconds.
+HOLD_SECONDS = 3.0
+#: Below this width the head leaves out what its figures are, to stay on one line.
+NARROW = 120
 #: Ages move and panels grey out at this pace even when nothing answers, seconds.
 REPAINT_SECONDS = 0.25
 
@@ -55,7 +61,8 @@ class Dashboard(App[None]):
     TITLE = "mmctl"
     BINDINGS: ClassVar[list[BindingType]] = [binding for action in ACTIONS for binding in _bindings(action)]
     AUTO_FOCUS = ""  # keys belong to the dashboard until a person opens the filter
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (90, "-middle"), (150, "-wide")]  # noqa: RUF012 - Textual's own
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (78, "-middle"), (150, "-wide")]  # noqa: RUF012 - Textual's own
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012 - Textual's own
 
     def __init__(
         self,
@@ -81,6 +88,7 @@ class Dashboard(App[None]):
         self.view = "overview"
         self.filter_text = ""
         self.acknowledgement = ""
+        self._held = Held(HOLD_SECONDS)
         self._record = record.open("a", encoding="utf-8") if record else None
         self._over = threading.Event()
         self._ask = {source.name: threading.Event() for source in self.sources}
@@ -100,7 +108,7 @@ class Dashboard(App[None]):
                     for key, _, columns in views.TABLES.get(name, ()):
                         yield RowTable(f"{name}-{key}", columns)
         yield Input(placeholder="filter, Enter keeps it, Esc clears it", id="filter")
-        yield Footer(show_command_palette=False)
+        yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
         self.query_one("#filter").display = False
@@ -152,7 +160,7 @@ class Dashboard(App[None]):
             self._repaint(self.clock())
 
     def _repaint(self, now: float) -> None:
-        found = breaches(self.readings, now, self.interval)
+        found = self._held.held(breaches(self.readings, now, self.interval), now)
         self.query_one(Banner).show(found, len(self.sources) > 1)
         self._head(now)
         reading = self.held or self.readings[self.engine]
@@ -170,10 +178,12 @@ class Dashboard(App[None]):
         state = reading.value.state if reading.value else {}
         known = section(state, "engine")
         text = Text(self.target if self.engine in (self.target, "local") else f"{self.target}:{self.engine}", "bold")
+        narrow = self.size.width < NARROW
         for key in ("mode", "account", "environment", "role", "release"):
             if known.get(key) and known[key] != "live":
-                text.append(f"  {key} ", style="dim")
-                text.append(str(known[key]))
+                text.append("  " if narrow else f"  {key} ", style="dim")
+                value = str(known[key])
+                text.append(value.rpartition("-")[2][:7] if narrow and key == "release" else value)
         freshness = reading.freshness(now, self.interval)
         text.append(
             f"  {freshness.value} {age_text(reading.age(now))}", "" if freshness is Freshness.FRESH else "bold red"
@@ -199,13 +209,23 @@ class Dashboard(App[None]):
             rows = views.fleet_rows(self.readings, now, self.interval)
             self._table("fleet-fleet").show("Engines", rows, self.filter_text)
         if reading.value is None:
+            self._clear_view(f"no answer from {self.engine} yet" + (f": {reading.error}" if reading.error else ""))
             return
         for make, key in zip(views.PANELS.get(self.view, ()), views.panel_keys(self.view), strict=True):
             self._box(key).show(_safely(make, reading.value), self.filter_text)
-        rows_of = {"orders": views.order_rows, "why": views.why_rows, "events": views.event_rows}
+        absent = {part.partition(":")[0]: part for part in reading.value.missing}
         for key, title, _ in views.TABLES.get(self.view, ()):
-            if key in rows_of:
-                self._table(f"{self.view}-{key}").show(title, rows_of[key](reading.value), self.filter_text)
+            if key in ROWS_OF:
+                said = f"{title}: NOT KNOWN, {absent[key].partition(': ')[2]}" if key in absent else title
+                self._table(f"{self.view}-{key}").show(said, ROWS_OF[key](reading.value), self.filter_text)
+
+    def _clear_view(self, why: str) -> None:
+        """No figure of another engine may stand under this one's name."""
+        for key in views.panel_keys(self.view):
+            self._box(key).clear(why)
+        for key, _, _ in views.TABLES.get(self.view, ()):
+            if key in ROWS_OF:
+                self._table(f"{self.view}-{key}").clear_rows(why)
 
     def _replay_panel(self) -> Panel:
         source = next((source for source in self.sources if isinstance(source, Replay)), None)

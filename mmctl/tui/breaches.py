@@ -1,7 +1,8 @@
 """What is out of bounds right now, over every engine of a target: the banner and view 0. Pure."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmctl.cli.output import age as age_text
 from mmctl.cli.output import number
@@ -15,6 +16,7 @@ from mmctl.tui.panels import (
     WARN_RATIO,
     breaker_of,
     limits_of,
+    short,
     symbols,
 )
 from mmctl.tui.picture import Picture
@@ -28,6 +30,37 @@ class Breach:
     engine: str
     level: str
     text: str
+
+
+_FIGURE = re.compile(r"[\d.,]+(?:[smhd%]\d*)*")
+
+
+class Held:
+    """Keeps what was out of bounds for a while after it came back, in the place where it first stood."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen: dict[tuple[str, str, str], tuple[Breach, float]] = {}
+
+    def held(self, found: list[Breach], now: float) -> list[Breach]:
+        """``found``, and what was found until a moment ago, marked as over; the worst first, then in a fixed order.
+
+        Figures of a text do not make it another breach: they move with every look.
+        """
+        present = {_kind(breach): breach for breach in found}
+        kept = {key: seen for key, seen in self._seen.items() if key in present or now - seen[1] < self._seconds}
+        for key, breach in present.items():
+            kept[key] = (breach, now)
+        self._seen = kept
+        over = [
+            breach if key in present else replace(breach, text=f"{breach.text} (over)")
+            for key, (breach, _) in kept.items()
+        ]
+        return sorted(over, key=lambda breach: breach.level != BAD)
+
+
+def _kind(breach: Breach) -> tuple[str, str, str]:
+    return breach.engine, breach.level, _FIGURE.sub("", breach.text)[:24]
 
 
 def breaches(readings: Mapping[str, Reading[Picture]], now: float, interval: float) -> list[Breach]:
@@ -61,7 +94,7 @@ def _of_picture(picture: Picture) -> list[tuple[str, str]]:
     for limit in limits_of(picture):
         ratio = limit.get("ratio")
         if isinstance(ratio, int | float) and ratio >= WARN_RATIO:
-            of = f"({number(limit.get('use'))} of {number(limit.get('limit'))})"
+            of = f"({short(limit.get('use'))} of {short(limit.get('limit'))})"
             found.append((BAD if ratio >= BAD_RATIO else WARN, f"{limit.get('name')} at {ratio * 100:.0f}% {of}"))
     for symbol, values in symbols(picture).items():
         state = str(pick(values, "book", "state") or "unknown").lower()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmctl.cli.output import age as age_text
-from mmctl.cli.output import number, utc
+from mmctl.cli.output import digits, number, utc
 from mmctl.client.engine import pick, section
 from mmctl.tui.picture import Picture
 from mmctl.watch.health import always_talks
@@ -35,6 +35,7 @@ class Panel:
     key: str
     title: str
     rows: tuple[Row, ...]
+    one_line: bool = False  # a row is cut where it does not fit, not folded
 
 
 def _float(value: Any) -> float | None:
@@ -42,6 +43,12 @@ def _float(value: Any) -> float | None:
         return None if value is None or isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         return None
+
+
+def short(value: Any) -> str:
+    """At most four decimals, none of them a zero at the end: for figures that have no step of their own."""
+    text = number(value, 4)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def breaker_of(picture: Picture) -> tuple[int | None, str]:
@@ -82,9 +89,11 @@ def position_panel(picture: Picture) -> Panel:
     for name, symbol in symbols(picture).items():
         base, limit = _float(pick(symbol, "position", "base")), _float(pick(symbol, "position", "limit_base"))
         ratio = abs(base) / limit if base is not None and limit else None
-        rows.append(Row(name, f"{number(base, None, True)} of {number(limit)}", _ratio_level(ratio)))
+        tick, lot = digits(symbol.get("tick_size")), digits(symbol.get("lot_size"))
+        rows.append(Row(name, f"{number(base, lot, True)} of {short(limit)}", _ratio_level(ratio)))
         rows.append(Row("  notional", number(pick(symbol, "position", "notional_quote"), 2)))
-        rows.append(Row("  average price", number(pick(symbol, "position", "avg_price"), 4)))
+        average = pick(symbol, "position", "avg_price")
+        rows.append(Row("  average price", number(average, tick) if tick is not None else short(average)))
     return Panel("position", "Position", tuple(rows) or (Row("", "no symbol reported", DIM),))
 
 
@@ -100,18 +109,20 @@ def quotes_panel(picture: Picture) -> Panel:
         state = str(book.get("state", "unknown")).lower()
         age = _float(book.get("age_s"))
         live = GOOD if state == "live" and (age is None or age < FEED_WARN_S) else BAD
-        rows.append(Row(f"{name} book", f"{number(book.get('bid'))} / {number(book.get('ask'))}", live))
+        tick, lot = digits(symbol.get("tick_size")), digits(symbol.get("lot_size"))
+        rows.append(Row(f"{name} book", f"{number(book.get('bid'), tick)} / {number(book.get('ask'), tick)}", live))
         rows.append(Row("  state, age", f"{state}, {age_text(age)}", live))
-        rows.append(Row("  our bid", _quote(quote, "bid")))
-        rows.append(Row("  our ask", _quote(quote, "ask")))
-        rows.append(Row("  spread, age", f"{number(quote.get('spread'))}, {age_text(_float(quote.get('age_s')))}"))
+        rows.append(Row("  our bid", _quote(quote, "bid", tick, lot)))
+        rows.append(Row("  our ask", _quote(quote, "ask", tick, lot)))
+        spread = number(quote.get("spread"), tick)
+        rows.append(Row("  spread, age", f"{spread}, {age_text(_float(quote.get('age_s')))}"))
     return Panel("quotes", "Quotes", tuple(rows))
 
 
-def _quote(quote: Mapping[str, Any], side: str) -> str:
+def _quote(quote: Mapping[str, Any], side: str, tick: int | None, lot: int | None) -> str:
     if quote.get(side) is None:
         return "none"
-    return f"{number(quote.get(f'{side}_size'))} @ {number(quote.get(side))}"
+    return f"{number(quote.get(f'{side}_size'), lot)} @ {number(quote.get(side), tick)}"
 
 
 def _ratio_level(ratio: float | None) -> str:
@@ -127,7 +138,7 @@ def limits_of(picture: Picture) -> list[Mapping[str, Any]]:
     return sorted(rows, key=lambda row: -(_float(row.get("ratio")) or 0.0))
 
 
-def bar(ratio: float | None, width: int = 10) -> str:
+def bar(ratio: float | None, width: int = 6) -> str:
     """A bar of ``width`` cells for a share of 0-1; full beyond."""
     if ratio is None:
         return "·" * width
@@ -140,9 +151,10 @@ def limits_panel(picture: Picture, most: int = 99) -> Panel:
     for limit in limits_of(picture)[:most]:
         ratio = _float(limit.get("ratio"))
         share = "-" if ratio is None else f"{ratio * 100:.0f}%"
-        text = f"{bar(ratio)} {share:>4}  {number(limit.get('use'), 4)} of {number(limit.get('limit'))}"
+        # What a narrow panel cuts off is the bar, which says the least.
+        text = f"{share:>4}  {short(limit.get('use'))} of {short(limit.get('limit'))}  {bar(ratio)}"
         rows.append(Row(str(limit.get("name", "?")), text, _ratio_level(ratio)))
-    return Panel("limits", "Limits, least headroom first", tuple(rows) or (Row("", "no limit reported", DIM),))
+    return Panel("limits", "Limits, least headroom first", tuple(rows) or (Row("", "no limit reported", DIM),), True)
 
 
 def breaker_panel(picture: Picture) -> Panel:
@@ -156,7 +168,7 @@ def breaker_panel(picture: Picture) -> Panel:
         rows.append(Row("since", utc(since)))
     evidence = breaker.get("evidence")
     if isinstance(evidence, Mapping):
-        rows += [Row(f"  {key}", number(value)) for key, value in evidence.items()]
+        rows += [Row(f"  {key}", short(value)) for key, value in evidence.items()]
     level = pick(picture.state, "risk", "level")
     name = str(pick(picture.state, "risk", "level_name") or "unknown")
     mark = {0: GOOD, 1: PLAIN, 2: WARN, 3: BAD}.get(level if isinstance(level, int) else -1, WARN)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mmctl.cli.output import age as age_text
-from mmctl.cli.output import number, utc
+from mmctl.cli.output import digits, number, utc
 from mmctl.client.age import Freshness, Reading
 from mmctl.client.engine import pick
+from mmctl.client.why import grouped
 from mmctl.tui import panels
 from mmctl.tui.breaches import Breach
 from mmctl.tui.panels import BAD, DIM, GOOD, WARN, Panel, Row
@@ -16,8 +17,8 @@ from mmctl.tui.picture import Picture
 PANELS: dict[str, tuple[Callable[[Picture], Panel], ...]] = {
     "overview": (
         panels.pnl_panel,
-        panels.position_panel,
         panels.quotes_panel,
+        panels.position_panel,
         panels.breaker_panel,
         panels.limits_panel,
         panels.orders_panel,
@@ -38,7 +39,7 @@ TABLES: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "risk": (_EVENTS,),
     "orders": (
         ("orders", "Working orders", ("symbol", "side", "price", "quantity", "filled", "state", "age", "client_id")),
-        ("why", "Why quotes are missing", ("time", "symbol", "side", "reason", "detail")),
+        ("why", "Why quotes are missing", ("time", "symbol", "side", "reason", "times", "detail")),
     ),
     "fleet": (("fleet", "Engines", ("engine", "role", "epoch", "release", "account", "quoting", "breaker", "age")),),
     "events": (_EVENTS,),
@@ -55,15 +56,19 @@ def order_rows(picture: Picture) -> list[Sequence[str]]:
         (
             str(row.get("symbol", "")),
             str(row.get("side", "")),
-            number(row.get("price")),
-            number(row.get("quantity")),
-            number(row.get("filled")),
+            number(row.get("price"), _digits(picture, row, "tick_size")),
+            number(row.get("quantity"), _digits(picture, row, "lot_size")),
+            number(row.get("filled"), _digits(picture, row, "lot_size")),
             str(row.get("state", "")),
             age_text(row["age_s"]) if isinstance(row.get("age_s"), int | float) else "unknown",
             str(row.get("client_id", "")),
         )
         for row in picture.orders
     ]
+
+
+def _digits(picture: Picture, row: Mapping[str, Any], step: str) -> int | None:
+    return digits(panels.symbols(picture).get(str(row.get("symbol", "")), {}).get(step))
 
 
 def why_rows(picture: Picture) -> list[Sequence[str]]:
@@ -73,9 +78,10 @@ def why_rows(picture: Picture) -> list[Sequence[str]]:
             str(row.get("symbol", "")),
             str(row.get("side", "")),
             str(row.get("reason", "")),
+            number(row.get("times", 1)),
             _text(row, "detail"),
         )
-        for row in reversed(list(picture.why)[-200:])
+        for row in grouped(picture.why)[:200]
     ]
 
 

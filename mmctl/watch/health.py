@@ -49,6 +49,7 @@ class Facts:
 
     host: str
     process_alive: bool | None = None
+    process_reason: str = ""  # why it does not run, in its own words
     pid: int | None = None
     uptime_s: float | None = None
     port: int | None = None
@@ -71,6 +72,8 @@ class Facts:
     not_quoting_reason: str = ""
     breaker: int | None = None
     unknown_orders: int | None = None
+    exchange_orders: int | None = None  # open orders of ours that the exchange lists, asked where the engine is silent
+    exchange_said: str = ""
     drift: str | None = None  # in what engine and host differ; empty = in nothing, None = not found out
     errors: Mapping[str, str] = field(default_factory=dict)  # source ("host", "engine") -> why it is silent
 
@@ -103,6 +106,7 @@ def evaluate(facts: Facts, thresholds: Mapping[str, Threshold] | None = None) ->
         _clock(facts, limits["clock"]),
         _number("disk", facts.disk_free_percent, "%", limits["disk"], _silent(facts, "host"), "free"),
         _quoting(facts),
+        *_exchange(facts),
         *_drift(facts),
         _number(
             "unknown_orders",
@@ -141,7 +145,8 @@ def _process(facts: Facts) -> Check:
     if facts.process_alive is None:
         return Check("process", Status.UNKNOWN, _silent(facts, "host"))
     if not facts.process_alive:
-        return Check("process", Status.CRITICAL, "not running", 0)
+        why = f"not running: {facts.process_reason}" if facts.process_reason else "not running"
+        return Check("process", Status.CRITICAL, why, 0)
     return Check("process", Status.OK, f"running, pid {facts.pid}", 1)
 
 
@@ -209,6 +214,15 @@ def _clock(facts: Facts, limit: Threshold) -> Check:
     return _number("clock", facts.clock_skew_s, "s", limit, _silent(facts, "host"), facts.clock_source, 3)
 
 
+def _exchange(facts: Facts) -> list[Check]:
+    """Only where the engine is silent: orders that nobody watches."""
+    if not facts.exchange_said:
+        return []
+    count = facts.exchange_orders
+    status = Status.UNKNOWN if count is None else Status.CRITICAL if count else Status.OK
+    return [Check("open_orders", status, facts.exchange_said, count)]
+
+
 def _drift(facts: Facts) -> list[Check]:
     """Nothing where the engine cannot be asked: that is told by the port; nor where its release does not say."""
     if facts.drift is None:
@@ -226,4 +240,7 @@ def _quoting(facts: Facts) -> Check:
         return Check("quoting", Status.OK, "standby")
     if facts.quoting:
         return Check("quoting", Status.OK, "quoting", 1)
+    if facts.breaker == 2:
+        reason = facts.not_quoting_reason
+        return Check("quoting", Status.CRITICAL, "not quoting, breaker open" + (f": {reason}" if reason else ""), 0)
     return Check("quoting", Status.WARNING, f"not quoting: {facts.not_quoting_reason or 'no reason given'}", 0)

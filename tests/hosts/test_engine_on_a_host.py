@@ -191,3 +191,105 @@ def test_a_changed_project_reuses_the_compiled_kernels_and_a_rollback_quotes_aga
     assert set(names[0]) <= set(names[1])
     assert operator.mmctl("rollback").code == 0
     assert quoting(operator)["engine"]["release"] == before
+
+
+def changed(operator: Operator, old: str, new: str) -> str:
+    """The operator's config with one change; returns what it was."""
+    text = (operator.folder / "config.yaml").read_text()
+    assert old in text
+    operator.write_config(text.replace(old, new))
+    return text
+
+
+LIVE = "/opt/market-maker/shared/configs/config.yaml"
+
+
+@pytest.mark.parametrize("token", ["as it is", "unknown here"])
+def test_a_reload_ends_with_the_engine_s_own_answer(
+    deployed: Done, operator: Operator, machine: Machine, token: str
+) -> None:
+    quoting(operator)
+    host_env = "/etc/market-maker/engine.env"
+    if token != "as it is":  # then it can only be signalled, and tells in its state what it made of it
+        machine.sh(f"sed -i.was 's/^MM_CONTROL_TOKEN=.*/MM_CONTROL_TOKEN=another-token-of-some-length/' {host_env}")
+    before = machine.sh(f"cat {LIVE}")
+    text = changed(operator, "port: ${MM_PORT:-8080}", "port: 8093")
+    try:
+        refused = operator.mmctl("reload")
+        kept = machine.sh(f"cat {LIVE}")
+        operator.write_config(text.replace("base_spread: 0.001", "base_spread: 0.0015"))
+        taken = operator.mmctl("reload")
+        document = quoting(operator)
+        operator.write_config(text)
+        back = operator.mmctl("reload")
+    finally:
+        operator.write_config(text)
+        machine.sh(f"[ ! -e {host_env}.was ] || mv {host_env}.was {host_env}")
+    assert refused.code == 10, refused.err
+    assert "monitoring.port" in refused.err
+    assert kept == before
+    assert taken.code == 0, taken.err
+    assert "1 keys changed" in taken.out
+    assert document["engine"]["reload"]["applied"] is True
+    assert back.code == 0, back.err
+    assert state(operator)["drift"] == ""
+
+
+def test_a_followed_log_loses_no_warning_and_lets_no_colour_and_no_raw_object_through(
+    deployed: Done, operator: Operator, machine: Machine
+) -> None:
+    quoting(operator)
+    process = subprocess.Popen(
+        operator.command("logs", "-f", "--level", "warning"), env=operator.environment(), stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    ask = (
+        "import urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:8080/api/control/reload', b'{}', "
+        "{'Authorization': 'Bearer a-control-token-of-some-length', 'Idempotency-Key': 'a-warning-in-the-log'}))"
+    )
+    try:
+        machine.sh(f'python3 -c "{ask}"')
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "control reload done" in line:
+                break
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert any("WARNING control reload intent" in line for line in lines)
+    assert not [line for line in lines if "\x1b" in line or line.startswith("{") or "INFO" in line]
+
+
+def test_of_a_host_without_power_status_and_health_tell_what_the_exchange_still_holds(
+    deployed: Done, operator: Operator, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmctl.cli import beyond
+
+    monkeypatch.setattr(beyond, "ASK_SECONDS", 60.0)  # that it answers is asked here, not on a loaded machine how soon
+    quoting(operator)
+    machine.power_off()
+    try:
+        status = operator.json("status")
+        health = operator.mmctl("health", "--format", "json")
+        (operator.folder / "secrets.env").rename(operator.folder / "secrets.away")
+        blind = operator.mmctl("status")
+        (operator.folder / "secrets.away").rename(operator.folder / "secrets.env")
+        cancelled = operator.mmctl("cancel", "--direct", "staging", "--confirm", "sandbox")
+        after = operator.json("status")
+    finally:
+        machine.boot()
+    assert status.code == 13, status.err
+    (seen,) = (e for e in status.events if e["event"] == "exchange")
+    assert seen["open_orders"] >= 1
+    assert "mmctl cancel --direct staging --confirm sandbox" in status.err
+    check = next(c for c in json.loads(health.out)["checks"] if c["name"] == "open_orders")
+    assert (health.code, check["status"]) == (2, "CRITICAL")
+    assert "mmctl cancel --direct" in check["message"]
+    assert blind.code == 13
+    assert "cannot be seen from here" in blind.err
+    assert "mmctl cancel --direct" in blind.err
+    assert cancelled.code == 0, cancelled.err
+    (left,) = (e for e in after.events if e["event"] == "exchange")
+    assert left["open_orders"] == 0

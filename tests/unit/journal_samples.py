@@ -95,6 +95,9 @@ class Flaky:
     def restart(self, account: str, day: str) -> Restart:
         return self.real.restart(account, day)
 
+    def check(self) -> None:
+        self.real.check()
+
     def prune(self, account: str, before_ns: int, most: int) -> int:
         return self.real.prune(account, before_ns, most)
 
