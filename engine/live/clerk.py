@@ -4,6 +4,7 @@ It writes down and passes on; what follows from a risk transition is the session
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -19,6 +20,8 @@ from engine.risk.centre import RiskCentre
 from engine.store.records import OrderRecord, Record, RiskEventRecord
 from engine.venue.protocol import Answer, Outcome, VenueFill
 
+NEWS_AGAIN_NS: Final = 60_000_000_000
+WORDS_KEPT: Final = 50
 GONE_CODES: Final = frozenset({-2011, -2013})
 """Binance: the order to cancel is gone already, usually filled."""
 
@@ -26,6 +29,23 @@ GONE_CODES: Final = frozenset({-2011, -2013})
 def _post_only(answer: Answer) -> bool:
     """A post-only order would have taken: the market moved first, which is no error of ours or the exchange's."""
     return answer.code == -5022 or (answer.code == -2010 and "immediately match" in answer.message)
+
+
+@dataclass(slots=True)
+class Rejection:
+    """Orders the exchange refused with one code: its words at the first of them, and how often since."""
+
+    code: int
+    words: str
+    client_id: str
+    first_ns: int
+    last_ns: int
+    count: int = 1
+
+    @property
+    def text(self) -> str:
+        """As people read it, the exchange's own words."""
+        return f"{self.code} {self.words}" if self.code else self.words
 
 
 @dataclass(slots=True)
@@ -97,6 +117,9 @@ class Clerkship:
         self.pairs: dict[str, Pair] = {}
         self.last_fill_ns = 0
         self.notes = {INFO: 0, WARNING: 0, CRITICAL: 0}
+        self.rejections: dict[tuple[int, str], Rejection] = {}  # by code and words, in the order they first came
+        self.on_rejected: Callable[[Rejection, str, bool], None] = lambda rejection, client_id, news: None
+        self._refused: deque[tuple[str, Rejection]] = deque(maxlen=100)
 
     # --- the desk's words ---
 
@@ -151,6 +174,7 @@ class Clerkship:
         rejected = answer.outcome is Outcome.REJECTED and kind == "place"
         if rejected:
             self.tally.rejects[str(answer.code)] = self.tally.rejects.get(str(answer.code), 0) + 1
+            self._rejected(answer)
         if benign:
             return
         ok = answer.outcome is Outcome.ACCEPTED
@@ -158,6 +182,24 @@ class Clerkship:
         made = self._risk.order_answer(time.time_ns(), took / 1e9, ok=ok, rejected=rejected, detail=detail)
         if made is not None:
             self._on_transition(made)
+
+    def _rejected(self, answer: Answer) -> None:
+        """Keep the exchange's words, and pass them on: as news the first time, and again after a quiet minute."""
+        now, key = time.time_ns(), (answer.code, answer.message)
+        found = self.rejections.get(key)
+        news = found is None or now - found.last_ns > NEWS_AGAIN_NS
+        if found is None:
+            if len(self.rejections) >= WORDS_KEPT:  # words that differ each time must not fill the memory
+                del self.rejections[next(iter(self.rejections))]
+            found = self.rejections[key] = Rejection(answer.code, answer.message, answer.client_id, now, now)
+        else:
+            found.last_ns, found.count = now, found.count + 1
+        self._refused.append((answer.client_id, found))
+        self.on_rejected(found, answer.client_id, news)
+
+    def rejection_of(self, client_id: str) -> str:
+        """The exchange's words on an order it refused lately; empty where it did not."""
+        return next((found.text for name, found in reversed(self._refused) if name == client_id), "")
 
     # --- what is durable ---
 

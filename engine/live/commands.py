@@ -4,15 +4,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from engine.live.proof import Proof, cancel_and_prove, flatten, positions_of
-from engine.live.rings import INFO, WARNING
+from engine.live.flatten import flatten
+from engine.live.proof import Proof, cancel_and_prove, positions_of
+from engine.live.rings import CRITICAL, INFO, WARNING
 from engine.live.session import Session
 from engine.risk.breaker import Cause, Trip
 from engine.telemetry.state import ControlRefused
 from engine.venue.protocol import Gateway
 
 CANCEL_S: Final = 8.0  # time to prove zero open orders
-FLATTEN_S: Final = 8.0
+FLATTEN_S: Final = 9.0  # all of it: before an operator's patience (10 s) ends and the sentinel begins to close as well
+PROVE_AGAIN_S: Final = 1.0
 
 Reload = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
 
@@ -64,17 +66,26 @@ class Commands:
         return self._answer("cancelled; quoting is off until resume", await self._prove())
 
     async def _flatten(self, reason: str, actor: str) -> dict[str, Any]:
-        session, _ = self._leading()
+        session, gateway = self._leading()
         session.quoting_off(f"flattened by {actor}" + (f": {reason}" if reason else "") + "; resume to quote again")
-        await self._prove()
-        pairs = list(session.pairs.values())
-        failed = await flatten(session.parts.desk, pairs, FLATTEN_S)
-        proof = await self._prove()
+        end = time.monotonic() + FLATTEN_S
+        first = await self._prove()
+        if not first.proved:  # an order that may still trade would move what is being closed
+            return self._answer("", first)
+        parts, pairs = session.parts, list(session.pairs.values())
+        closed = await flatten(gateway, parts.desk, pairs, parts.clerk.rejection_of, end - PROVE_AGAIN_S)
+        proof = await self._prove(max(end - time.monotonic(), PROVE_AGAIN_S))
         proof.positions = positions_of(pairs)
-        if failed:
-            proof.detail = failed
-        await session.reconcile()
-        return self._answer(failed or "flat; quoting is off until resume", proof)
+        proof.dust = {symbol: proof.positions[symbol] for symbol, one in closed.items() if one.flat and one.dust}
+        failed = "; ".join(f"{symbol}: {one.words}" for symbol, one in closed.items() if not one.flat)
+        dust = "; ".join(one.dust for one in closed.values() if one.flat and one.dust)
+        proof.detail = failed or dust or proof.detail
+        for symbol, one in closed.items():
+            text = one.words or one.dust or "closed"
+            parts.clerk.note("flatten", INFO if one.flat else CRITICAL, f"{symbol}: {text}", {"orders": one.pieces})
+        session.reconcile_soon("flatten")
+        flat = f"flat but for what cannot be closed: {dust}" if dust else "flat"
+        return self._answer(failed or f"{flat}; quoting is off until resume", proof)
 
     def _resume(self, actor: str) -> dict[str, Any]:
         session, _ = self._leading()
@@ -102,9 +113,9 @@ class Commands:
         text = session.not_quoting_reason()
         return {"message": "breaker closed" + (f"; not quoting: {text}" if text else ""), "was": was.value}
 
-    async def _prove(self) -> Proof:
+    async def _prove(self, seconds: float = CANCEL_S) -> Proof:
         session, gateway = self._leading()
-        proof = await cancel_and_prove(gateway, session.parts.desk, session.pairs, CANCEL_S)
+        proof = await cancel_and_prove(gateway, session.parts.desk, session.pairs, seconds)
         kind = INFO if proof.proved else WARNING
         session.parts.clerk.note("proof", kind, _told(proof), proof.as_dict())
         return proof

@@ -68,6 +68,16 @@ class Desk:
         self._send(made)
         return None
 
+    def trade(self, intent: Intent, authority: str, now_ns: int) -> Order | RefusedOrder:
+        """As ``place``; the order itself, for who waits for its end."""
+        made = self.manager.place(ApprovedOrder(intent, authority, now_ns), now_ns)
+        if isinstance(made, RefusedOrder):
+            return made
+        order = self.manager.get(made.client_id)
+        assert order is not None  # placed in this call
+        self._send(made)
+        return order
+
     def cancel(self, client_id: str, now_ns: int) -> bool:
         """Write a cancel unless one is under way. True when one was written now."""
         request = self.manager.cancel(client_id, now_ns)

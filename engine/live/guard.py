@@ -4,19 +4,21 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.config.schema import Config
 from engine.lease import FileLease
 from engine.live import outside
 from engine.live.books import SymbolBook, restore_book, state_name
+from engine.live.closing import Holding, Traded, close_position
 from engine.live.failures import Exit, StartError
 from engine.live.memory import HaltMark, Memory
 from engine.live.venue import market_of, open_gateway, venue_failure
 from engine.orders.ids import base36, epoch_of, is_ours
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
 from engine.venue.protocol import Account, Instrument, Market, Outcome, VenueError, VenueOrder
-from engine.venue.units import Units, size_of
+from engine.venue.units import Units, units_of
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -25,6 +27,7 @@ READ_S: Final = 3.0
 RETRY_S: Final = 0.1
 ACCOUNT_EVERY_S: Final = 10.0  # reading the account weighs more than reading orders
 PROVE_S: Final = 12.0
+CLOSE_S: Final = 14.0  # closing the position, of which an order without any answer takes half until it is proved absent
 HOLD_MAX_S: Final = 6.0
 
 
@@ -43,6 +46,7 @@ class Report:
     open_orders: int | None = None
     cancelled: int = 0
     positions: dict[str, str] = field(default_factory=dict)
+    dust: dict[str, str] = field(default_factory=dict)  # of ``positions``: what no filter lets be traded
     message: str = ""
     halted: bool = False
     checked_ns: int = 0
@@ -55,6 +59,7 @@ class Report:
             "open_orders": self.open_orders,
             "cancelled": self.cancelled,
             "positions": {symbol: {"base": base} for symbol, base in self.positions.items()},
+            "dust": {symbol: {"base": base} for symbol, base in self.dust.items()},
             "message": self.message,
             "halted": self.halted,
             "checked_ns": self.checked_ns,
@@ -78,6 +83,7 @@ class Guard:
         self.instrument: Instrument | None = None
         self._account: Account | None = None
         self._account_at = 0.0
+        self.base_fees = Decimal(0)  # spot: paid in base currency, so no longer on the account
         self._http: ClientSession | None = None
 
     async def open(self, deadline_s: float = PROVE_S) -> None:
@@ -220,28 +226,23 @@ class Guard:
         return report
 
     async def flatten(self) -> Report:
-        """Cancel, prove, and close the engine's position with a market order; proved only when it is closed."""
+        """Cancel, prove, and close the engine's position with market orders; proved only when it is closed."""
         report = await self.cancel("flatten")
-        if not report.proved:
+        if not report.proved or self.instrument is None:
             return report
         lots = await self.position_lots()
         if lots is None:
             report.proved, report.message = False, f"no order is left, but {self._unread()}"
             return report
-        end = time.monotonic() + PROVE_S
-        while lots and time.monotonic() < end:
-            refused = await self._market_order(lots)
-            left = await self.position_lots()
-            if left is None or refused:
-                report.proved, report.message = False, refused or self._unread()
-                break
-            lots = left
-        instrument = self.instrument
-        if instrument is not None and lots is not None:
-            report.positions = {self.symbol: str(instrument.quantity(lots))}
-        report.proved = report.proved and lots == 0
-        if report.proved:
-            report.message = "no open orders of ours, and the position is closed"
+        instrument, end = self.instrument, time.monotonic() + CLOSE_S
+        closed = await close_position(_Hands(self, instrument, instrument.quantity(lots)), instrument, end)
+        report.positions = {self.symbol: str(closed.left)}
+        report.proved = closed.flat
+        if closed.dust:
+            report.dust = {self.symbol: str(closed.left)}
+        report.message = closed.words or "no open orders of ours, and the position is closed"
+        if closed.flat and closed.dust:
+            report.message += f" but for what cannot be: {closed.dust}"
         return report
 
     def _unread(self) -> str:
@@ -266,23 +267,47 @@ class Guard:
             if self.direct and self.config.journal_url().reveal().startswith("sqlite"):
                 return None  # the file is on the engine's host
             book = await asyncio.to_thread(stored_book, self.config, instrument)
+            self.base_fees = book.base_fees
             fills = await asyncio.wait_for(self.gateway.fills_since(self.symbol, book.proved), READ_S)
         except (VenueError, TimeoutError, StartError):
             return None
-        new = (fill for fill in fills if is_ours(fill.client_id) and not book.holds(fill.trade_id))
+        new = [fill for fill in fills if is_ours(fill.client_id) and not book.holds(fill.trade_id)]
+        self.base_fees += sum((fill.fee for fill in new if fill.fee_asset == instrument.base), Decimal(0))
         return book.ledger.lots + sum(fill.lots * int(fill.side) for fill in new)
 
-    async def _market_order(self, lots: Units) -> str:
-        """Trade ``-lots`` at market over REST. Returns why it did not happen, empty when the exchange filled it."""
-        instrument = self.instrument
-        if instrument is None:
-            return "the instrument is not known"
-        if size_of(lots) < instrument.min_lots:
-            return f"{instrument.quantity(lots)} is less than the exchange's smallest order"
+    def next_id(self) -> str:
+        """A client id of the epoch that leads, not used before."""
         epoch = FileLease.peek(self.config.lease_path()).epoch
-        return await outside.market_order(
-            self.gateway, instrument, -int(lots), f"mm-{base36(epoch)}-{base36(time.time_ns())}"
-        )
+        return f"mm-{base36(epoch)}-{base36(time.time_ns())}"
+
+
+class _Hands:
+    """Closes over REST. On spot what is left is what was read first less what the settled orders traded: the list of
+    trades may lag behind, and read too early it would have the same piece sold twice."""
+
+    def __init__(self, guard: Guard, instrument: Instrument, position: Decimal) -> None:
+        self._guard, self._instrument, self._left = guard, instrument, position
+
+    async def holding(self, end: float) -> Holding | str:
+        instrument, gateway = self._instrument, self._guard.gateway
+        try:
+            account = await asyncio.wait_for(gateway.account(), READ_S)
+            price = await asyncio.wait_for(gateway.price(instrument.symbol), READ_S)
+        except (VenueError, TimeoutError) as error:
+            return f"the account or the price could not be read: {str(error) or 'no answer in time'}"
+        if instrument.market is Market.USDM:
+            position = account.positions.get(instrument.symbol)
+            return Holding(instrument.quantity(position.lots) if position is not None else Decimal(0), price)
+        free, locked = account.balances.get(instrument.base, (Decimal(0), Decimal(0)))
+        quote, _ = account.balances.get(instrument.quote, (Decimal(0), Decimal(0)))
+        return Holding(self._left, price, free, locked, quote, self._guard.base_fees)
+
+    async def trade(self, quantity: Decimal, end: float) -> Traded | str:
+        lots = int(units_of(quantity, self._instrument.lot_size))
+        told = await outside.market_order(self._guard.gateway, self._instrument, lots, self._guard.next_id(), end)
+        if isinstance(told, Traded):
+            self._left += told.filled if quantity > 0 else -told.filled
+        return told
 
 
 def stored_book(config: Config, instrument: Instrument) -> SymbolBook:

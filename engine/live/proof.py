@@ -1,16 +1,15 @@
-"""Proof by the exchange that none of our orders is open, and that a position is closed: asked for, never assumed."""
+"""Proof by the exchange that none of our orders is open: asked for, never assumed."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.live.desk import Desk
 from engine.live.pair import Pair
 from engine.orders.ids import epoch_of
-from engine.orders.intent import Intent
-from engine.venue.protocol import Gateway, Market, Side, VenueError
+from engine.venue.protocol import Gateway, VenueError
 
 ASK_EVERY_S: Final = 0.1
 READ_S: Final = 3.0
@@ -28,6 +27,7 @@ class Proof:
     asked: int = 0
     checked_ns: int = 0
     positions: dict[str, str] = field(default_factory=dict)
+    dust: dict[str, str] = field(default_factory=dict)  # of ``positions``: what no filter lets be traded
     detail: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -38,6 +38,7 @@ class Proof:
             "asked": self.asked,
             "checked_ns": self.checked_ns,
             "positions": {symbol: {"base": base} for symbol, base in self.positions.items()},
+            "dust": {symbol: {"base": base} for symbol, base in self.dust.items()},
             "detail": self.detail,
         }
 
@@ -122,37 +123,6 @@ async def _take_in_listed(gateway: Gateway, desk: Desk, symbol: str) -> None:
     for order in orders:
         if led_by_us(order.client_id, desk.manager.epoch):
             desk.take(desk.manager.adopt(order, time.monotonic_ns()))
-
-
-async def flatten(desk: Desk, pairs: Sequence[Pair], deadline_s: float) -> str:
-    """Close every position with market orders; returns why that was not possible, empty when all are flat.
-
-    A remainder below the exchange's smallest order stays and is named; it does not count as closed.
-    """
-    end = time.monotonic() + deadline_s
-    for pair in pairs:
-        refusal = _close(desk, pair)
-        if refusal:
-            return refusal
-    while time.monotonic() < end:
-        if all(not pair.book.ledger.lots for pair in pairs) and not list(desk.manager.live()):
-            return ""
-        await asyncio.sleep(0.02)
-    left = {pair.symbol: str(pair.instrument.quantity(pair.book.ledger.lots)) for pair in pairs}
-    return "the position is not closed yet: " + ", ".join(f"{symbol} {base}" for symbol, base in left.items())
-
-
-def _close(desk: Desk, pair: Pair) -> str:
-    lots, instrument = int(pair.book.ledger.lots), pair.instrument
-    if not pair.book.ledger.lots:
-        return ""
-    side = Side.SELL if lots > 0 else Side.BUY
-    futures = instrument.market is Market.USDM
-    if abs(lots) < instrument.min_lots:
-        return f"{pair.symbol}: {instrument.quantity(lots)} is less than the exchange's smallest order"
-    intent = Intent(pair.symbol, side, 0, abs(lots), post_only=False, reduce_only=futures, market_order=True)
-    refused = desk.place(intent, "operator", time.monotonic_ns())
-    return "" if refused is None else f"{pair.symbol}: {refused.reason}: {refused.detail}"
 
 
 def positions_of(pairs: Iterable[Pair]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from engine.kernel.book import LIVE, STATE_NAMES
 from engine.kernel.pnl import mark_to_market
 from engine.lease.protocol import Lease
 from engine.live.books import Books
-from engine.live.clerk import Clerkship
+from engine.live.clerk import Clerkship, Rejection
 from engine.live.desk import Desk
 from engine.live.fast_path import FastPath
 from engine.live.feed import Feed
@@ -93,6 +93,7 @@ class Session:
         self._reconciling: asyncio.Task[bool] | None = None
         self._saved: dict[str, Any] = {}
         self.unsaved = ""  # why the risk state could not be written
+        parts.clerk.on_rejected = self._on_rejected
         parts.desk.on_change = lambda symbol: pairs[symbol].quoter.refresh() if symbol in pairs else None
         self.lanes = {symbol: parts.desk.lane(symbol) for symbol in pairs}
         self.paths = {
@@ -276,6 +277,17 @@ class Session:
             self.parts.clerk.note("deposed", CRITICAL, reason, {"detail": detail})
             self.quoting_off(reason)
             self.on_lost(reason)
+
+    def _on_rejected(self, rejection: Rejection, client_id: str, news: bool) -> None:
+        """The exchange refused an order: its own words stand in ``why``, and in events and log when they are news."""
+        order = self.parts.desk.manager.get(client_id)
+        symbol, side = (order.symbol, order.side.name.lower()) if order is not None else ("", "")
+        self.parts.why.add(rejection.last_ns, symbol, side, "EXCHANGE_REJECTED", rejection.text)
+        if news:
+            message = f"{symbol} {side} order {client_id} was refused by the exchange: {rejection.text}"
+            fields = {"code": rejection.code, "words": rejection.words, "client_id": client_id, "symbol": symbol}
+            self.parts.clerk.note("rejected", WARNING, message, fields)
+            self.on_log("warning", message, fields)
 
     # --- the exchange's events ---
 

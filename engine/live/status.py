@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,6 +126,7 @@ class Status:
         body["pnl"] = self._pnl(session)
         body["risk"] = parts.risk.status()
         body["orders"] = parts.clerk.tally.as_dict()
+        body["rejections"] = [asdict(rejection) for rejection in parts.clerk.rejections.values()]
         body["latency"] = self._latency()
         mono = time.monotonic_ns()
         ages = {"market": min((pair.feed.age_s(mono) for pair in session.pairs.values()), default=math.inf)}

@@ -104,7 +104,7 @@ class RiskCentre:
         self, now_ns: int, latency_s: float, *, ok: bool, rejected: bool, detail: str
     ) -> Transition | None:
         """The answer to one place or cancel. ``ok`` False counts as an order error (rejects and unknowns both)."""
-        self.orders.answer(now_ns, latency_s, rejected)
+        self.orders.answer(now_ns, latency_s, rejected, detail if rejected else "")
         if ok:
             self.errors.good()
             self.breaker.accepted()

@@ -46,24 +46,26 @@ class TripRules:
 class Streak:
     """Consecutive bad outcomes; one good outcome ends the streak."""
 
-    __slots__ = ("bad", "cause", "last", "limit", "what")
+    __slots__ = ("bad", "cause", "first", "last", "limit", "what")
 
     def __init__(self, cause: Cause, what: str, limit: int) -> None:
         self.cause, self.what, self.limit = cause, what, limit
         self.bad = 0
-        self.last = ""
+        self.first = self.last = ""
 
     def good(self) -> None:
         self.bad = 0
 
     def add(self, detail: str) -> Trip | None:
+        self.first = self.first if self.bad else detail
         self.bad += 1
         self.last = detail
         if self.bad < self.limit:
             return None
-        evidence: Evidence = {"count": self.bad, "threshold": self.limit, "last": detail}
+        evidence: Evidence = {"count": self.bad, "threshold": self.limit, "first": self.first, "last": detail}
         self.bad = 0
-        return Trip(self.cause, f"{self.limit} {self.what} in a row; last: {detail}", evidence)
+        message = f"{self.limit} {self.what} in a row; last: {detail}"
+        return Trip(self.cause, message + (f"; first: {self.first}" if self.first != detail else ""), evidence)
 
 
 class PriceMove:
@@ -236,10 +238,11 @@ class OrderQuality:
     def __init__(self, rules: TripRules) -> None:
         self._rules = rules
         self._window_ns = round(rules.orders_window_s * NS)
-        self._answers: deque[tuple[int, float, bool]] = deque(maxlen=4096)
+        self._answers: deque[tuple[int, float, bool, str]] = deque(maxlen=4096)
 
-    def answer(self, now_ns: int, latency_s: float, rejected: bool) -> None:
-        self._answers.append((now_ns, latency_s, rejected))
+    def answer(self, now_ns: int, latency_s: float, rejected: bool, words: str = "") -> None:
+        """``words``: the exchange's code and reason where it rejected."""
+        self._answers.append((now_ns, latency_s, rejected, words))
 
     def judge(self, now_ns: int) -> Trip | None:
         """Called by the timer, not on the path of an order: it sorts the window."""
@@ -247,7 +250,7 @@ class OrderQuality:
         while answers and now_ns - answers[0][0] > self._window_ns:
             answers.popleft()
         if rules.latency_p95_s is not None and len(answers) >= rules.latency_orders:
-            ranked = sorted(latency for _, latency, _ in answers)
+            ranked = sorted(latency for _, latency, _, _ in answers)
             p95 = ranked[min(math.ceil(0.95 * len(ranked)), len(ranked)) - 1]
             if p95 > rules.latency_p95_s:
                 evidence: Evidence = {"p95_s": p95, "limit_s": rules.latency_p95_s, "orders": len(ranked)}
@@ -255,17 +258,19 @@ class OrderQuality:
                 message = f"order latency P95 {p95 * 1e3:.0f} ms over {rules.latency_p95_s * 1e3:.0f} ms"
                 return Trip(Cause.LATENCY, message, {**evidence, "window_s": rules.orders_window_s})
         if rules.reject_rate is not None and len(answers) >= rules.reject_orders:
-            rejected = sum(1 for _, _, bad in answers if bad)
+            rejected = sum(1 for _, _, bad, _ in answers if bad)
             rate = rejected / len(answers)
             if rate > rules.reject_rate:
                 count = len(answers)
+                first = next((words for _, _, bad, words in answers if bad and words), "")
                 answers.clear()
-                message = f"{rejected} of {count} orders rejected"
+                message = f"{rejected} of {count} orders rejected" + (f"; the first: {first}" if first else "")
                 shown: Evidence = {
                     "rate": rate,
                     "limit": rules.reject_rate,
                     "orders": count,
                     "window_s": rules.orders_window_s,
+                    **({"first": first} if first else {}),
                 }
                 return Trip(Cause.REJECT_RATE, message, shown)
         return None

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from engine.orders.throttle import SPOT_BUDGETS, USDM_BUDGETS, Throttle, budgets_of
@@ -289,6 +290,9 @@ class BinanceGateway:
 
     async def fills_since(self, symbol: str, after_trade_id: int) -> list[VenueFill]:
         return await self.reads.fills_since(symbol, after_trade_id)
+
+    async def price(self, symbol: str) -> Decimal:
+        return await self.reads.price(symbol)
 
     async def depth_snapshot(self, symbol: str) -> bytes:
         return await self.reads.depth(symbol)

@@ -229,6 +229,16 @@ class BinanceReads:
                 updates.append(OrderUpdate(await self.order(symbol, fill.client_id), fill))
         return updates
 
+    async def price(self, symbol: str) -> Decimal:
+        """The middle of the best quote; of one side where the other is empty."""
+        method = "publicGetTickerBookTicker" if self._spot else "fapiPublicGetTickerBookTicker"
+        word = await self._rest.call(method, {"symbol": symbol}, weight=2, urgent=True)
+        try:
+            sides = [side for side in (Decimal(word["bidPrice"]), Decimal(word["askPrice"])) if side > 0]
+            return sum(sides, Decimal(0)) / len(sides)
+        except (*words.MALFORMED, ArithmeticError) as wrong:
+            raise VenueError(f"the price of {symbol} could not be read: {wrong!r}") from None
+
     async def depth(self, symbol: str) -> bytes:
         """The snapshot as JSON bytes, 1000 levels a side, prices and quantities as the exchange wrote them."""
         method, weight = ("publicGetDepth", 50) if self._spot else ("fapiPublicGetDepth", 20)

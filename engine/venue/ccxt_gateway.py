@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from engine.orders.throttle import Budget, Kind, Throttle
@@ -216,8 +217,12 @@ class CcxtGateway:
 
     def _failed(self, failure: Exception, client_id: str, sent_ns: int) -> Answer:
         outcome = words.outcome_of(failure)
-        code = words.UNKNOWN_ORDER_CODE if words.is_not_found(failure) else 0
-        return Answer(outcome, client_id, "", code, type(failure).__name__, sent_ns, time.monotonic_ns())
+        said, message = words.told(failure)
+        code = int(said) if said.lstrip("-").isdecimal() and len(said) < 12 else 0
+        if words.is_not_found(failure):
+            code = words.UNKNOWN_ORDER_CODE
+        text = f"{said} {message}" if said and not code else message
+        return Answer(outcome, client_id, "", code, text, sent_ns, time.monotonic_ns())
 
     # -- reads -------------------------------------------------------------------------------------------------------
 
@@ -294,6 +299,15 @@ class CcxtGateway:
                 raise VenueError(f"a trade of {symbol} names an order that is not found: {missing}") from None
             return ""
         return self._order(symbol, word).client_id
+
+    async def price(self, symbol: str) -> Decimal:
+        word = await self._call("fetch_ticker", self._name(symbol), urgent=True)
+        try:
+            found = word.get("last") or word.get("close")
+            bid, ask = word.get("bid") or found, word.get("ask") or found
+            return (words.exact(bid) + words.exact(ask)) / 2
+        except (*_SHAPE, ArithmeticError) as wrong:
+            raise VenueError(f"the price of {symbol} could not be read: {wrong!r}") from None
 
     async def depth_snapshot(self, symbol: str) -> bytes:
         """The book the stream has shown so far. Raises VenueError before its first frame."""

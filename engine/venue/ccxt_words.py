@@ -1,5 +1,6 @@
 """ccxt's unified dictionaries and exceptions as this side's values. Pure; ccxt itself is not imported here."""
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -52,6 +53,9 @@ _REFUSALS: Final = frozenset(
     }
 )
 NOT_FOUND: Final = "OrderNotFound"
+LONGEST_WORDS: Final = 200
+_CODES: Final = ("code", "retCode", "err_code", "errorCode", "label", "id")
+_WORDS: Final = ("msg", "message", "retMsg", "err_msg", "error", "errorMessage")
 UNKNOWN_ORDER_CODE: Final = -2011
 """Binance's code for "no such live order", which the order manager knows; other exchanges' words are mapped to it."""
 
@@ -66,6 +70,28 @@ def outcome_of(failure: BaseException) -> Outcome:
 
 def is_not_found(failure: BaseException) -> bool:
     return any(kind.__name__ == NOT_FOUND for kind in type(failure).__mro__)
+
+
+def told(failure: BaseException) -> tuple[str, str]:
+    """The exchange's code and words in an exception of ccxt; its type's name where the exchange said nothing.
+
+    Only the answer's own body is read: what stands before it, and a failure of the network, may hold a signed address.
+    """
+    name = type(failure).__name__
+    text = str(failure)
+    if "NetworkError" in (kind.__name__ for kind in type(failure).__mro__) and "{" not in text:
+        return "", name
+    try:
+        body = json.loads(text[text.index("{") :])
+    except ValueError:
+        return "", name
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    if not isinstance(body, dict):
+        return "", name
+    code = next((str(body[key]) for key in _CODES if isinstance(body.get(key), int | str)), "")
+    words = next((body[key] for key in _WORDS if isinstance(body.get(key), str)), "")
+    return code, words[:LONGEST_WORDS] or name
 
 
 def exact(number: object) -> Decimal:

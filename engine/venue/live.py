@@ -1,6 +1,7 @@
 """What the live engine asks of a gateway beyond ``protocol.Gateway``; Binance, paper and ccxt all answer it."""
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from engine.orders.throttle import Throttle
@@ -52,6 +53,10 @@ class LiveGateway(Gateway, Protocol):
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
     ) -> MarketStream: ...
     async def scopes(self) -> KeyScopes: ...
+    async def price(self, symbol: str) -> Decimal:
+        """About what it trades at now: the middle of the best quote, by a read of its own. Raises ``VenueError``."""
+        ...
+
     async def set_leverage(self, symbol: str, leverage: int) -> bool: ...
 
 

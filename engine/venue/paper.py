@@ -239,6 +239,9 @@ class PaperGateway:
         self._tell(self.exchange.on_market(symbol, snapshot, time.time_ns()))
         return snapshot
 
+    async def price(self, symbol: str) -> Decimal:
+        return await self._reads.price(symbol)
+
     async def scopes(self) -> KeyScopes:
         """There is no key: it trades on paper and withdraws nothing."""
         return KeyScopes(trade=True, withdraw=False)

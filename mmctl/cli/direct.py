@@ -19,6 +19,7 @@ from mmctl.watch.proof import Proof, last_object, proof_of
 #: Connecting, cancelling, seeing that nothing comes back, and closing the position, seconds.
 SECONDS = 45.0
 BY_HAND = "Check the account's open orders on the exchange itself, now."
+POSITION_BY_HAND = "Look at the account's position on the exchange itself, now, and close what is left there."
 
 
 def act(run: Run, target: Target, verb: str, reason: str, hosts: list[str]) -> tuple[Proof, Mapping[str, Any]]:
@@ -76,5 +77,6 @@ def _ask(run: Run, target: Target, verb: str, reason: str) -> tuple[Proof, Mappi
         raise Unproved(f"{verb} straight at the exchange gave no answer: {last}", BY_HAND)
     proof = proof_of(answer, flat=verb == "flatten")
     if result.returncode != 0 or not proof.proved:
-        raise Unproved(f"{verb} straight at the exchange is NOT proved: {proof.text}", BY_HAND)
+        hint = POSITION_BY_HAND if verb == "flatten" and proof.open_orders == 0 else BY_HAND
+        raise Unproved(f"{verb} straight at the exchange is NOT proved: {proof.text}", hint)
     return proof, answer

@@ -30,16 +30,27 @@ def proof_of(answer: Mapping[str, Any], *, flat: bool = False) -> Proof:
         return Proof(False, "it did not say how many orders are open" + _and(said), None, cancelled)
     if still_open > 0:
         return Proof(False, f"{still_open} orders are still open{_and(said)}", still_open, cancelled)
+    if flat:
+        unclosed = _unclosed(document, said)
+        if unclosed:
+            return Proof(False, unclosed, still_open, cancelled)
     if document.get("proved") is not True:
         return Proof(False, f"zero open orders is not proved by the exchange{_and(said)}", still_open, cancelled)
-    if flat:
-        left = _positions(document.get("positions"))
-        if left is None:
-            return Proof(False, f"it did not say what position is left{_and(said)}", still_open, cancelled)
-        if left:
-            names = ", ".join(f"{symbol} {size}" for symbol, size in left.items())
-            return Proof(False, f"the position is not closed: {names}{_and(said)}", still_open, cancelled)
     return Proof(True, "0 open orders" + (", flat" if flat else "") + _and(said), still_open, cancelled)
+
+
+def _unclosed(document: Mapping[str, Any], said: str) -> str:
+    """Why the position is not closed, empty where it is; what no filter lets be traded is named and is none."""
+    left, dust = _positions(document.get("positions")), _positions(document.get("dust")) or {}
+    if left is None:
+        return f"it did not say what position is left{_and(said)}"
+    left = {symbol: size for symbol, size in left.items() if dust.get(symbol) != size}
+    if left:
+        names = ", ".join(f"{symbol} {size}" for symbol, size in left.items())
+        return f"the position is not closed: {names}{_and(said)}"
+    if document.get("proved") is not True:
+        return f"the position is not proved closed{_and(said)}"
+    return ""
 
 
 def _and(said: str) -> str:

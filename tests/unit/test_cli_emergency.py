@@ -139,6 +139,16 @@ def test_flatten_needs_the_position_closed_as_well(
     assert "ETHUSDT 0.3" in said.err
 
 
+def test_dust_that_no_filter_lets_be_sold_is_flat_and_a_position_of_the_same_answer_is_not() -> None:
+    dust = {**PROOF, "positions": {"ETHUSDT": {"base": "0.0009"}}, "dust": {"ETHUSDT": {"base": "0.0009"}}}
+    assert proof_of(dust, flat=True).proved
+    assert not proof_of({**dust, "positions": {"ETHUSDT": {"base": "0.0019"}}}, flat=True).proved
+    unclosed = {**PROOF, "proved": False, "positions": {"ETHUSDT": {"base": "3.5"}}, "message": "-4005 too much"}
+    said = proof_of(unclosed, flat=True)
+    assert not said.proved
+    assert said.text == "the position is not closed: ETHUSDT 3.5 (-4005 too much)"
+
+
 @pytest.mark.parametrize("verb", [*PROVING, "resume"])
 def test_nothing_happens_without_the_accounts_name(verb: str, mmctl: Mmctl, fleet: Path, engine: FakeEngine) -> None:
     assert mmctl(verb, "here").code == 2

@@ -417,3 +417,28 @@ async def test_an_order_the_journal_kept_from_another_grid_is_held_and_journalle
     kept = [one for one in rig.journal.records if isinstance(one, OrderRecord) and one.client_id == "mm-2-9"][-1]
     assert (kept.price, kept.quantity, kept.filled) == (Decimal("1999.999"), Decimal("0.0123"), Decimal("0.0003"))
     assert rig.session.parts.clerk.tally.incidents == {}
+
+
+async def test_the_exchanges_words_of_a_refusal_stand_in_why_events_log_and_the_breakers_evidence(rig: Rig) -> None:
+    logged: list[str] = []
+    rig.session.on_log = lambda level, message, fields: logged.append(message)
+    words = "Order's position side does not match user's setting."
+    for _ in range(3):
+        rig.exchange.answer(Outcome.REJECTED, code=-4061, message=words)
+        rig.tick()
+    said = f"-4061 {words}"
+    parts = rig.session.parts
+    assert next(entry["detail"] for entry in parts.why.all() if entry["reason"] == "EXCHANGE_REJECTED") == said
+    (kept,) = parts.clerk.rejections.values()
+    assert (kept.text, kept.count) == (said, 6)
+    refused = [message for message in logged if "refused by the exchange" in message]
+    assert len(refused) == 1, "the same words are news once"
+    assert said in refused[0]
+    events = [event for event in parts.clerk.events.since(0) if event["kind"] == "rejected"]
+    assert len(events) == 1
+    assert said in events[0]["message"]
+    breaker = parts.risk.breaker
+    assert breaker.state is BreakerState.OPEN
+    assert said in breaker.message
+    assert said in str(rig.session.not_quoting_reason())
+    assert f"mm-7-1: rejected {said}" in str(breaker.evidence["first"])

@@ -24,8 +24,8 @@ def test_a_streak_trips_at_the_threshold_and_starts_afresh() -> None:
     trip = streak.add("timeout")
     assert trip == Trip(
         Cause.ORDER_ERRORS,
-        "3 order errors in a row; last: timeout",
-        {"count": 3, "threshold": 3, "last": "timeout"},
+        "3 order errors in a row; last: timeout; first: a",
+        {"count": 3, "threshold": 3, "first": "a", "last": "timeout"},
     )
     assert streak.add("again") is None
 
