@@ -75,7 +75,7 @@ def deploy(
     with site(run, target) as hosts:
         if release is not None:
             confirm(run, hosts.target, yes, f"Switch to release {release}")
-            _go(run, hosts, release, disown=False, force=force)
+            _go(run, hosts, release, back=False, force=force)
             return
         prepared = runs.prepare(hosts, lambda event: show(run, event), project, resume, force=force)
         if dry_run:
@@ -109,9 +109,9 @@ def _show_plan(run: Run, prepared: Prepared) -> None:
     run.out.result(release=prepared.release, changed=False, dry_run=True, unchanged=prepared.unchanged)
 
 
-def _go(run: Run, hosts: runs.Site, wanted: str | None, *, disown: bool = True, force: bool = True) -> None:
+def _go(run: Run, hosts: runs.Site, wanted: str | None, *, back: bool = True, force: bool = True) -> None:
     port = site_of(hosts.target).port
-    steps = runs.rollback(hosts, wanted, port, run.out.progress, disown=disown, force=force)
+    steps = runs.rollback(hosts, wanted, port, run.out.progress, back=back, force=force)
     seconds = round(time.monotonic() - run.started, 3)
     moved = [{"host": step.host, "from": step.current, "to": step.to} for step in steps]
     run.out.result(changed=bool(steps), hosts=moved, seconds=seconds)
@@ -126,7 +126,7 @@ def rollback(
     to: Annotated[str | None, typer.Option("--to", metavar="R", help="A release, or a part of its id.")] = None,
     yes: Yes = False,
 ) -> None:
-    """Go back to the last good release before the current one."""
+    """Go back to the last good release before the current one. What is left keeps its marks: only a failure is bad."""
     run = current()
     with site(run, target) as hosts:
         confirm(run, hosts.target, yes, f"Roll back to {to or 'the last good release'}")

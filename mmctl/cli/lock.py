@@ -47,7 +47,7 @@ def acquire(
         for name, transport in sorted(hosts.transports.items()):
             generation = locks.acquire(transport, hosts.layout, record)
             run.out.event("locked", host=name, generation=generation)
-            run.out.say(f"{name}: locked, generation {generation}, until mmctl lock release --force")
+            run.out.say(f"{name}: locked, generation {generation}, until mmctl lock release")
     run.out.result(run=run.run_id)
 
 
@@ -56,11 +56,13 @@ def release(
     target: TargetArg = None,
     force: Annotated[bool, typer.Option("--force", help="Also a lock of somebody else.")] = False,
 ) -> None:
-    """Give the lock back. A lock held by hand, or by a run that died, needs --force."""
+    """Give back a lock you took by hand, or one a run of yours left when it died; another's needs --force."""
     run = current()
     with site(run, target) as hosts:
         for name, transport in sorted(hosts.transports.items(), reverse=True):
-            locks.give_back(transport, hosts.layout, run.run_id, force)
+            theirs = run.run_id if force else locks.run_to_release(transport, hosts.layout)
+            if theirs:
+                locks.give_back(transport, hosts.layout, theirs, force)
             run.out.event("released", host=name)
             run.out.say(f"{name}: free")
     run.out.result(forced=force)

@@ -13,6 +13,7 @@ from typing import Any
 from mmctl.fleet.errors import CommandFailed, LockHeld, OperatorError
 from mmctl.fleet.login import operator
 from mmctl.fleet.transport import Transport
+from mmctl.ledger import process
 from mmctl.remote import ledger
 from mmctl.remote.layout import Layout
 
@@ -22,7 +23,8 @@ CALL_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Record:
-    """What a lock says of its holder. ``ttl_seconds`` 0: held until released by hand."""
+    """What a lock says of its holder. ``ttl_seconds`` 0: held until released by hand. ``process``: which one it is,
+    among all that ever ran, as ``mmctl.ledger.process`` writes it."""
 
     run: str
     operator: str
@@ -33,11 +35,12 @@ class Record:
     acquired: str
     ttl_seconds: int
     version: int = 1
+    process: str = ""
 
     @classmethod
     def now(cls, run: str, command: str, target: str, reason: str = "", ttl: int = TTL_SECONDS) -> "Record":
         moment = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(run, operator(), command, target, reason, os.getpid(), moment, ttl)
+        return cls(run, operator(), command, target, reason, os.getpid(), moment, ttl, process=process.this())
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,33 @@ def read_state(transport: Transport, layout: Layout) -> LockState:
 
 
 def acquire(transport: Transport, layout: Layout, record: Record) -> int:
-    """Take one host's lock; returns its generation. Raises LockHeld that names the holder."""
-    script = ledger.acquire(layout, record.run, record.ttl_seconds)
-    result = transport.run(script, CALL_SECONDS, json.dumps(asdict(record)).encode())
+    """Take one host's lock; returns its generation. Raises LockHeld that names the holder.
+
+    A lock that a run of the same operator left behind, whose process has ended on this machine, is taken over.
+    """
+    data = json.dumps(asdict(record)).encode()
+    result = transport.run(ledger.acquire(layout, record.run, record.ttl_seconds), CALL_SECONDS, data)
+    if result.rc == ledger.LOCKED and (dead := _own_dead_run(result.out)):
+        again = ledger.acquire(layout, record.run, record.ttl_seconds, instead_of=dead)
+        result = transport.run(again, CALL_SECONDS, data)
     if result.rc == ledger.LOCKED:
         raise LockHeld(
             f"{transport.name}: locked: {holder(result.out)}", "wait, or `mmctl lock release --force TARGET`"
         )
     return int(result.checked(f"{transport.name}: cannot take the lock").out.split()[-1])
+
+
+def _own_dead_run(text: str) -> str:
+    """The run that holds a lock, where it was this operator's and has provably ended; empty otherwise.
+
+    A lock taken by hand has no process that must live.
+    """
+    try:
+        record = json.loads(text)
+        mine = record["operator"] == operator() and int(record["ttl_seconds"]) > 0
+        return str(record["run"]) if mine and process.has_ended(str(record["process"])) else ""
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def holder(text: str) -> str:
@@ -87,12 +109,29 @@ def holder(text: str) -> str:
 
 
 def give_back(transport: Transport, layout: Layout, run: str, force: bool = False) -> None:
+    """Release ``run``'s lock, or with ``force`` anybody's. Raises LockHeld for another's."""
     try:
         transport.run(ledger.release(layout, run, force), CALL_SECONDS).checked("cannot release the lock")
     except CommandFailed as error:
         if error.returncode == ledger.LOCKED:
             raise LockHeld(f"{transport.name}: the lock is another run's", "look with `mmctl lock status`") from None
         raise
+
+
+def run_to_release(transport: Transport, layout: Layout) -> str:
+    """The run whose lock this operator may give back by hand: one he took by hand, or one of his that has ended.
+
+    Empty where the host is free. Raises LockHeld for anybody else's, and for a run that may be at work.
+    """
+    state = read_state(transport, layout)
+    if not state.held:
+        return ""
+    record = state.record or {}
+    by_hand = state.seconds_left is None and record.get("operator") == operator()
+    if by_hand or _own_dead_run(json.dumps(record)):
+        return str(record.get("run", ""))
+    whose = holder(json.dumps(record))
+    raise LockHeld(f"{transport.name}: locked: {whose}", "ask them, or `mmctl lock release --force TARGET`")
 
 
 @contextmanager

@@ -157,5 +157,7 @@ def _make(file: Path) -> None:
             os.link(part, file)
         except FileExistsError:
             return
+        except OSError:
+            os.rename(part, file)  # a file system without hard links
     finally:
         part.unlink(missing_ok=True)

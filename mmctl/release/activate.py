@@ -140,7 +140,7 @@ def switch_back(transport: Transport, ground: Ground, reason: str, *, its_fault:
 
 @dataclass(frozen=True)
 class Rollback:
-    """From which release to which, on one host. ``disown``: the one left is marked bad, so nothing returns to it.
+    """From which release to which, on one host. ``back``: to an earlier one, where its history ends.
 
     ``port`` and ``to_port`` are where the engines of the two listen, 0 = not known; ``running``: the one left runs.
     """
@@ -148,7 +148,7 @@ class Rollback:
     host: str
     current: str
     to: str
-    disown: bool
+    back: bool
     port: int = 0
     to_port: int = 0
     running: bool = True
@@ -162,7 +162,7 @@ class RollbackFailed(OperatorError):
         self.exit_code = exit_code
 
 
-def plan_rollback(facts: Mapping[str, Facts], wanted: str | None, *, disown: bool = True) -> list[Rollback]:
+def plan_rollback(facts: Mapping[str, Facts], wanted: str | None, *, back: bool = True) -> list[Rollback]:
     """Where each host goes back to: ``wanted``, or the last good release older than its current one."""
     steps = []
     for host, found in facts.items():
@@ -177,7 +177,7 @@ def plan_rollback(facts: Mapping[str, Facts], wanted: str | None, *, disown: boo
             to = older.id
         if to != found.current:
             ports = (found.port_of(found.current, 0), found.port_of(to, 0))
-            steps.append(Rollback(host, found.current, to, disown, *ports, running=found.active == "active"))
+            steps.append(Rollback(host, found.current, to, back, *ports, running=found.active == "active"))
     if len({step.to for step in steps}) > 1:
         ways = ", ".join(f"{step.host} to {step.to}" for step in steps)
         raise Refused(f"the hosts would go to different releases: {ways}", "name one with --to")
@@ -203,11 +203,15 @@ def roll_back(
         except OperatorError as error:
             _forward_again(step, transport, where, port, operator, error)
             continue
-        marks = [remote.mark(where, step.to, "good", f"went back to at {_now()}")]
-        if step.disown:
-            marks.append(remote.mark(where, step.current, "bad", f"rolled back to {step.to}"))
-        transport.run(script(*marks), MARK_SECONDS).checked(f"{step.host}: cannot mark the releases")
+        # The release that is left keeps its marks: a person's choice says nothing of whether it works.
+        said_when = f"switched to at {_now()}"
+        good = remote.went_back if step.back else _good
+        transport.run(good(where, step.to, said_when), MARK_SECONDS).checked(f"{step.host}: cannot mark the release")
         say(f"{step.host}: {step.to} is {said}")
+
+
+def _good(where: Layout, release: str, text: str) -> str:
+    return remote.mark(where, release, "good", text)
 
 
 def _forward_again(

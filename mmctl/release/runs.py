@@ -134,11 +134,12 @@ def facts_of(site: Site) -> dict[str, Facts]:
 
 
 def rollback(
-    site: Site, wanted: str | None, port: int, say: Callable[[str], None], *, disown: bool = True, force: bool = True
+    site: Site, wanted: str | None, port: int, say: Callable[[str], None], *, back: bool = True, force: bool = True
 ) -> list[Rollback]:
     """Back to ``wanted`` (an id or a part of it), or on each host to the last good release before its current one.
 
-    ``disown``: the release that is left is marked bad. Without ``force`` a release that is bad is refused.
+    ``back``: as a rollback, after which the host's history ends with the release that was gone back to. Without
+    ``force`` a release that is bad is refused.
     """
     facts = facts_of(site)
     chosen = choose(facts, wanted) if wanted else None
@@ -146,7 +147,7 @@ def rollback(
         bad = [name for name, found in facts.items() if (there := found.release(chosen)) is not None and there.bad]
         if bad:
             raise Refused(f"{', '.join(bad)}: {chosen} is marked bad", "nothing was changed; --force switches to it")
-    steps = plan_rollback(facts, chosen, disown=disown)
+    steps = plan_rollback(facts, chosen, back=back)
     if not steps:
         return []
     detail = {"to": steps[0].to, "from": {step.host: step.current for step in steps}}

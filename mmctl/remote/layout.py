@@ -157,6 +157,21 @@ def acquit(layout: Layout, content: str) -> str:
     return script(f"rm -f {q(layout.at('.mmctl', 'bad', content))}")
 
 
+def went_back(layout: Layout, release: str, text: str) -> str:
+    """Note that a person went back to ``release``, which is good: the host's history ends with it again.
+
+    What was left keeps its marks, and is no place that a later rollback goes to.
+    """
+    history, part = q(layout.at(".mmctl", "history")), q(layout.at(".mmctl", "history.part"))
+    return script(
+        f"printf '%s\\n' {q(text)} > {q(layout.release(release, '.good'))}",
+        f"rm -f {q(layout.release(release, '.bad'))}",
+        f"turn=$(grep -nxF -e {q(release)} {history} 2>/dev/null | tail -n 1 | cut -d: -f1)",
+        f'if [ -n "$turn" ]; then head -n "$turn" {history} > {part}; mv -f {part} {history}; '
+        f"else printf '%s\\n' {q(release)} >> {history}; fi",
+    )
+
+
 def switch(layout: Layout, release: str) -> str:
     """Point ``current`` at ``release`` by one rename: no moment without a valid link."""
     link = q(layout.at(".current.new"))

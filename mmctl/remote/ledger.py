@@ -14,8 +14,10 @@ def _guarded(layout: Layout, name: str) -> str:
     return f"exec 9>{q(layout.at('.mmctl', name))}; flock -w 10 9"
 
 
-def acquire(layout: Layout, run: str, ttl: int) -> str:
+def acquire(layout: Layout, run: str, ttl: int, instead_of: str = "") -> str:
     """Take the lock with the JSON record on stdin, for ``ttl`` seconds (0: until released). 11 and its holder if held.
+
+    ``instead_of``: a run that is known to have ended; the lock is taken from it, and from no other.
 
     A lock past its time is taken over; each taking gets the next generation, so a late writer can be told apart.
     """
@@ -29,6 +31,7 @@ def acquire(layout: Layout, run: str, ttl: int) -> str:
         "  until=$(cat lock/expires 2>/dev/null || true); now=$(date +%s)",
         f'  [ -n "$until" ] || until=$(( $(stat -c %Y lock) + {STILLBORN_SECONDS} ))',
         f'  if [ "$(cat lock/run 2>/dev/null)" = {q(run)} ]; then :',
+        f'  elif [ "$(cat lock/run 2>/dev/null)" = {q(instead_of)} ]; then :' if instead_of else "",
         '  elif [ "$until" = never ] || [ "$now" -le "$until" ]; then',
         f"    cat lock/record.json 2>/dev/null || true; exit {LOCKED}",
         "  fi",

@@ -46,6 +46,7 @@ class Operator:
     project: Project
     hosts: list[dict[str, Any]] = field(default_factory=list)
     target: dict[str, Any] = field(default_factory=dict)
+    name: str = "tester"
 
     def write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,7 @@ class Operator:
 
     def environment(self) -> dict[str, str]:
         own = {"MMCTL_STATE": str(self.folder / "state"), "MMCTL_FLEET": str(self.folder / "fleet.yaml")}
-        return os.environ | own | {"PYTHONPATH": str(ROOT), "MMCTL_OPERATOR": "tester"}
+        return os.environ | own | {"PYTHONPATH": str(ROOT), "MMCTL_OPERATOR": self.name}
 
     def command(self, *words: str) -> list[str]:
         more = ["--project", str(self.project.folder)] if words[0] == "deploy" and "--release" not in words else []

@@ -78,3 +78,29 @@ def test_a_module_that_cannot_be_followed_is_not_carried(old: Path, tmp_path: Pa
 def test_the_cache_lies_where_numba_looks_for_it(old: Path) -> None:
     source = package_of(old) / "kernel" / "outer.py"
     assert [file for file in cache_folder(old, source).iterdir() if file.suffix == ".nbi"]
+
+
+@pytest.mark.parametrize("trick", ["a link", "a hard link", "a pipe"])
+def test_nothing_but_plain_files_of_the_cache_is_carried(old: Path, tmp_path: Path, trick: str) -> None:
+    """The cache is written by the service, and carried by root."""
+    import shutil
+
+    before, private = tmp_path / "before", tmp_path / "private"
+    shutil.copytree(old, before)
+    private.write_text("only root may read this")
+    folder = cache_folder(before, package_of(before) / "kernel" / "apart.py")
+    shutil.copytree(cache_folder(old, package_of(old) / "kernel" / "apart.py"), folder, dirs_exist_ok=True)
+    for file in folder.glob("apart.*"):
+        file.unlink()
+        match trick:
+            case "a link":
+                file.symlink_to(private)
+            case "a hard link":
+                os.link(private, file)
+            case "a pipe":
+                os.mkfifo(file)
+    new = release(tmp_path / "new")
+    carry(before, new)
+    carried = [path for path in (new / "cache").rglob("*") if path.is_file()]
+    assert not [path for path in carried if path.name.startswith("apart.")]
+    assert not [path for path in carried if "only root" in path.read_bytes().decode("latin-1")]

@@ -10,7 +10,8 @@ from mmctl.fleet.errors import LockHeld, Refused
 from mmctl.fleet.local import LocalTransport
 from mmctl.ledger.audit import Entry, Trail, append_here, append_there
 from mmctl.ledger.check import verify
-from mmctl.ledger.lock import Record, acquire, give_back, held, read_state
+from mmctl.ledger.lock import Record, acquire, give_back, held, read_state, run_to_release
+from mmctl.ledger.process import has_ended, this
 from mmctl.remote import ledger
 from mmctl.remote.layout import Layout
 
@@ -102,6 +103,72 @@ def test_the_lock_is_given_back_when_the_act_fails(host: LocalTransport, layout:
     with pytest.raises(Refused):
         act()
     assert not read_state(host, layout).held
+
+
+def left_behind(host: LocalTransport, layout: Layout, monkeypatch: pytest.MonkeyPatch, ttl: int = 60) -> None:
+    """A lock of a run whose process was killed, taken by the same operator on this machine."""
+    import subprocess
+    import sys
+
+    program = (
+        "import sys\nfrom mmctl.fleet.local import LocalTransport\nfrom mmctl.ledger.lock import Record, acquire\n"
+        "from mmctl.remote.layout import Layout\nroot = sys.argv[1]\n"
+        "acquire(LocalTransport('here'), Layout(root, root, root, root, '', False),"
+        f" Record.now('dead', 'mmctl deploy', 'staging', '', {ttl}))\n"
+    )
+    monkeypatch.setenv("MMCTL_OPERATOR", "anna")
+    subprocess.run([sys.executable, "-c", program, layout.root], check=True, timeout=30)
+
+
+def test_a_lock_that_a_dead_run_of_one_s_own_left_is_taken_over(
+    host: LocalTransport, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind(host, layout, monkeypatch)
+    assert acquire(host, layout, record("next")) == 2
+    with pytest.raises(LockHeld):
+        acquire(host, layout, record("third"))  # of this very process, which lives
+
+
+def test_a_dead_run_of_somebody_else_keeps_its_lock_until_its_time(
+    host: LocalTransport, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind(host, layout, monkeypatch)
+    monkeypatch.setenv("MMCTL_OPERATOR", "bert")
+    with pytest.raises(LockHeld, match="anna"):
+        acquire(host, layout, record("next"))
+    with pytest.raises(LockHeld):
+        run_to_release(host, layout)
+
+
+@pytest.mark.parametrize(
+    "process",
+    ["", "elsewhere 1 1", "x y z", "{where} 1 1", "{where} {pid} {begun}", "{other} 999999999 1", "{where} 999999999"],
+)
+def test_a_process_has_ended_only_where_that_is_certain(process: str) -> None:
+    where, pid, begun = this().rsplit(" ", 2)
+    text = process.format(where=where, pid=pid, begun=begun, other="another-boot" + where)
+    assert has_ended(text) is (process == "{where} 1 1")
+    assert has_ended(f"{where} 999999999 1")
+
+
+def test_what_one_took_by_hand_one_gives_back_by_hand(
+    host: LocalTransport, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind(host, layout, monkeypatch, ttl=0)
+    with pytest.raises(LockHeld):
+        acquire(host, layout, record("deploy"))  # its process has ended, as it should: it is held all the same
+    monkeypatch.setenv("MMCTL_OPERATOR", "bert")
+    with pytest.raises(LockHeld, match="anna"):
+        run_to_release(host, layout)
+    monkeypatch.setenv("MMCTL_OPERATOR", "anna")
+    give_back(host, layout, run_to_release(host, layout))
+    assert run_to_release(host, layout) == ""
+
+
+def test_a_run_of_one_s_own_that_is_at_work_is_not_given_back_by_hand(host: LocalTransport, layout: Layout) -> None:
+    acquire(host, layout, record("deploy"))
+    with pytest.raises(LockHeld, match="mmctl deploy staging"):
+        run_to_release(host, layout)
 
 
 def entry(detail: str) -> Entry:
