@@ -17,6 +17,7 @@ from mmctl.fleet.inventory import Target
 from mmctl.fleet.open import open_transport
 from mmctl.release import runs
 from mmctl.release.prepare import Event, Prepared
+from mmctl.watch.logline import clean
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing a live environment.")]
 _MARKS = {"running": "...", "done": "ok", "unchanged": "unchanged", "failed": "FAILED"}
@@ -134,7 +135,7 @@ def rollback(
 
 
 def releases(target: TargetArg = None) -> None:
-    """The releases on every host: which runs, which proved good, which bad."""
+    """The releases on every host: when made, by whom and from which revision; which runs, proved good, or bad."""
     run = current()
     with site(run, target) as hosts:
         facts = runs.facts_of(hosts)
@@ -143,7 +144,9 @@ def releases(target: TargetArg = None) -> None:
         for item in found.releases:
             words = [("current", item.id == found.current), ("good", item.good), ("bad", item.bad)]
             marks = [word for word, holds in words if holds] or ["unproved" if item.complete else "incomplete"]
-            rows.append((host, item.id, ", ".join(marks)))
-            run.out.event("release", host=host, release=item.id, marks=marks)
-    run.out.table(("host", "release", "marks"), rows)
+            origin = (item.made, clean(item.by) or "unknown", clean(item.revision) or "unknown")
+            rows.append((host, item.id, *origin, ", ".join(marks)))
+            fields = {"made": item.made, "by": item.by, "revision": item.revision}
+            run.out.event("release", host=host, release=item.id, marks=marks, **fields)
+    run.out.table(("host", "release", "made", "by", "revision", "marks"), rows)
     run.out.result(releases=len(rows))

@@ -119,20 +119,20 @@ def service(engine: Engine) -> str:
     from mmctl.release.blame import blame
     from mmctl.remote import units
 
-    script = units.last_words(engine.site.layout, engine.site.python if engine.site.layout.managed else sys.executable)
+    python = engine.site.python if engine.site.layout.managed else sys.executable
     try:
-        result = engine.transport.run(script, 10.0)
+        result = engine.transport.run(units.state(engine.site.layout, python), 10.0)
+        said = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
+        active, code = said.get("ActiveState", ""), said.get("ExecMainStatus", "0")
+        if not active or (code in ("", "0") and active != "failed"):
+            return active
+        words = engine.transport.run(units.last_words(engine.site.layout, python), 10.0).out
     except OperatorError:
         return ""
-    said = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
-    active, state = said.get("ActiveState", ""), said.get("SubState", "")
-    if not active:
-        return ""
-    if state == "auto-restart":
-        active = f"started again and again ({said.get('NRestarts', '?')} times)"
-    code = said.get("ExecMainStatus", "0")
+    if said.get("SubState") == "auto-restart":
+        active += f", started again {said.get('NRestarts', '?')} times"
     halted = " (halted: needs mmctl breaker reset)" if code == "70" else ""
-    return active if code in ("", "0") and active != "failed" else f"{active}: {blame(result.out).text}{halted}"
+    return f"{active}: {blame(words).text}{halted}"
 
 
 def show(out: Output, name: str, outcome: Outcome[Document]) -> bool:

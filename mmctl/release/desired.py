@@ -16,9 +16,11 @@ from typing import Any
 from engine.config.errors import ConfigErrors
 from mmctl.fleet.errors import ConfigRefused, Refused
 from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
+from mmctl.fleet.login import operator
 from mmctl.release.assets import asset
 from mmctl.release.build import Built
 from mmctl.release.lock import Platform
+from mmctl.release.origin import revision
 from mmctl.release.wheelhouse import Wheel
 from mmctl.remote import units
 from mmctl.remote.layout import Layout
@@ -49,6 +51,7 @@ class Desired:
     unit_files: dict[str, str]
     host_fleet: str
     environment: bytes | None
+    revision: str = ""  # of the sources, for people
 
     @property
     def variables(self) -> bytes:
@@ -165,7 +168,7 @@ def describe(target: Target, layout: Layout, built: Built, project: Path | None 
     parts += [f"{name}\0{text}".encode() for name, text in sorted(files.items())]
     sha = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:SHA_LENGTH]
     fleet = _host_fleet(target, layout, settings)
-    return Desired(sha, wheel, settings, files, fleet, environment)
+    return Desired(sha, wheel, settings, files, fleet, environment, revision(project))
 
 
 def _host_fleet(target: Target, layout: Layout, settings: Settings) -> str:
@@ -187,7 +190,7 @@ def release_files(desired: Desired, release: str, env: str) -> bytes:
     """The release's own small files as a tar stream: launcher, config, units, what it was made from."""
     facts = {
         "release": release, "sha": desired.sha, "wheel": desired.wheel.file, "wheel_sha256": desired.wheel.sha256,
-        "env": env, "api_port": desired.settings.api_port,
+        "env": env, "api_port": desired.settings.api_port, "by": operator(), "revision": desired.revision,
     }  # fmt: skip
     members = {
         "bin/run": (units.LAUNCHER, 0o755),

@@ -1,9 +1,11 @@
 """What a host says of itself before anything is planned, and what of it forbids a deploy."""
 
+import json
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from mmctl.fleet.errors import OperatorError
 from mmctl.fleet.transport import Transport
@@ -33,10 +35,20 @@ class ReleaseFact:
     bad: bool
     env: str
     port: int = 0  # of its engine's listener; 0 = it does not say
+    by: str = ""  # who deployed it
+    revision: str = ""  # of the sources it was made from
 
     @property
     def sha(self) -> str:
         return self.id.rpartition("-")[2]
+
+    @property
+    def made(self) -> str:
+        """When it was made, UTC, as ``2026-01-31 12:00:00Z``; empty for an id of another form."""
+        try:
+            return datetime.strptime(self.id.partition("-")[0], "%Y%m%dT%H%M%SZ").strftime("%Y-%m-%d %H:%M:%SZ")
+        except ValueError:
+            return ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ def _version(text: str) -> tuple[int, ...]:
 def parse(text: str, now: float) -> Facts:
     """The answer of :func:`mmctl.remote.layout.facts`; ``now`` is our clock, in seconds, at the middle of the call."""
     single: dict[str, str] = {}
-    many: dict[str, list[str]] = {"wheel": [], "env": [], "release": [], "history": [], "condemned": []}
+    many: dict[str, list[str]] = {"wheel": [], "env": [], "release": [], "history": [], "condemned": [], "about": []}
     for line in text.splitlines():
         key, _, value = line.partition("=")
         if key in many:
@@ -104,12 +116,14 @@ def parse(text: str, now: float) -> Facts:
     python = _version(single.get("python_version", ""))
     libc, _, libc_version = single.get("libc", "").partition("-")
     glibc = _version(libc_version)
+    about = dict(_about(row) for row in many["about"])
     releases = []
     for row in many["release"]:
         name, *words = row.split()
         env = next((w[4:] for w in words if w.startswith("env:")), "")
         port = next((_number(w[5:]) for w in words if w.startswith("port:")), 0)
-        releases.append(ReleaseFact(name, "complete" in words, "good" in words, "bad" in words, env, port))
+        marks = ("complete" in words, "good" in words, "bad" in words)
+        releases.append(ReleaseFact(name, *marks, env, port, *about.get(name, ())))
     try:
         offset = float(single.get("clock", "")) - now
     except ValueError:
@@ -128,6 +142,16 @@ def parse(text: str, now: float) -> Facts:
         history=tuple(many["history"]), boot=single.get("boot", ""),
         condemned={content: why for content, _, why in (row.partition(" ") for row in many["condemned"])},
     )  # fmt: skip
+
+
+def _about(row: str) -> tuple[str, tuple[str, str]]:
+    """A release's id, and from its RELEASE.json who deployed it and its revision."""
+    name, _, text = row.partition(" ")
+    try:
+        told = json.loads(text)
+        return name, (str(told.get("by") or ""), str(told.get("revision") or ""))
+    except (ValueError, AttributeError):
+        return name, ("", "")
 
 
 def gather(transport: Transport, layout: Layout, port: int) -> Facts:

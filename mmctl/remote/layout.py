@@ -125,7 +125,8 @@ def facts(layout: Layout, port: int, active: str) -> str:
         'for r in "$root"/releases/*/; do [ -d "$r" ] || continue; n=$(basename "$r"); m=; '
         'for k in complete good bad; do [ -e "$r/.$k" ] && m="$m $k"; done; '
         "p=$(sed -n 's/^ *\"api_port\": *\\([0-9]*\\).*/\\1/p' \"$r/RELEASE.json\" 2>/dev/null || true); "
-        'say release "$n$m env:$(cat "$r/.env" 2>/dev/null) port:$p"; done',
+        'say release "$n$m env:$(cat "$r/.env" 2>/dev/null) port:$p"; '
+        'say about "$n $(tr -d "\\n" < "$r/RELEASE.json" 2>/dev/null)"; done',
         'for b in "$root"/.mmctl/bad/*; do [ -f "$b" ] && say condemned "$(basename "$b") $(head -n 1 "$b")"; done',
         'say boot "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"',
         "true",

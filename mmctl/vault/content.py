@@ -112,6 +112,13 @@ def extract(file: IO[bytes], limit: int, folder: Path, name: str) -> Manifest:
         return manifest
 
 
+#: What to do where the journal itself is damaged, not only the copy of it.
+RESTORE = (
+    "Make another; where that is damaged too the journal itself is: `mmctl backup restore TARGET` puts the last good "
+    "backup in its place (the engine stopped), and check the disk."
+)
+
+
 def judge(folder: Path, manifest: Manifest, name: str) -> Verified:
     """The journal among unpacked files: sound, and with the rows that were counted when it was copied."""
     rows: Mapping[str, int] = {}
@@ -129,7 +136,7 @@ def inspect_journal(path: Path) -> tuple[dict[str, int], str]:
         try:
             said = [str(row[0]) for row in db.execute("PRAGMA integrity_check(5)")]
             if said != ["ok"]:
-                raise BackupError(f"the copy of the journal is damaged: {said[0]}", "Make another; check the disk.")
+                raise BackupError(f"the copy of the journal is damaged: {said[0]}", RESTORE)
             names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
             tables = [name for name in names if not name.startswith("sqlite_")]
             rows = {name: int(db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in tables}  # noqa: S608
@@ -140,7 +147,7 @@ def inspect_journal(path: Path) -> tuple[dict[str, int], str]:
         finally:
             db.close()
     except sqlite3.Error as error:
-        raise BackupError(f"the copy of the journal cannot be opened: {error}", "Make another backup.") from None
+        raise BackupError(f"the copy of the journal cannot be opened: {error}", RESTORE) from None
     return rows, version
 
 

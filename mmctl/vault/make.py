@@ -29,7 +29,7 @@ from mmctl.vault.archive import (
     verify,
     verify_folder,
 )
-from mmctl.vault.content import CHUNK
+from mmctl.vault.content import CHUNK, RESTORE
 from mmctl.vault.manifest import NAME, Manifest
 
 CALL_SECONDS = 30.0
@@ -105,10 +105,17 @@ def _read_again(file: Path, before: Verified) -> Verified:
     return before
 
 
+def _next_step(said: str) -> str:
+    """A journal that SQLite cannot read has no use for a second attempt."""
+    if any(word in said for word in ("malformed", "not a database", "corrupt", "damaged")):
+        return RESTORE
+    return "Is it deployed? Is its disk full?"
+
+
 def _collect(transport: Transport, site: Site, folder: Path, scratch: Path, remaining: Callable[[], float]) -> str:
     """Fills ``folder`` from the host; returns the release that is current there."""
     result = transport.run(host.collect(site.layout, site.journal, site.data_dir, site.log), remaining())
-    result.checked(f"{transport.name}: cannot copy the journal and configs", "Is it deployed? Is its disk full?")
+    result.checked(f"{transport.name}: cannot copy the journal and configs", _next_step(result.err))
     said = dict(line.split("=", 1) for line in result.out.splitlines() if "=" in line)
     there = said.get("folder", "")
     if not host.is_scratch(site.layout, there):

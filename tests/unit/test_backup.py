@@ -120,6 +120,7 @@ def test_a_damaged_live_journal_is_found_when_it_is_backed_up(
     said = mmctl("backup", "here")
     assert said.code == 1
     assert "damaged" in said.err or "malformed" in said.err
+    assert "mmctl backup restore" in said.err
     assert not list(tmp_path.rglob("*.mmbackup*"))
 
 

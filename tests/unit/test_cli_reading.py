@@ -1,5 +1,6 @@
 """Reading an engine from the command line: what is shown, and how each kind of silence or nonsense ends."""
 
+import json
 import time
 from pathlib import Path
 
@@ -154,3 +155,30 @@ def test_a_missing_log_and_a_wrong_level_are_said(mmctl: Mmctl, fleet: Path) -> 
     assert mmctl("logs").code == 1
     assert mmctl("logs", "--level", "loud").code == 2
     assert mmctl("logs", "--since", "yesterday").code == 2
+
+
+def test_a_lock_by_hand_asks_for_its_reason(mmctl: Mmctl, fleet: Path) -> None:
+    said = mmctl("lock", "acquire")
+    assert said.code == 2
+    assert "--reason" in said.err
+
+
+def test_the_sandbox_s_help_names_where_it_listens(mmctl: Mmctl, fleet: Path) -> None:
+    assert "--host" in mmctl("sandbox", "run", "--help").out
+
+
+def test_an_open_breaker_is_an_exit_code_of_status_and_critical_to_health(
+    mmctl: Mmctl, fleet: Path, engine: FakeEngine
+) -> None:
+    engine.state["engine"] |= {"quoting": False, "not_quoting_reason": "breaker open: lost 12"}
+    engine.state["risk"]["breaker"] |= {"state": "open", "code": 2}
+    said = mmctl("status")
+    assert said.code == 1
+    assert "breaker open" in said.err
+    engine.state["risk"]["breaker"] |= {"state": "halted", "code": 3}
+    assert mmctl("status").code == 70
+    engine.state["risk"]["breaker"] |= {"state": "open", "code": 2}
+    health = mmctl("health", "--format", "json")
+    (check,) = (c for c in json.loads(health.out)["checks"] if c["name"] == "quoting")
+    assert (health.code, check["status"]) == (2, "CRITICAL")
+    assert "breaker open" in check["message"]

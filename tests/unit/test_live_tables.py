@@ -62,6 +62,18 @@ def test_events_are_asked_for_by_sequence_and_the_oldest_leave() -> None:
     assert len(events.since(0)) == 1000
 
 
+def test_a_reason_that_comes_with_every_tick_pushes_no_other_out_and_the_newest_is_first() -> None:
+    why = Why()
+    why.add(1, "X", "buy", "POSITION_LIMIT", "full")
+    for number in range(2, 2000, 2):
+        why.add(number, "X", "buy", "CANCEL_IN_FLIGHT")
+        why.add(number + 1, "X", "sell", "RATE" if number % 4 else "NO_BOOK")
+    found = why.all()
+    assert [entry["ns"] for entry in found] == sorted((entry["ns"] for entry in found), reverse=True)
+    (passing,) = (entry for entry in found if entry["reason"] == "CANCEL_IN_FLIGHT")
+    assert (passing["times"], passing["ns"]) == (999, 1998)
+
+
 def test_the_same_reason_in_a_row_is_kept_once_with_its_count() -> None:
     why = Why()
     for number in range(3):

@@ -1,5 +1,6 @@
 """From facts to a plan: only what differs is done, nothing secret is in it, and unfit hosts are told why."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from mmctl.release.desired import Desired, Settings
 from mmctl.release.facts import Facts, obstacles, parse
+from mmctl.release.origin import revision
 from mmctl.release.plan import START, Feed, Ground, Step, plan
 from mmctl.release.wheelhouse import Wheel
 from mmctl.remote.layout import Layout
@@ -157,3 +159,32 @@ def test_a_config_put_in_place_by_a_reload_or_by_hand_is_not_what_we_put_there()
     there = ground(RUNNING.replace("config_sha256=", "config_sha256=00") + same_secrets() + "active=active\n")
     assert not there.unchanged
     assert with_work(plan(there)) == [START]
+
+
+def test_a_release_says_when_it_was_made_by_whom_and_from_which_revision() -> None:
+    told = '{ "release": "x", "by": "ann@desk", "revision": "abc123+changes", "api_port": 8080 }'
+    facts = parse(
+        f"release={RELEASE} complete env:e port:8080\nabout={RELEASE} {told}\nrelease=odd\nabout=odd {{\n", 0.0
+    )
+    known, odd = facts.release(RELEASE), facts.release("odd")
+    assert known is not None
+    assert odd is not None
+    assert (known.by, known.revision, known.port) == ("ann@desk", "abc123+changes", 8080)
+    assert known.made.endswith("Z")
+    assert (odd.by, odd.revision, odd.made) == ("", "", "")
+
+
+def test_the_revision_of_a_checkout_says_whether_it_was_changed(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *author, "-C", str(tmp_path), *words], check=True, capture_output=True)
+
+    assert revision(tmp_path) == ""
+    (tmp_path / "file").write_text("one")
+    git("init", "-q")
+    git("add", "file")
+    git("commit", "-q", "-m", "first")
+    clean = revision(tmp_path)
+    assert len(clean) == 12
+    (tmp_path / "file").write_text("two")
+    assert revision(tmp_path) == f"{clean}+changes"

@@ -6,6 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.risk.breaker import BreakerRules
+from engine.risk.centre import RiskCentre, RiskRules
+from engine.risk.limits import Limits
 from engine.risk.trips import SAMPLE_NS, PriceMove, TripRules
 
 
@@ -75,3 +78,15 @@ def test_without_the_detector_everything_is_calm() -> None:
     assert since < -(10**18)
     assert until > 10**18
     assert low < 0 < 10**15 < high
+
+
+def test_evidence_is_in_prices_whatever_unit_is_observed_and_after_a_reload_too() -> None:
+    rules = RiskRules(Limits(), BreakerRules(), TripRules(move_floor=0.01, move_sigmas=3.0))
+    centre = RiskCentre(rules, ("X",), 0, 1000.0)
+    centre.priced("X", 0.005)  # bid and ask in ticks of 0.01, added up
+    centre.configure(rules)
+    made = None
+    for step in range(5000):
+        made = made or centre.mid(step * SAMPLE_NS, "X", 400_000.0 if step < 4000 else 500_000.0)
+    assert made is not None
+    assert (made.evidence["mid"], made.evidence["low"]) == (2500.0, 2000.0)
