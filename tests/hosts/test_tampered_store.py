@@ -53,7 +53,7 @@ def test_a_changed_project_wheel_is_refused_by_name_and_then_uploaded_again(
     done = operator.mmctl("deploy")
     assert done.code == 7
     assert "mmctl-0.1.0-py3-none-any.whl in this host's wheel store is not what was put there" in done.err
-    assert "what ran before still runs" in done.err
+    assert f"nothing was switched\nhost1: {running} still runs" in done.err
     assert asked(machine)["release"] == running
     assert machine.sh(f"ls {QUARANTINE}")
     assert machine.sh("for r in /opt/market-maker/releases/*/; do [ -e $r/.complete ] || echo $r; done") == ""
