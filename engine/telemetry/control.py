@@ -1,7 +1,9 @@
 """POST /api/control/*: who may command, how often, once each, and written down before and after.
 
 Order of the checks: token (constant time) -> rate -> body -> idempotency key -> intent recorded -> done -> outcome
-recorded. The verbs that make things safer (halt, cancel, flatten) have a rate budget that the others cannot spend.
+recorded. The verbs that make things safer (halt, cancel, flatten) have a rate budget that the others cannot spend, and
+halt has one of its own, which only halts spend that were carried out. They are done even when the record cannot be
+written: that is told in the answer.
 """
 
 import asyncio
@@ -23,6 +25,7 @@ from engine.telemetry.state import VERBS, Control, ControlRecord, ControlRefused
 SAFER: Final = frozenset({"halt", "cancel", "flatten"})
 KEPT: Final = 1_000  # answers kept for repeated idempotency keys
 DEADLINE_S: Final = 30.0
+HTTP_CONFLICT: Final = 409
 _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 _ACTOR: Final = re.compile(r"[^A-Za-z0-9._@:/ -]")
 
@@ -64,7 +67,7 @@ class ControlDesk:
     ) -> None:
         self._control, self._audit, self._deadline_s, self._wall_ns = control, audit, deadline_s, wall_ns
         self._token = token.encode() if token else None
-        self._budgets = {True: TokenBucket(rate, max(5.0, rate * 5)), False: TokenBucket(rate, max(5.0, rate * 5))}
+        self._halts, self._safer, self._others = (TokenBucket(rate, max(5.0, rate * 5)) for _ in range(3))
         self._strangers = TokenBucket(1.0, 5.0)  # wrong tokens: guessing is slow, and the right token is not held up
         self._kept: OrderedDict[str, tuple[str, asyncio.Future[Reply]]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +84,7 @@ class ControlDesk:
         verb = request.match_info["verb"]
         if verb not in VERBS:
             return refuse(404, f"unknown command {verb[:32]!r}; known: {', '.join(VERBS)}")
-        wait = self._budgets[verb in SAFER].take()
+        wait = 0.0 if verb == "halt" else (self._safer if verb in SAFER else self._others).take()
         if wait:
             return refuse(429, "too many commands", Retry_After=_seconds(wait))
         body = await _body(request)
@@ -106,6 +109,9 @@ class ControlDesk:
                 return refuse(422, "this idempotency key was used for another command")
             answer = await asyncio.shield(kept[1])
             return replace(answer, headers={**answer.headers, "Idempotent-Replay": "true"})
+        wait = self._halts.take() if verb == "halt" else 0.0
+        if wait:
+            return refuse(429, "too many halts", Retry_After=_seconds(wait))
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._kept[key] = (print_of, future)
         while len(self._kept) > KEPT:
@@ -119,21 +125,26 @@ class ControlDesk:
         return await asyncio.shield(future)
 
     async def _act(self, record: ControlRecord, body: Mapping[str, Any], future: asyncio.Future[Reply]) -> None:
+        faults: list[str] = []
         try:
             self._audit(record)
-        except Exception as error:  # noqa: BLE001 - fails closed: what cannot be written down is not done
-            self._kept.pop(record.key, None)
-            future.set_result(
-                refuse(503, f"the audit record could not be written ({type(error).__name__}); nothing was done")
-            )
-            return
+        except Exception as error:  # noqa: BLE001 - fails closed: what cannot be written down is not done, if it can wait
+            if record.verb not in SAFER:
+                self._kept.pop(record.key, None)
+                future.set_result(
+                    refuse(503, f"the audit record could not be written ({type(error).__name__}); nothing was done")
+                )
+                return
+            faults.append(f"the intent was not recorded: {type(error).__name__}")
         outcome, detail, reply = await self._do(record, body)
+        if record.verb == "halt" and outcome == "refused" and reply.status == HTTP_CONFLICT:
+            self._halts.give_back()  # another account's, or no leader: nothing was halted
         try:
             self._audit(replace(record, ns=self._wall_ns(), outcome=outcome, detail=detail))
         except Exception as error:  # noqa: BLE001 - the act is done; say that its record is missing
-            reply = replace(
-                reply, body={**reply.body, "audit": f"the outcome was not recorded: {type(error).__name__}"}
-            )
+            faults.append(f"the outcome was not recorded: {type(error).__name__}")
+        if faults:
+            reply = replace(reply, body={**reply.body, "audit": "; ".join(faults)})
         future.set_result(reply)
 
     async def _do(self, record: ControlRecord, body: Mapping[str, Any]) -> tuple[str, str, Reply]:

@@ -22,3 +22,7 @@ class TokenBucket:
             self._tokens -= 1
             return 0.0
         return (1 - self._tokens) / self._rate
+
+    def give_back(self) -> None:
+        """What a token was taken for was not done."""
+        self._tokens = min(self._burst, self._tokens + 1)

@@ -314,3 +314,39 @@ async def test_commands_are_limited_and_the_safe_ones_keep_their_own_budget() ->
     assert (await made.post("halt", {}, Idempotency_Key="halt-0001"))[0] == 200
     await made.client.close()
     await made.listener.stop()
+
+
+async def test_no_number_of_other_calls_uses_up_the_halts() -> None:
+    """Fifteen cancels made the next halt a 429."""
+    made = await _site(rate=0.001)
+    for verb in ("cancel", "flatten", "resume"):
+        codes = [(await made.post(verb, {}, Idempotency_Key=f"{verb}-{n:04}"))[0] for n in range(15)]
+        assert codes[-1] == 429
+    for n in range(15):
+        assert (await made.post("halt", {}, Authorization=f"Bearer {n}"))[0] in (401, 429)
+        assert (await made.post("halt", b"{", Idempotency_Key=f"halt-bad-{n}"))[0] == 400
+        assert (await made.post("halt", {}, Idempotency_Key="short"))[0] == 400
+    made.engine.fails = ControlRefused("another account")
+    for n in range(15):
+        assert (await made.post("halt", {}, Idempotency_Key=f"halt-other-{n:04}"))[0] == 409
+    made.engine.fails = None
+    assert (await made.post("halt", {}, Idempotency_Key="halt-0001"))[0] == 200
+    assert [(await made.post("halt", {}, Idempotency_Key="halt-0001"))[0] for _ in range(15)] == [200] * 15
+    codes = [(await made.post("halt", {}, Idempotency_Key=f"halt-again-{n:04}"))[0] for n in range(7)]
+    assert codes == [200] * 4 + [429] * 3
+    await made.client.close()
+    await made.listener.stop()
+
+
+@pytest.mark.parametrize("verb", ["halt", "cancel", "flatten"])
+async def test_what_makes_things_safer_is_done_even_when_it_cannot_be_written_down(verb: str) -> None:
+    def full(record: ControlRecord) -> None:
+        raise OSError("disk full")
+
+    made = await _site(audit=full)
+    code, body, _ = await made.post(verb, {})
+    assert code == 200
+    assert body["audit"] == "the intent was not recorded: OSError; the outcome was not recorded: OSError"
+    assert [command[0] for command in made.engine.commands] == [verb]
+    await made.client.close()
+    await made.listener.stop()
