@@ -22,15 +22,17 @@ from engine.live.commands import Commands
 from engine.live.failures import Exit, StartError
 from engine.live.figures import Figures
 from engine.live.inputs import record_inputs
+from engine.live.marks import see_marks
 from engine.live.memory import Memory
 from engine.live.paper_account import mode_record, resume
 from engine.live.proof import prove_stopped
 from engine.live.pulse import Pulse
 from engine.live.rehearsal import Rehearsal
 from engine.live.reloader import Reloader
-from engine.live.restore import restore
+from engine.live.restore import restore, standing_switch
 from engine.live.session import Session
 from engine.live.status import Status, about
+from engine.live.switch import ON, Switch
 from engine.live.tactics import strategy_of
 from engine.live.venue import connect, open_gateway
 from engine.live.warm import compile_ahead, warm
@@ -74,7 +76,7 @@ class App:
         self.status = Status(about(config, self.strategy.name), self.latencies)
         self.reloader = Reloader(config, path, env_file, self.strategy, self._reloaded, digest)
         self.status.configuration = self.reloader.standing
-        self.commands = Commands(self.account, self.reloader)
+        self.commands = Commands(self.account, self.reloader, self.memory)
         self.stop = asyncio.Event()
         self.ended = ""  # why the session must end by itself
         self._bugs: set[str] = set()
@@ -101,6 +103,7 @@ class App:
             kept_s=store.decisions_kept.seconds,
         )
         self.restart = Restart()
+        self.switch: Switch = ON
 
     # --- the whole run ---
 
@@ -186,6 +189,7 @@ class App:
     async def _restore(self) -> None:
         """The journal opens, and what the engine before us left is read. HALTED ends here."""
         self.restart, self.risk = await asyncio.to_thread(restore, self.config, self.memory, self.journal)
+        self.switch = await asyncio.to_thread(standing_switch, self.memory, self.restart.state)
         self.status.journal_trouble = self.journal.trouble
         self.journal.put(mode_record(self.config))
 
@@ -241,6 +245,9 @@ class App:
         session.streams = self.streams
         session.facts.leader = True
         session.see_connections()
+        if self.switch.off:
+            log.warning("quoting is off: %s", self.switch.text)
+        session.turn(self.switch)
         self.session = session
         self.markets.lead(session)
         self.reloader.session = self.commands.session = self.status.session = self.figures.session = session
@@ -278,6 +285,7 @@ class App:
         rehearsals = [self._rehearsal(symbol, every_s) for symbol in session.pairs] if every_s else []
         for rehearsal in rehearsals:
             rehearsal.start()
+        await see_marks(session)  # it may have been turned off while we connected
         session.quoting_on()
         pulse.fast(time.monotonic_ns())
         self.notify.ready(session.not_quoting_reason() or "quoting")

@@ -113,14 +113,14 @@ async def once(guard: Guard, verb: str, reason: str, actor: str) -> Report:
         guard.mark_halt(reason, actor)
         await guard.open()
         return await guard.halt(reason, actor)
+    if verb == "status":
+        await guard.open()
+        return await guard.status()
+    marked = guard.mark_off(verb, reason, actor)
     await guard.open()
-    match verb:
-        case "cancel":
-            return await guard.cancel()
-        case "flatten":
-            return await guard.flatten()
-        case _:
-            return await guard.status()
+    report = await (guard.cancel() if verb == "cancel" else guard.flatten())
+    report.proved, report.message = report.proved and not marked, report.message + marked
+    return report
 
 
 async def _main(options: argparse.Namespace, config: Config) -> int:
@@ -173,8 +173,8 @@ def main(argv: list[str] | None = None) -> int:
     direct = "this is not the engine's host: leave and read no files, and see that no order comes back (with --once)"
     parser.add_argument("--direct", action="store_true", help=direct)
     parser.add_argument("--confirm", metavar="ACCOUNT", help="refuse unless the configuration names this account")
-    parser.add_argument("--reason", default="no reason given", help="kept in the halt mark")
-    parser.add_argument("--actor", default="operator", help="kept in the halt mark")
+    parser.add_argument("--reason", default="no reason given", help="kept in the mark")
+    parser.add_argument("--actor", default="operator", help="kept in the mark")
     options = parser.parse_args(argv)
     try:
         config = load(options.config, env_file=options.env_file, stopping=True)

@@ -1,13 +1,17 @@
 """The operator's commands carried out by the running engine. Each answers only after the exchange proved the effect."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from engine.live.flatten import flatten
+from engine.live.marks import keep_halt, keep_switch
+from engine.live.memory import Memory, MemoryUnreadable
 from engine.live.proof import Proof, cancel_and_prove, positions_of
 from engine.live.rings import CRITICAL, INFO, WARNING
 from engine.live.session import Session
+from engine.live.switch import ON, unreadable
 from engine.risk.breaker import Cause, Trip
 from engine.telemetry.state import ControlRefused
 from engine.venue.protocol import Gateway
@@ -22,8 +26,8 @@ Reload = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
 class Commands:
     """Implements ``engine.telemetry.state.Control``. ``session`` is None until this engine leads."""
 
-    def __init__(self, account: str, reload: Reload) -> None:
-        self.account = account
+    def __init__(self, account: str, reload: Reload, memory: Memory) -> None:
+        self.account, self.memory = account, memory
         self.session: Session | None = None
         self.gateway: Gateway | None = None
         self._reload = reload
@@ -41,7 +45,7 @@ class Commands:
             case "flatten":
                 return await self._flatten(reason, actor)
             case "resume":
-                return self._resume(actor)
+                return await self._resume(reason, actor)
             case "breaker-reset":
                 return self._reset(reason, actor)
             case "reload":
@@ -57,21 +61,26 @@ class Commands:
     async def _halt(self, reason: str, actor: str) -> dict[str, Any]:
         session, _ = self._leading()
         session.trip(Trip(Cause.OPERATOR, f"halted by {actor}: {reason}", {"actor": actor, "reason": reason}))
+        kept = asyncio.ensure_future(keep_halt(session))
         proof = await self._prove()
-        return self._answer("halted; only a breaker reset with a reason lets it quote again", proof)
+        return self._answer("halted; only a breaker reset with a reason lets it quote again", proof, await kept)
 
     async def _cancel(self, reason: str, actor: str) -> dict[str, Any]:
         session, _ = self._leading()
-        session.quoting_off(f"cancelled by {actor}" + (f": {reason}" if reason else "") + "; resume to quote again")
-        return self._answer("cancelled; quoting is off until resume", await self._prove())
+        switch = session.switch.after("cancel", actor, reason)
+        session.turned_off(switch)
+        kept = asyncio.ensure_future(keep_switch(session, switch))
+        return self._answer("cancelled; quoting is off until resume", await self._prove(), await kept)
 
     async def _flatten(self, reason: str, actor: str) -> dict[str, Any]:
         session, gateway = self._leading()
-        session.quoting_off(f"flattened by {actor}" + (f": {reason}" if reason else "") + "; resume to quote again")
+        switch = session.switch.after("flatten", actor, reason)
+        session.turned_off(switch)
+        kept = asyncio.ensure_future(keep_switch(session, switch))
         end = time.monotonic() + FLATTEN_S
         first = await self._prove()
         if not first.proved:  # an order that may still trade would move what is being closed
-            return self._answer("", first)
+            return self._answer("", first, await kept)
         parts, pairs = session.parts, list(session.pairs.values())
         closed = await flatten(gateway, parts.desk, pairs, parts.clerk.rejection_of, end - PROVE_AGAIN_S)
         proof = await self._prove(max(end - time.monotonic(), PROVE_AGAIN_S))
@@ -85,17 +94,39 @@ class Commands:
             parts.clerk.note("flatten", INFO if one.flat else CRITICAL, f"{symbol}: {text}", {"orders": one.pieces})
         session.reconcile_soon("flatten")
         flat = f"flat but for what cannot be closed: {dust}" if dust else "flat"
-        return self._answer(failed or f"{flat}; quoting is off until resume", proof)
+        return self._answer(failed or f"{flat}; quoting is off until resume", proof, await kept)
 
-    def _resume(self, actor: str) -> dict[str, Any]:
-        session, _ = self._leading()
+    async def _resume(self, reason: str, actor: str) -> dict[str, Any]:
+        session = self.session
+        if session is None:
+            return await asyncio.to_thread(self._resume_later, reason, actor)
         if session.parts.risk.halted:
             raise ControlRefused("the engine is halted: `mmctl breaker reset` with a reason comes first")
-        if not session.facts.off:
+        if not session.switch.off:
             return {"message": session.not_quoting_reason() or "quoting already", "quoting": session.quoting}
-        session.parts.clerk.note("resume", INFO, f"quoting resumed by {actor}", {"actor": actor})
-        session.quoting_on()
+        switch = session.switch.after("", actor, reason)
+        trouble = await keep_switch(session, switch)
+        if trouble:
+            raise ControlRefused(f"quoting stays off: that it is on again could not be kept ({trouble})", status=503)
+        if session.switch.ns > switch.ns:
+            raise ControlRefused(f"quoting was turned off again meanwhile: {session.switch.text}")
+        session.turn(switch)
+        session.parts.clerk.note("resume", INFO, f"quoting resumed by {actor}", {"actor": actor, "reason": reason})
         return {"message": session.not_quoting_reason() or "quoting", "quoting": session.quoting}
+
+    def _resume_later(self, reason: str, actor: str) -> dict[str, Any]:
+        """On a standby: what was switched off on its host is on again when it leads."""
+        try:
+            was = self.memory.switch()
+        except MemoryUnreadable as error:
+            was = unreadable(str(error))
+        if was is None or not was.off:
+            self._leading()
+        try:
+            self.memory.set_switch((was or ON).after("", actor, reason))
+        except OSError as error:
+            raise ControlRefused(f"quoting stays off: {error.strerror}", status=503) from None
+        return {"message": "this engine does not lead; it may quote when it does", "quoting": False}
 
     def _reset(self, reason: str, actor: str) -> dict[str, Any]:
         session, _ = self._leading()
@@ -120,9 +151,13 @@ class Commands:
         session.parts.clerk.note("proof", kind, _told(proof), proof.as_dict())
         return proof
 
-    def _answer(self, message: str, proof: Proof) -> dict[str, Any]:
+    def _answer(self, message: str, proof: Proof, trouble: str) -> dict[str, Any]:
+        """Done only when it is proved, and on the disk: ``trouble`` says why it would not outlive this process."""
         if not proof.proved:
             raise ControlRefused(f"not proved: {proof.detail or _told(proof)}", status=504)
+        if trouble:
+            text = f"{_told(proof)}, and quoting is off; but that is not kept ({trouble}): a restart would not know it"
+            raise ControlRefused(text, status=504)
         return {"message": message, "proof": proof.as_dict()}
 
 

@@ -17,12 +17,14 @@ class Facts:
 
     leader: bool = False
     breaker: BreakerState = BreakerState.HALTED
-    off: str = "starting"  # an operator, the shutdown or the start turned quoting off
+    off: str = "starting"  # the shutdown or the start turned quoting off
     reconciled: bool = False
     orders_up: bool = False  # the connection orders go over
     user_up: bool = False  # the stream our fills come from
     store: str = ""  # why the journal cannot take records
     lease: str = ""  # why leadership cannot be proved, though nothing says that it was lost
+    switched: str = ""  # an operator did; it outlives the process
+    marks: bool = True  # what sentinel and operator may have left on the disk has been read
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ def account_block(facts: Facts, breaker_text: str) -> Block:
         return Block(int(Reason.HALTED), f"halted: {breaker_text}")
     if facts.off:
         return Block(int(Reason.QUOTING_OFF), facts.off)
+    if facts.switched:
+        return Block(int(Reason.QUOTING_OFF), facts.switched)
+    if not facts.marks:
+        return Block(int(Reason.QUOTING_OFF), "whether an operator turned quoting off is being read")
     if facts.breaker is BreakerState.OPEN:
         return Block(int(Reason.BREAKER_OPEN), f"breaker open: {breaker_text}")
     if facts.store:

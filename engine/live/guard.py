@@ -13,7 +13,8 @@ from engine.live import outside
 from engine.live.books import SymbolBook, restore_book, state_name
 from engine.live.closing import Holding, Traded, close_position
 from engine.live.failures import Exit, StartError
-from engine.live.memory import HaltMark, Memory
+from engine.live.memory import HaltMark, Memory, MemoryUnreadable
+from engine.live.switch import ON, unreadable
 from engine.live.venue import market_of, open_gateway, venue_failure
 from engine.orders.ids import base36, epoch_of, is_ours
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
@@ -200,6 +201,20 @@ class Guard:
             self.memory.set_halt(HaltMark(time.time_ns(), actor, reason))
         except OSError as error:
             return f"; the halt mark could not be written: {error.strerror}"
+        return ""
+
+    def mark_off(self, verb: str, reason: str, actor: str) -> str:
+        """Turn the operator's switch off for the engine's next start. Returns why that could not be done."""
+        if self.direct:
+            return ""
+        try:
+            was = self.memory.switch() or ON
+        except MemoryUnreadable as error:
+            was = unreadable(str(error))
+        try:
+            self.memory.set_switch(was.after(verb, actor, reason))
+        except OSError as error:
+            return f"; that quoting stays off could not be kept: {error.strerror}"
         return ""
 
     async def status(self) -> Report:

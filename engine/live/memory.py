@@ -1,8 +1,9 @@
-"""What must survive the process beside the journal: breaker and day, the sentinel's halt mark, the clean-stop mark.
+"""What must survive the process beside the journal: breaker and day, halt mark, operator's switch, clean-stop mark.
 
 Small JSON files in the data directory, replaced by rename and flushed to the disk, readable by the sentinel.
 """
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -10,9 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.live.switch import Switch
+
 
 class MemoryUnreadable(Exception):
-    """A file is there and cannot be read. The engine must not start as if there were none."""
+    """A file is there and cannot be read. The engine must not start as if there were none.
+
+    ``passing``: for want of file descriptors, which says nothing about the file.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +35,13 @@ class HaltMark:
 
 
 class Memory:
-    """One account's files: ``risk-A.json``, ``halt-A.json``, ``stopped-A.json`` in ``folder``."""
+    """One account's files: ``risk-A.json``, ``halt-A.json``, ``switch-A.json``, ``stopped-A.json`` in ``folder``."""
 
     def __init__(self, folder: Path, account: str) -> None:
         self.folder = folder
         self._risk = folder / f"risk-{account}.json"
         self._halt = folder / f"halt-{account}.json"
+        self._switch = folder / f"switch-{account}.json"
         self._stopped = folder / f"stopped-{account}.json"
 
     def load_risk(self) -> dict[str, Any] | None:
@@ -65,11 +76,23 @@ class Memory:
     def clear_halt(self) -> None:
         self._halt.unlink(missing_ok=True)
 
+    def switch(self) -> Switch | None:
+        """How the operator's switch was set last, None if never. Raises ``MemoryUnreadable``."""
+        found = _read(self._switch)
+        return None if found is None else Switch.read(found)
+
+    def set_switch(self, switch: Switch) -> None:
+        _write(self._switch, switch.as_dict())
+
     def mark_stopped(self, ns: int, epoch: int) -> None:
         """The engine ended with zero open orders proved."""
         _write(self._stopped, {"ns": ns, "epoch": epoch, "pid": os.getpid()})
 
     def mark_running(self) -> None:
+        """Raises ``OSError``, also where a halt could not be kept: then nothing may be quoted."""
+        probe = self._stopped.with_suffix(".probe")
+        _write(probe, {"pid": os.getpid()})
+        probe.unlink(missing_ok=True)
         self._stopped.unlink(missing_ok=True)
 
     def stopped_cleanly(self) -> bool:
@@ -89,7 +112,8 @@ def _read(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise MemoryUnreadable(f"cannot read {path}: {error}") from None
+        passing = isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+        raise MemoryUnreadable(f"cannot read {path}: {error}", passing=passing) from None
     if not isinstance(found, dict):
         raise MemoryUnreadable(f"cannot read {path}: not a JSON object")
     return found

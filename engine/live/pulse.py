@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
-from engine.live.memory import HaltMark
+from engine.live.marks import see_marks
 from engine.live.pair import Pair
 from engine.live.session import Session
-from engine.risk.breaker import Cause, Trip
 from engine.store.records import PnlRecord
 
 FAST_S: Final = 0.05
@@ -144,15 +143,13 @@ class Pulse:
     # --- every 250 ms ---
 
     async def _doubts(self) -> None:
-        """Orders in doubt are asked for; the halt mark of the sentinel is looked for; the lease is proved."""
+        """The marks of sentinel and operator are looked for; orders in doubt are asked for; the lease is proved."""
         session = self._session
         loop, parts = asyncio.get_running_loop(), session.parts
         while True:
             await asyncio.sleep(DOUBTS_S)
+            await see_marks(session)
             await parts.reconciler.ask()
-            mark = await loop.run_in_executor(parts.disk, parts.memory.halt_mark)
-            if mark is not None and not parts.risk.halted:
-                session.trip(halt_trip(mark))
             if not await loop.run_in_executor(parts.disk, parts.lease.prove):
                 session.facts.leader = False
                 session.regate()
@@ -220,9 +217,3 @@ def _exact(value: Decimal | float) -> Decimal:
     """To the journal's precision; what is no number is left at zero (the breaker has halted on it already)."""
     found = value if isinstance(value, Decimal) else Decimal(repr(value))
     return found.quantize(Decimal("1e-12")) if found.is_finite() else Decimal(0)
-
-
-def halt_trip(mark: HaltMark) -> Trip:
-    """The trip a halt mark means."""
-    cause = Cause.SENTINEL if mark.actor == "sentinel" else Cause.OPERATOR
-    return Trip(cause, f"halted by {mark.actor}: {mark.reason}", {"actor": mark.actor, "marked_ns": mark.ns})

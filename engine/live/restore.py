@@ -2,15 +2,17 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.config.schema import Config
 from engine.live.failures import Exit, StartError
+from engine.live.marks import halt_trip
 from engine.live.memory import Memory, MemoryUnreadable
 from engine.live.paper_account import check_mode
-from engine.live.pulse import halt_trip
 from engine.live.rules import risk_rules
 from engine.live.session import RISK_STATE
+from engine.live.switch import Switch, standing, unreadable
 from engine.risk.centre import RiskCentre
 from engine.store import Restart, StoreError
 
@@ -50,3 +52,11 @@ def restore(config: Config, memory: Memory, journal: "Journal") -> tuple[Restart
     except OSError as error:
         raise StartError(Exit.FAILED, f"cannot write in {config.data_dir}: {error.strerror}") from None
     return found, risk
+
+
+def standing_switch(memory: Memory, stored: Mapping[str, Any]) -> Switch:
+    """How the operator's switch stands; one that cannot be read is off. Blocks on the disk."""
+    try:
+        return standing(memory.switch(), stored)
+    except MemoryUnreadable as error:
+        return unreadable(str(error))

@@ -26,6 +26,7 @@ from engine.live.pair import Pair
 from engine.live.reconciler import Reconciler
 from engine.live.rings import CRITICAL, INFO, WARNING, Why
 from engine.live.rules import risk_rules
+from engine.live.switch import ON, Switch
 from engine.orders.reconcile import Report
 from engine.risk.breaker import BreakerState, Cause, Transition, Trip
 from engine.risk.centre import RiskCentre
@@ -82,6 +83,7 @@ class Session:
         self.trips: dict[str, int] = {}  # by cause
         self.reconciliations = {"agreed": 0, "differed": 0, "failed": 0}
         self.deposed = False  # the exchange has shown orders of a later epoch
+        self.switch = ON  # the operator's
         self.skew_s = 0.0  # our clock minus the exchange's
         self.heartbeat_ns = time.time_ns()  # wall clock of the quoting loop's last round
         self.heartbeats = 0
@@ -169,7 +171,7 @@ class Session:
         Books begin anew from snapshots, orders and fills are read again, and nothing is quoted until both are done.
         """
         self.heartbeat_ns = time.time_ns()
-        self.facts.reconciled = False
+        self.facts.reconciled = self.facts.marks = False
         message = f"the loop stood still for {seconds:.1f} s: books and orders are read anew"
         self.parts.clerk.note("frozen", WARNING, message, {"seconds": seconds})
         self.on_log("warning", message, {"seconds": seconds})
@@ -183,15 +185,14 @@ class Session:
     def regate(self) -> None:
         """Facts changed: decide anew whether to quote, and cancel at once where the gate closed."""
         self.facts.breaker = self.parts.risk.breaker.state
-        block = account_block(self.facts, self.parts.risk.breaker.message)
-        if block != self.block:
-            was, self.block = self.block, block
-            if bool(was.code) != bool(block.code) or block.text != was.text:
-                text = block.text or "quoting"
-                self.parts.clerk.events.add(time.time_ns(), "gate", INFO, text)
-                self.on_log("info", "gate", {"reason": text})
+        was, block = self.block, account_block(self.facts, self.parts.risk.breaker.message)
+        self.block = block
         for pair in self.pairs.values():
             self._gate_symbol(pair)
+        if bool(was.code) != bool(block.code) or block.text != was.text:  # told only after every order was cancelled
+            text = block.text or "quoting"
+            self.parts.clerk.events.add(time.time_ns(), "gate", INFO, text)
+            self.on_log("info", "gate", {"reason": text})
 
     def _gate_symbol(self, pair: Pair) -> None:
         block = symbol_block(self.block, pair.feed.state, pair.feed.state_name)
@@ -219,6 +220,27 @@ class Session:
     def quoting_on(self) -> None:
         self.facts.off = ""
         self.regate()
+
+    # --- the operator's switch ---
+
+    def turned_off(self, switch: Switch) -> int:
+        """Turn quoting off until a person resumes, and write every cancel now. Returns how many were written.
+
+        It is not kept by this: ``marks.keep_switch`` comes after the cancels.
+        """
+        self.switch, self.facts.switched = switch, switch.text
+        self.regate()
+        return self.parts.desk.cancel_everything(time.monotonic_ns())
+
+    def turn(self, switch: Switch) -> None:
+        """As it stood when this engine began to lead."""
+        self.switch, self.facts.switched = switch, switch.text
+        self.regate()
+
+    def marks_seen(self) -> None:
+        if not self.facts.marks:
+            self.facts.marks = True
+            self.regate()
 
     # --- risk ---
 

@@ -93,6 +93,8 @@ class Status:
         parts["reconciliation"] = _part(reconciled, "agrees" if reconciled else "does not agree or is not read", age)
         breaker = session.parts.risk.breaker
         parts["risk"] = _part(breaker.may_quote, breaker.message or breaker.state.name.lower(), _age(breaker.since_ns))
+        if session.switch.off:
+            parts["switch"] = _part(False, session.switch.text, _age(session.switch.ns))
         failed = not parts["loop"]["ok"] or not parts["journal"]["ok"]
         bad = any(not part["ok"] for part in parts.values())
         status = "failed" if failed else "degraded" if bad else "ok"
@@ -172,6 +174,7 @@ class Status:
             "role": self.role(),
             "quoting": session is not None and session.quoting,
             "not_quoting_reason": self.phase if session is None else session.not_quoting_reason(),
+            "switched_off": session.switch.as_dict() if session is not None and session.switch.off else None,
             "heartbeat_ns": session.heartbeat_ns if session is not None else self.started_ns,
         }
 

@@ -82,7 +82,7 @@ async def test_limits_that_reload_bind_at_once_and_previous_goes_back(bench: Ben
 
 
 async def test_commands_are_refused_while_this_engine_does_not_lead(bench: Bench) -> None:
-    commands = Commands("test", bench.reloader)
+    commands = Commands("test", bench.reloader, bench.rig.memory)
     for verb in ("halt", "cancel", "flatten", "resume", "breaker-reset"):
         with pytest.raises(ControlRefused, match="not leading"):
             await commands.control(verb, {"reason": "x"}, "alice")

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from engine.lease.protocol import LeaseState
 from engine.live.memory import HaltMark
+from engine.live.switch import Switch
 from engine.store.backend import FINAL_STATES
 from engine.store.records import FillRecord, OrderRecord, PositionRecord, Record, StateRecord
 
@@ -107,6 +108,9 @@ class Files:
 
     def halt_mark(self) -> HaltMark | None:
         return self._disk.mark
+
+    def switch(self) -> Switch | None:
+        return None
 
 
 class Queue:
