@@ -161,7 +161,7 @@ class Desk:
         """Bring the engine back to quoting, whatever the last halt left."""
         self.host_env.write_bytes(self.file("plain"))
         (self.root / ".mmctl").mkdir(exist_ok=True)
-        _clear(self.root / ".mmctl/audit.jsonl")
+        _whole_again(self.root / ".mmctl/audit.jsonl")
         seen = self.engine()
         if not seen.get("quoting"):
             if not seen:
@@ -186,23 +186,28 @@ class Desk:
         finally:
             self.env.write_bytes(self.file("plain"))
 
-    def _spoil(self, trail: str, state: Path) -> None:
-        match trail:
+    def _spoil(self, how: str, state: Path) -> None:
+        match how:
             case "unwritable":
                 state.write_text("a file where a folder should be")
             case "broken":
                 (state / "audit.jsonl").mkdir(parents=True)
             case "broken on the host":
-                _clear(self.root / ".mmctl/audit.jsonl")
-                (self.root / ".mmctl/audit.jsonl").mkdir()
+                trail = self.root / ".mmctl/audit.jsonl"
+                if trail.is_file():
+                    trail.rename(trail.with_suffix(".aside"))
+                trail.mkdir()
             case "a pipe":
                 state.mkdir()
                 os.mkfifo(state / "audit.jsonl")
 
 
-def _clear(path: Path) -> None:
-    if path.is_dir():
-        path.rmdir()
+def _whole_again(trail: Path) -> None:
+    if trail.is_dir():
+        trail.rmdir()
+        aside = trail.with_suffix(".aside")
+        if aside.exists():
+            aside.rename(trail)
 
 
 def one_halt(desk: Desk, one: Combination, findings: Findings) -> None:
