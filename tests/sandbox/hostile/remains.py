@@ -84,6 +84,9 @@ class Lease:
                 callback("the lease was taken away")
         return self._held
 
+    def trouble(self) -> str:
+        return ""
+
     def release(self) -> None:
         """Given up, or dropped by the kernel because its process died."""
         self._held = False
