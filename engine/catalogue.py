@@ -282,7 +282,10 @@ FEED: Final = (
     _counter("mm_feed_gaps_total", Unit.COUNT, "Gaps in the sequence of book updates", SYMBOL),
     _counter("mm_feed_reconnects_total", Unit.COUNT, "Streams connected again", Label("feed", FEEDS)),
     _gauge(
-        "mm_clock_skew_seconds", Unit.SECONDS, "This host's clock minus the exchange's", threshold=Threshold(0.25, 0.5)
+        "mm_clock_skew_seconds",
+        Unit.SECONDS,
+        "This host's clock minus the exchange's, absent when not measured lately",
+        threshold=Threshold(0.25, 0.5),
     ),
     _counter(
         "mm_reconciliations_total",

@@ -167,7 +167,10 @@ class Figures:
             counter("mm_reconciliations_total", result=result).set_to(count)
         if reconciler.clean and reconciler.last_ns:
             gauge("mm_reconciled_timestamp_seconds").set(reconciler.last_ns / 1e9)
-        gauge("mm_clock_skew_seconds").set(session.skew_s)
+        if session.skew_s is None:
+            gauge("mm_clock_skew_seconds").clear()
+        else:
+            gauge("mm_clock_skew_seconds").set(session.skew_s)
 
     def _lease(self, session: Session) -> None:
         state, gauge = session.parts.lease.state(), self._exporter.gauge

@@ -37,6 +37,8 @@ class Skew(Protocol):
     def skew_ms(self) -> float: ...
     @property
     def error_ms(self) -> float: ...
+    @property
+    def fresh(self) -> bool: ...
 
 
 class Pulse:
@@ -167,6 +169,8 @@ class Pulse:
     def slow(self) -> None:
         session = self._session
         self._slow_rounds += 1
+        known = self._clock is not None and self._clock.fresh
+        session.skew_s = -self._clock.skew_ms / 1e3 if self._clock is not None and known else None
         if self._clock is not None and self._clock.known:
             made = session.parts.risk.clock(time.time_ns(), -self._clock.skew_ms / 1e3, 2 * self._clock.error_ms / 1e3)
             if made is not None:

@@ -84,7 +84,7 @@ class Session:
         self.reconciliations = {"agreed": 0, "differed": 0, "failed": 0}
         self.deposed = False  # the exchange has shown orders of a later epoch
         self.switch = ON  # the operator's
-        self.skew_s = 0.0  # our clock minus the exchange's
+        self.skew_s: float | None = None  # our clock minus the exchange's; None: not measured lately
         self.heartbeat_ns = time.time_ns()  # wall clock of the quoting loop's last round
         self.heartbeats = 0
         # before the sentinel takes us for dead and cancels behind our back

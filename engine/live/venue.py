@@ -177,6 +177,10 @@ async def connect(
                 raise StartError(Exit.REFUSED, refusal)
             what = "reading the instrument"
             instruments = await gateway.instruments([symbol])
+            what = "reading how the account keeps positions and margin"
+            refusal = (await gateway.modes(symbol)).refusal(symbol) if symbol in instruments else None
+            if refusal:
+                raise StartError(Exit.REFUSED, refusal)
             what = "setting the leverage"
             levered = gateway.market is Market.SPOT or await gateway.set_leverage(symbol, config.exchange.leverage)
     except (VenueError, TimeoutError) as error:

@@ -32,6 +32,10 @@ class Exchange:
         self.fees = fees
         self.markets: dict[MarketKey, MarketState] = {s.key: MarketState(s, queue_model) for s in specs}
         self.accounts = {a.name: open_account(a.name, 354_937_868 + i, a.spot, a.usdm) for i, a in enumerate(accounts)}
+        for one in accounts:
+            owner = self.accounts[one.name]
+            owner.hedge_mode, owner.multi_assets = one.hedge_mode, one.multi_assets
+            owner.isolated, owner.portfolio = set(one.isolated), one.portfolio
         self.listener: Listener = lambda account, market, event: None
         self.countdowns: dict[tuple[str, MarketKey], int] = {}  # dead-man: account and symbol to deadline, ms
         self._order_ids = {Market.SPOT: count(4_000_001), Market.USDM: count(8_000_000_001)}
@@ -44,6 +48,8 @@ class Exchange:
     def check(self, account: Account, request: OrderRequest) -> None:
         """Everything that can refuse an order before it exists; raises ApiError."""
         market = self.markets[request.spec.key]
+        if account.hedge_mode and request.spec.market is Market.USDM:
+            raise ApiError(-4061, "Order's position side does not match user's setting.")
         if request.client_id:
             held = account.by_client.get((request.spec.key, request.client_id))
             if held is not None and held.is_live:

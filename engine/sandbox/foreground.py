@@ -93,7 +93,10 @@ def read_faults(path: Path) -> tuple[Mapping[str, Any], ...]:
 
 
 def read_accounts(path: Path) -> tuple[AccountSettings, ...]:
-    """Accounts from YAML: {name: {keys: [{key, secret|ed25519_public, trade, withdraw}], spot: {...}, usdm: {...}}}."""
+    """Accounts from YAML: {name: {keys: [{key, secret|ed25519_public, trade, withdraw}], spot: {...}, usdm: {...}}}.
+
+    Also ``hedge_mode``, ``multi_assets``, ``portfolio`` (true) and ``isolated`` (symbols).
+    """
     content = _read(path)
     if not isinstance(content, Mapping) or not content:
         raise SandboxError(f"{path}: expected a mapping of account names")
@@ -101,8 +104,10 @@ def read_accounts(path: Path) -> tuple[AccountSettings, ...]:
     for name, body in content.items():
         try:
             keys = tuple(KeySettings(**key) for key in body["keys"])
-            balances = {k: {a: str(v) for a, v in body[k].items()} for k in ("spot", "usdm") if k in body}
-            accounts.append(AccountSettings(str(name), keys, **balances))
+            given: dict[str, Any] = {k: {a: str(v) for a, v in body[k].items()} for k in ("spot", "usdm") if k in body}
+            given |= {k: bool(body[k]) for k in ("hedge_mode", "multi_assets", "portfolio") if k in body}
+            isolated = tuple(str(symbol) for symbol in body.get("isolated", ()))
+            accounts.append(AccountSettings(str(name), keys, **given, isolated=isolated))
         except (TypeError, KeyError, AttributeError) as wrong:
             raise SandboxError(f"{path}: account {name}: {wrong}") from None
     return tuple(accounts)

@@ -77,6 +77,10 @@ class Account:
     can_withdraw: bool = True  # the account's own flag; what a key may do is in apiRestrictions
     positions: dict[str, Position] = field(default_factory=dict)
     leverage: dict[str, int] = field(default_factory=dict)
+    hedge_mode: bool = False
+    multi_assets: bool = False
+    isolated: set[str] = field(default_factory=set)
+    portfolio: bool = False
     orders: dict[int, Order] = field(default_factory=dict)
     open: dict[MarketKey, dict[int, Order]] = field(default_factory=dict)
     by_client: dict[tuple[MarketKey, str], Order] = field(default_factory=dict)

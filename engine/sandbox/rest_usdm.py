@@ -146,9 +146,9 @@ def account_config(call: Call) -> dict[str, Any]:
         "canTrade": call.account.can_trade,
         "canDeposit": True,
         "canWithdraw": call.account.can_withdraw,
-        "dualSidePosition": False,
+        "dualSidePosition": call.account.hedge_mode,
         "updateTime": 0,
-        "multiAssetsMargin": False,
+        "multiAssetsMargin": call.account.multi_assets,
         "tradeGroupId": -1,
     }
 
@@ -157,7 +157,7 @@ def symbol_config(call: Call) -> list[dict[str, Any]]:
     return [
         {
             "symbol": symbol,
-            "marginType": "CROSSED",
+            "marginType": "ISOLATED" if symbol in call.account.isolated else "CROSSED",
             "isAutoAddMargin": False,
             "leverage": call.account.leverage.get(symbol, 20),
             "maxNotionalValue": "250000000",
@@ -168,20 +168,51 @@ def symbol_config(call: Call) -> list[dict[str, Any]]:
 
 
 def margin_type(call: Call) -> dict[str, Any]:
-    wanted = call.params.choice("marginType", ("CROSSED", "ISOLATED"))
-    if wanted == "CROSSED":
+    spec, owner = order_calls.spec_of(call), call.account
+    wanted = call.params.choice("marginType", ("CROSSED", "ISOLATED")) == "ISOLATED"
+    if wanted == (spec.symbol in owner.isolated):
         raise ApiError(-4046, "No need to change margin type.")
-    raise ApiError(-4047, "Margin type cannot be changed: this exchange has cross margin only.")
+    if wanted and owner.multi_assets:
+        raise ApiError(-4168, "Unable to adjust to isolated-margin mode under the Multi-Assets mode.")
+    if owner.open_on(spec.key):
+        raise ApiError(-4047, "Margin type cannot be changed if there exists open orders.")
+    if owner.position(spec.symbol).lots:
+        raise ApiError(-4048, "Margin type cannot be changed if there exists position.")
+    (owner.isolated.add if wanted else owner.isolated.discard)(spec.symbol)
+    return _done()
 
 
 def position_mode(call: Call) -> dict[str, Any]:
-    return {"dualSidePosition": False}
+    return {"dualSidePosition": call.account.hedge_mode}
 
 
 def set_position_mode(call: Call) -> dict[str, Any]:
-    if call.params.flag("dualSidePosition"):
-        raise ApiError(-4061, "Order's position side does not match user's setting.")
-    raise ApiError(-4059, "No need to change position side.")
+    """In hedge mode an order must name its side (LONG, SHORT), which this exchange does not keep: all are refused."""
+    wanted, owner = call.params.flag("dualSidePosition"), call.account
+    if wanted == owner.hedge_mode:
+        raise ApiError(-4059, "No need to change position side.")
+    if any(held for (market, _), held in owner.open.items() if market is Market.USDM):
+        raise ApiError(-4067, "Position side cannot be changed if there exists open orders.")
+    if any(position.lots for position in owner.positions.values()):
+        raise ApiError(-4068, "Position side cannot be changed if there exists position.")
+    owner.hedge_mode = wanted
+    return _done()
+
+
+def multi_assets(call: Call) -> dict[str, Any]:
+    return {"multiAssetsMargin": call.account.multi_assets}
+
+
+def set_multi_assets(call: Call) -> dict[str, Any]:
+    wanted = call.params.flag("multiAssetsMargin")
+    if wanted == call.account.multi_assets:
+        raise ApiError(-4171, "No need to change Joint Margin mode.")
+    call.account.multi_assets = wanted
+    return _done()
+
+
+def _done() -> dict[str, Any]:
+    return {"code": 200, "msg": "success"}
 
 
 def funding(call: Call) -> list[dict[str, Any]]:
@@ -254,6 +285,8 @@ def table() -> Table:
         ("GET", "v1/leverageBracket"): _row(leverage_bracket, 1, s),
         ("GET", "v1/positionSide/dual"): _row(position_mode, 30, s),
         ("POST", "v1/positionSide/dual"): _row(set_position_mode, 1, t),
+        ("GET", "v1/multiAssetsMargin"): _row(multi_assets, 30, s),
+        ("POST", "v1/multiAssetsMargin"): _row(set_multi_assets, 1, t),
         ("GET", "v1/commissionRate"): _row(commission_rate, 20, s),
         ("GET", "v1/accountConfig"): _row(account_config, 5, s),
         ("GET", "v1/symbolConfig"): _row(symbol_config, 5, s),

@@ -52,7 +52,17 @@ def restrictions(call: Call) -> dict[str, Any]:
         "enableVanillaOptions": False,
         "enableFixApiTrade": False,
         "enableFixReadOnly": True,
-        "enablePortfolioMarginTrading": False,
+        "enablePortfolioMarginTrading": call.account.portfolio,
+    }
+
+
+def account_info(call: Call) -> dict[str, Any]:
+    return {
+        "vipLevel": 0,
+        "isMarginEnabled": False,
+        "isFutureEnabled": True,
+        "isOptionsEnabled": False,
+        "isPortfolioMarginRetailEnabled": call.account.portfolio,
     }
 
 
@@ -84,6 +94,7 @@ def table() -> Table:
         ("GET", "/sapi/v1/system/status"): Endpoint(system_status, Market.SPOT),
         ("GET", "/sapi/v1/capital/config/getall"): Endpoint(coins, Market.SPOT, 10, signed),
         ("GET", "/sapi/v1/account/apiRestrictions"): Endpoint(restrictions, Market.SPOT, 1, signed),
+        ("GET", "/sapi/v1/account/info"): Endpoint(account_info, Market.SPOT, 1, signed),
         ("GET", "/sapi/v1/asset/tradeFee"): Endpoint(trade_fee, Market.SPOT, 1, signed),
         ("GET", "/sapi/v1/margin/allPairs"): Endpoint(nothing, Market.SPOT, 1, keyed),
         ("GET", "/sapi/v1/margin/isolated/allPairs"): Endpoint(nothing, Market.SPOT, 10, signed),

@@ -34,6 +34,10 @@ class AccountSettings:
         default_factory=lambda: _balances(USDT="1000000", USDC="1000000", BTC="10", ETH="200", BNB="10")
     )
     usdm: Mapping[str, str] = field(default_factory=lambda: _balances(USDT="1000000", USDC="1000000"))
+    hedge_mode: bool = False  # futures: two positions a symbol; an order without a side of them is refused (-4061)
+    multi_assets: bool = False  # futures: every asset is margin for every position
+    isolated: tuple[str, ...] = ()  # futures symbols on isolated margin
+    portfolio: bool = False  # a portfolio margin account
 
 
 DEFAULT_KEY = KeySettings("sandbox-key", "sandbox-secret")

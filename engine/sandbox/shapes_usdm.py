@@ -205,7 +205,7 @@ def position_risk(owner: Account, spec: SymbolSpec, position: Position, mark_e8:
     return out | {
         "leverage": str(leverage),
         "maxNotionalValue": "250000000",
-        "marginType": "cross",
+        "marginType": "isolated" if spec.symbol in owner.isolated else "cross",
         "isAutoAddMargin": "false",
     }
 
@@ -240,7 +240,7 @@ def account(owner: Account, specs: list[SymbolSpec], marks: dict[str, int], now_
         margin = abs(position.lots) * spec.lot_e8 * mark // 100_000_000 // leverage
         profits[spec.quote] = profits.get(spec.quote, 0) + profit
         margins[spec.quote] = margins.get(spec.quote, 0) + margin
-        rows.append(_account_position(spec, position, profit, margin, leverage))
+        rows.append(_account_position(spec, position, profit, margin, leverage, spec.symbol in owner.isolated))
     assets = [_account_asset(owner, asset, profits, margins, now_ms) for asset in owner.wallet]
     wallet, profit, margin = sum(owner.wallet.values()), sum(profits.values()), sum(margins.values())
     free = e8_text(sum(max(0, free_margin(owner, a)) for a in owner.wallet) + profit)
@@ -250,7 +250,7 @@ def account(owner: Account, specs: list[SymbolSpec], marks: dict[str, int], now_
         "canDeposit": True,
         "canWithdraw": owner.can_withdraw,
         "updateTime": 0,
-        "multiAssetsMargin": False,
+        "multiAssetsMargin": owner.multi_assets,
         "tradeGroupId": -1,
         "totalInitialMargin": e8_text(margin),
         "totalMaintMargin": e8_text(margin // 10),
@@ -289,7 +289,9 @@ def _account_asset(owner: Account, asset: str, profits: dict[str, int], margins:
     }
 
 
-def _account_position(spec: SymbolSpec, position: Position, profit: int, margin: int, leverage: int) -> Json:
+def _account_position(
+    spec: SymbolSpec, position: Position, profit: int, margin: int, leverage: int, isolated: bool
+) -> Json:
     return {
         "symbol": spec.symbol,
         "initialMargin": e8_text(margin),
@@ -298,7 +300,7 @@ def _account_position(spec: SymbolSpec, position: Position, profit: int, margin:
         "positionInitialMargin": e8_text(margin),
         "openOrderInitialMargin": "0",
         "leverage": str(leverage),
-        "isolated": False,
+        "isolated": isolated,
         "entryPrice": e8_text(position.entry_e8(spec)),
         "maxNotional": "250000000",
         "bidNotional": "0",

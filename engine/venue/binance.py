@@ -14,12 +14,13 @@ from typing import Any, Final
 from engine.orders.throttle import SPOT_BUDGETS, USDM_BUDGETS, Throttle, budgets_of
 from engine.venue import binance_words as words
 from engine.venue.binance_reads import BinanceReads
-from engine.venue.clock import ClockOffset, RecordedClock
+from engine.venue.clock import EVERY_S, ClockOffset, RecordedClock
 from engine.venue.dead_man import DeadMan
 from engine.venue.endpoints import Endpoints
 from engine.venue.lane import OrderLane
 from engine.venue.link import MARKET_TIMES, ORDER_TIMES, LinkTimes
 from engine.venue.market_stream import BinanceMarketStream, OnFrame
+from engine.venue.modes import AccountModes
 from engine.venue.order_socket import OnAnswer, OrderSocket
 from engine.venue.outcome import SKEWED_CLOCK, UNKNOWN_ORDER, outcome_of
 from engine.venue.protocol import (
@@ -57,7 +58,7 @@ class BinanceSettings:
     request_deadline_s: float = 5.0
     recv_window_ms: int = 5000
     cancel_share: float = 0.2
-    clock_every_s: float = 30.0
+    clock_every_s: float = EVERY_S
     listen_keepalive_s: float = KEEPALIVE_S
     market_times: LinkTimes = MARKET_TIMES
     order_times: LinkTimes = ORDER_TIMES
@@ -300,6 +301,9 @@ class BinanceGateway:
     async def scopes(self) -> KeyScopes:
         """What this key may do. Raises VenueError when it cannot be read: then the engine must not start."""
         return binance_scopes(self.market, await self.rest.call("sapiGetAccountApiRestrictions", urgent=True))
+
+    async def modes(self, symbol: str) -> AccountModes:
+        return await self.reads.modes(symbol)
 
     async def set_leverage(self, symbol: str, leverage: int) -> bool:
         """True when the exchange confirmed exactly this leverage; spot has none and says True to 1 only."""

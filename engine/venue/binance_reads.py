@@ -11,6 +11,7 @@ import orjson
 
 from engine.venue import binance_words as words
 from engine.venue.clock import ClockOffset
+from engine.venue.modes import AccountModes, flag
 from engine.venue.protocol import (
     Account,
     Instrument,
@@ -112,6 +113,36 @@ class BinanceReads:
             return words.spot_account(word) if self._spot else words.usdm_account(word, self.grids)
         except words.MALFORMED as wrong:
             raise VenueError(f"the account could not be read: {wrong!r}") from None
+
+    async def modes(self, symbol: str) -> AccountModes:
+        """Of a futures account. Raises VenueError where the exchange does not tell one of them but the last.
+
+        Whether it is a portfolio margin account only the main network tells, and there it must.
+        """
+        if self._spot:
+            return AccountModes()
+        dual = await self._rest.call("fapiPrivateGetPositionSideDual", weight=30, urgent=True)
+        multi = await self._rest.call("fapiPrivateGetMultiAssetsMargin", weight=30, urgent=True)
+        risk = await self._rest.call("fapiPrivateV2GetPositionRisk", {"symbol": symbol}, weight=5, urgent=True)
+        portfolio = None
+        try:
+            word = await self._rest.call("sapiGetAccountInfo", urgent=True)
+            portfolio = flag(word.get("isPortfolioMarginRetailEnabled"))
+        except VenueError as failure:
+            if not failure.known:
+                raise
+        try:
+            found = AccountModes(
+                flag(dual["dualSidePosition"]),
+                any(str(row["marginType"]).lower() == "isolated" for row in _rows(risk)),
+                flag(multi["multiAssetsMargin"]),
+                portfolio,
+            )
+        except words.MALFORMED as wrong:
+            raise VenueError(f"the account's modes could not be read: {wrong!r}") from None
+        if found.hedge is None or found.multi_assets is None:
+            raise VenueError("the account's position or asset mode could not be read")
+        return found
 
     async def open_orders(self, symbol: str) -> list[VenueOrder]:
         method, weight = ("privateGetOpenOrders", 6) if self._spot else ("fapiPrivateGetOpenOrders", 1)

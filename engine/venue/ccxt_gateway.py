@@ -5,6 +5,7 @@ refused at the start with its name, not met later.
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,11 +17,14 @@ from engine.orders.throttle import Budget, Kind, Throttle
 from engine.venue import ccxt_words as words
 from engine.venue.binance_reads import FORGOTTEN_DAYS, WEEK_DAYS
 from engine.venue.ccxt_market import CcxtMarketStream
+from engine.venue.ccxt_modes import read_modes
 from engine.venue.ccxt_thin import pro_exchange
 from engine.venue.ccxt_urls import Elsewhere
-from engine.venue.clock import ClockOffset, RecordedClock
+from engine.venue.clock import EVERY_S, ClockOffset, RecordedClock
 from engine.venue.dead_man import DeadMan
 from engine.venue.market_stream import OnFrame
+from engine.venue.modes import AccountModes
+from engine.venue.outcome import NOTHING_PROVED
 from engine.venue.protocol import (
     Account,
     Answer,
@@ -115,6 +119,8 @@ class CcxtGateway:
             raise VenueError(f"{self.settings.exchange} through ccxt lacks {', '.join(missing)}", known=True)
         await self._call("load_markets", deadline_s=6 * self.settings.request_deadline_s)
         await self.server_time_ms()
+        if client.has.get("fetchTime") and self._follow:
+            self._tasks.append(asyncio.create_task(self._watch_clock(), name="clock"))
         self._emit(StreamState("orders", True))
 
     async def open_reads(self) -> None:
@@ -219,6 +225,8 @@ class CcxtGateway:
         outcome = words.outcome_of(failure)
         said, message = words.told(failure)
         code = int(said) if said.lstrip("-").isdecimal() and len(said) < 12 else 0
+        if code in NOTHING_PROVED:  # Binance's: ccxt sorts some of them among its refusals
+            outcome = Outcome.UNKNOWN
         if words.is_not_found(failure):
             code = words.UNKNOWN_ORDER_CODE
         text = f"{said} {message}" if said and not code else message
@@ -250,6 +258,12 @@ class CcxtGateway:
         server_ms = int(await self._call("fetch_time", urgent=True))
         self.clock.sample(sent_ms, time.time() * 1000, server_ms)
         return server_ms
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            with contextlib.suppress(VenueError):  # the next sample comes by itself; an old skew is shown as none
+                await self.server_time_ms()
 
     async def account(self) -> Account:
         balance = await self._call("fetch_balance", urgent=True)
@@ -320,6 +334,12 @@ class CcxtGateway:
         """ccxt tells no key rights: unknown, which the check at start refuses unless the operator vouches for them."""
         vouched = self.settings.key_vouched_for
         return KeyScopes(trade=True, withdraw=False) if vouched else KeyScopes(trade=None, withdraw=None)
+
+    async def modes(self, symbol: str) -> AccountModes:
+        """What ccxt can ask of this exchange; the rest is not known, and the first order tells."""
+        if self.market is Market.SPOT:
+            return AccountModes()
+        return await read_modes(self._call, self._client.has, self.settings.exchange, self._name(symbol))
 
     async def set_leverage(self, symbol: str, leverage: int) -> bool:
         if self.market is Market.SPOT:

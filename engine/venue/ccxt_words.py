@@ -45,6 +45,7 @@ _REFUSALS: Final = frozenset(
         "BadSymbol",
         "MarketClosed",
         "NotSupported",
+        "OperationRejected",
         "OrderImmediatelyFillable",
         "OrderNotFound",
         "RateLimitExceeded",

@@ -8,6 +8,7 @@ from engine.orders.throttle import Throttle
 from engine.venue.clock import ClockOffset, RecordedClock
 from engine.venue.dead_man import DeadMan
 from engine.venue.market_stream import OnFrame
+from engine.venue.modes import AccountModes
 from engine.venue.protocol import Gateway, Market
 from engine.venue.scopes import KeyScopes
 
@@ -53,6 +54,10 @@ class LiveGateway(Gateway, Protocol):
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
     ) -> MarketStream: ...
     async def scopes(self) -> KeyScopes: ...
+    async def modes(self, symbol: str) -> AccountModes:
+        """How the account keeps positions and margin; of ``symbol`` its margin mode. Raises ``VenueError``."""
+        ...
+
     async def price(self, symbol: str) -> Decimal:
         """About what it trades at now: the middle of the best quote, by a read of its own. Raises ``VenueError``."""
         ...

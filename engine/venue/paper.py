@@ -18,6 +18,7 @@ from engine.venue.dead_man import DeadMan
 from engine.venue.endpoints import Endpoints
 from engine.venue.link import MARKET_TIMES, LinkTimes, Payload
 from engine.venue.market_stream import BinanceMarketStream, OnFrame
+from engine.venue.modes import AccountModes
 from engine.venue.order_socket import OnAnswer
 from engine.venue.outcome import outcome_of
 from engine.venue.paper_exchange import PaperExchange, Refusal, warm
@@ -238,6 +239,10 @@ class PaperGateway:
         snapshot = await self._reads.depth(symbol)
         self._tell(self.exchange.on_market(symbol, snapshot, time.time_ns()))
         return snapshot
+
+    async def modes(self, symbol: str) -> AccountModes:
+        """The paper account's own: one-way, cross, one asset."""
+        return AccountModes(False, False, False, False)
 
     async def price(self, symbol: str) -> Decimal:
         return await self._reads.price(symbol)

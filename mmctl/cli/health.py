@@ -193,7 +193,7 @@ def _with_engine(
         database_lag_s=metrics.value("mm_journal_lag_seconds") if metrics else None,
     )
     skew = metrics.value("mm_clock_skew_seconds") if metrics else None
-    if skew is not None:
+    if skew:  # absent: not measured lately; exactly zero: an engine that never measured, as older ones say
         facts = replace(facts, clock_skew_s=skew, clock_source="between the engine and the exchange")
     return facts
 

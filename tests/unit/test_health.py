@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mmctl.cli.health import _with_engine
+from mmctl.client.engine import Client
+from mmctl.client.metrics import parse
 from mmctl.watch import plugin, probe
 from mmctl.watch.health import Check, Facts, Feed, Status, evaluate, worst
 from mmctl.watch.thresholds import DEFAULTS, parse_range, with_overrides
@@ -241,3 +244,20 @@ def test_a_host_that_cannot_be_reached_is_unknown_and_never_ok(mmctl: Mmctl, tmp
     said = mmctl("health", "far", "--fleet", str(fleet), "--format", "nagios")
     assert said.code == 3
     assert said.out.startswith("MARKET-MAKER UNKNOWN")
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        ("mm_clock_skew_seconds -1.5", -1.5),
+        ("mm_clock_skew_seconds 0", 0.7),
+        ("mm_quoting 1", 0.7),
+    ],
+    ids=["measured", "never-measured", "absent"],
+)
+def test_the_clock_is_our_own_measurement_where_the_engine_has_none(page: str, shown: float) -> None:
+    own = Facts("mm1", clock_skew_s=0.7, clock_source="between this host and that one")
+    client = Client(None, 8080)  # type: ignore[arg-type]
+    found = _with_engine(own, {}, None, parse(page + "\n"), client)
+    assert found.clock_skew_s == shown
+    assert ("exchange" in found.clock_source) == (shown == -1.5)

@@ -175,6 +175,48 @@ def test_the_clock_offset_is_the_median_at_the_middle_of_the_round_trip() -> Non
     assert clock.error_ms == 5
 
 
+def ask(clock: ClockOffset, offset: float, round_trip: float = 10.0) -> None:
+    clock.sample(1000, 1000 + round_trip, 1000 + round_trip / 2 + offset)
+
+
+@pytest.mark.parametrize("step", [2000.0, -2000.0, 60.0])
+def test_a_step_of_a_clock_is_known_with_the_second_sample_after_it(step: float) -> None:
+    clock = ClockOffset()
+    for _ in range(15):
+        ask(clock, 250.0)
+    ask(clock, 250.0 + step)
+    assert (clock.skew_ms, clock.steps) == (250.0, 0), "one alone may be an outlier"
+    ask(clock, 251.0 + step)
+    assert abs(clock.skew_ms - 250.5 - step) < 1
+    assert clock.steps == 1
+
+
+def test_outliers_are_no_step_and_a_late_answer_says_only_what_it_can() -> None:
+    clock = ClockOffset()
+    for _ in range(15):
+        ask(clock, 250.0)
+        ask(clock, 5000.0)  # each alone: the one after it agrees with what was known
+    assert (clock.skew_ms, clock.steps) == (250.0, 0)
+    for offset in (900.0, -700.0, 400.0):
+        ask(clock, offset)  # they agree with nothing, not even with each other
+    assert clock.steps == 0
+    ask(clock, 1100.0, round_trip=2000.0)
+    assert clock.skew_ms == 250.0
+    samples = clock.samples
+    ask(clock, 0.0, round_trip=-500.0)  # our own clock was set back between question and answer
+    assert (clock.samples, clock.skew_ms) == (samples, 250.0)
+
+
+def test_after_the_exchange_itself_said_so_one_sample_is_enough() -> None:
+    clock = ClockOffset()
+    for _ in range(15):
+        ask(clock, 0.0)
+    clock.forget()
+    ask(clock, 3000.0)
+    assert clock.skew_ms == 3000.0
+    assert clock.fresh
+
+
 @pytest.mark.parametrize(
     ("scopes", "said"),
     [
