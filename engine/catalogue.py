@@ -98,7 +98,15 @@ CAUSES: Final = (
     *("repeated_opens", "sentinel", "operator", "reset", "timeout", "clean_probes"),
 )
 DISCREPANCIES: Final = (
-    *("old-epoch-order", "newer-epoch-order", "order-not-held", "foreign-order", "order-missing", "order-differs"),
+    *(
+        "old-epoch-order",
+        "newer-epoch-order",
+        "strange-order",
+        "order-not-held",
+        "foreign-order",
+        "order-missing",
+        "order-differs",
+    ),
     *("filled-differs", "fill-not-booked", "foreign-fill", "position-differs", "balance-differs", "unread"),
 )
 FEEDS: Final = ("market", "user", "orders")

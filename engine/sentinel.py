@@ -73,6 +73,7 @@ class Sentinel:
             self._venue,
             engine_unseen_s=now - self._engine_seen,
             venue_unseen_s=now - self._venue_seen,
+            lead=self.guard.lead(),
         )
         await self._act(decision)
         return decision

@@ -57,7 +57,7 @@ class Exchange(Section):
     testnet: Bool = key(False, doc="Use the exchange's own test network.")
     market: Literal["spot", "usdm"] = key("spot", doc="spot, or usdm for USD-margined perpetuals.")
     account: Name = key(
-        "main", doc="Name of the account in locks, metrics and --confirm; two engines with one name never both quote."
+        "main", doc="Name of the account in locks, metrics and --confirm; of a host's engines with one name one quotes."
     )
     recv_window: Span = key(_s("5s"), doc="How old a signed request may be when the exchange reads it.")
     native: Bool = key(True, doc="Use the native stream and WebSocket API where this exchange has one; else ccxt.")
@@ -267,7 +267,7 @@ class Store(Section):
 
 
 class Lease(Section):
-    """Who may quote: of all engines on one account only the holder."""
+    """Who may quote: of a host's engines on one account only the holder. Between hosts it promises nothing."""
 
     kind: Literal["file"] = key("file", doc="file: a lock on this host.")
     path: Path | None = key(

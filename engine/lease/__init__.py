@@ -1,4 +1,4 @@
-"""Leadership: of all engines on one account, only the holder of the lease may quote."""
+"""Leadership: of all engines that share an account's lease only its holder may quote. A file lease is one host's."""
 
 from engine.lease.file import FileLease
 from engine.lease.opening import open_lease

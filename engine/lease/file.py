@@ -1,4 +1,6 @@
-"""The lease of one host: an advisory lock on a file, with an epoch counter beside it that survives everything.
+"""The lease of one host: an advisory lock on a file, with an epoch counter beside it that outlives a lost lock file.
+
+It keeps apart the engines of one host, and knows nothing of another host's: see ``Lease``.
 
 The kernel drops the lock when the holder dies, however it dies, so there is no waiting for a time to live. The lock
 file itself is never replaced or removed by us; if somebody does, ``prove`` notices (the path no longer leads to the
@@ -9,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import threading
 import time
 import weakref
@@ -16,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.lease.protocol import LeaseError, LeaseState, LeaseTrouble
+from engine.orders.ids import NONCES
 
 _LEASES: "weakref.WeakSet[FileLease]" = weakref.WeakSet()
 
@@ -32,9 +36,16 @@ class FileLease:
     """See ``Lease``. ``path`` is the same for every engine of the account on this host."""
 
     def __init__(
-        self, path: Path, owner: str, *, ttl_s: float = 10.0, clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        owner: str,
+        *,
+        ttl_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], int] = lambda: 1 + secrets.randbelow(NONCES - 1),
     ) -> None:
         self._path, self._owner, self._ttl_s, self._clock = Path(path), owner, ttl_s, clock
+        self._draw, self._nonce = draw, 0
         self._fd = -1
         self._held = False
         self._epoch = 0
@@ -48,6 +59,10 @@ class FileLease:
     @property
     def epoch(self) -> int:
         return self._epoch
+
+    @property
+    def nonce(self) -> int:
+        return self._nonce
 
     def held(self) -> bool:
         return self._held and self._clock() - self._proved <= self._ttl_s
@@ -64,7 +79,7 @@ class FileLease:
                 return False
             try:
                 epoch = max(self._read_epoch(fd), self._epoch) + 1
-                self._since_ns = time.time_ns()
+                self._since_ns, self._nonce = time.time_ns(), self._draw()
                 self._write(fd, epoch)
             except LeaseError:
                 os.close(fd)
@@ -102,9 +117,9 @@ class FileLease:
 
     def state(self) -> LeaseState:
         if self._held:
-            return LeaseState(self.held(), self._epoch, self._owner, self._since_ns, self._clock() - self._proved)
-        seen = self.peek(self._path)
-        return LeaseState(False, seen.epoch, seen.holder, seen.since_ns, 0.0)
+            age_s = self._clock() - self._proved
+            return LeaseState(self.held(), self._epoch, self._owner, self._since_ns, age_s, self._nonce)
+        return self.peek(self._path)
 
     @staticmethod
     def peek(path: Path) -> LeaseState:
@@ -112,7 +127,8 @@ class FileLease:
         try:
             with open(path, "rb") as file:
                 found = json.loads(file.read(4096) or b"{}")
-                return LeaseState(False, int(found["epoch"]), str(found["holder"]), int(found["since_ns"]), 0.0)
+                nonce = int(found.get("nonce", 0))
+                return LeaseState(False, int(found["epoch"]), str(found["holder"]), int(found["since_ns"]), 0.0, nonce)
         except (OSError, ValueError, KeyError, TypeError):
             return LeaseState(False, 0, "", 0, 0.0)
 
@@ -225,7 +241,13 @@ class FileLease:
             raise LeaseTrouble(f"cannot write the lease file {self._path}: {error.strerror}") from None
 
     def _write_record(self, fd: int, epoch: int, holder: str) -> None:
-        record = {"epoch": epoch, "holder": holder, "pid": os.getpid() if holder else 0, "since_ns": self._since_ns}
+        record = {
+            "epoch": epoch,
+            "nonce": self._nonce,
+            "holder": holder,
+            "pid": os.getpid() if holder else 0,
+            "since_ns": self._since_ns,
+        }
         raw = json.dumps(record).encode()
         os.pwrite(fd, raw, 0)
         os.ftruncate(fd, len(raw))

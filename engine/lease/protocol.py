@@ -22,16 +22,19 @@ class LeaseState:
     holder: str
     since_ns: int  # wall clock, when the present holder took it; 0 = nobody
     age_s: float  # time since holding was last proved
+    nonce: int = 0  # drawn by this acquisition; 0: not known, or an older release's
 
 
 class Lease(Protocol):
     """One account's leadership. Any implementation keeps four promises.
 
-    - At most one process in the world is between a true ``held()`` and the end of the order it then sends, as far
-      as the implementation's medium can promise it; where it cannot (a network store), ``ttl`` bounds the overlap
-      and ``held()`` turns false on this side before the other side can acquire.
-    - Each acquisition has an epoch higher than every one before it, across restarts and hosts. It is durable before
-      ``acquire`` returns, and goes into every client order id, so that orders tell who sent them.
+    - Of all processes that reach its medium, at most one is between a true ``held()`` and the end of the order it
+      then sends; where the medium cannot promise that (a network store), ``ttl`` bounds the overlap and ``held()``
+      turns false on this side before the other side can acquire. A file reaches one host: it promises nothing of
+      another host's engines, which is why ``mmctl`` refuses two hosts on one account.
+    - Each acquisition has an epoch higher than every one before it on that medium, across restarts, and a nonce of
+      its own, so that two media that give one epoch are told apart. Both are durable before ``acquire`` returns, and
+      go into every client order id, so that orders tell who sent them.
     - ``held()`` never blocks and never raises: it may stand in the path of a tick.
     - ``on_lost`` is called once when the lease is lost without ``release``; when the callback runs ``held()`` is
       false already. A medium that cannot be asked is no loss: ``trouble()`` says why, ``held()`` turns false by
@@ -41,6 +44,11 @@ class Lease(Protocol):
     @property
     def epoch(self) -> int:
         """The epoch of the present holding, 0 before the first."""
+        ...
+
+    @property
+    def nonce(self) -> int:
+        """The nonce of the present holding (``engine.orders.ids``), 0 before the first."""
         ...
 
     def acquire(self) -> bool:

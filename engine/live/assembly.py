@@ -136,7 +136,7 @@ def build_session(
     disk: Executor,
 ) -> Session:
     """A session of ``lease.epoch``, gate closed. Raises ``StartError`` when a stored ledger cannot be read."""
-    manager = OrderManager(lease.epoch)
+    manager = OrderManager(lease.epoch, lease.nonce)
     why = Why()
     holder: list[Session] = []
     clerk = Clerkship(lease.epoch, journal, risk, Events(), latencies, lambda made: holder[0].on_transition(made))
@@ -150,7 +150,7 @@ def build_session(
         lambda report: holder[0].on_report(report),
         lambda detail: holder[0].on_mismatch(detail),
     )
-    reconciler.on_deposed = lambda detail: holder[0].on_deposed(detail)
+    reconciler.on_stranger = lambda symbol, client_id: holder[0].on_stranger(symbol, client_id)
     pairs: dict[str, Pair] = {}
     for symbol, instrument in markets.instruments.items():
         try:

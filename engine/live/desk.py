@@ -42,6 +42,7 @@ class Desk:
         self._cancel_sent: dict[str, int] = {}  # client id -> when a cancel was last written
         self.version: dict[str, int] = {}  # per symbol; grows with every change of an order
         self.on_change: Callable[[str], None] = lambda symbol: None  # orders of a symbol moved; told last
+        self.on_stranger: Callable[[str, str], None] = lambda symbol, client_id: None  # another engine's; told first
         self._gathering = False
         self._placed: list[Order] = []  # while gathering: still to be written down
 
@@ -164,7 +165,9 @@ class Desk:
         self.take(self.manager.on_not_found(client_id, asked_ns, time.monotonic_ns()))
 
     def take(self, effects: Effects) -> None:
-        """Carry out what an input changed: fills first, because they are what must not be lost."""
+        """Carry out what an input changed: what stops us first, then fills, because they must not be lost."""
+        for symbol, client_id in effects.strangers:
+            self.on_stranger(symbol, client_id)
         for fill in effects.fills:
             self.touch(fill.symbol)
             self._clerk.filled(fill)

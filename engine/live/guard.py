@@ -16,7 +16,7 @@ from engine.live.failures import Exit, StartError
 from engine.live.memory import HaltMark, Memory, MemoryUnreadable
 from engine.live.switch import ON, unreadable
 from engine.live.venue import market_of, open_gateway, venue_failure
-from engine.orders.ids import base36, epoch_of, is_ours
+from engine.orders.ids import is_ours, outside_id, parse
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
 from engine.venue.protocol import Account, Instrument, Market, Outcome, VenueError, VenueOrder
 from engine.venue.units import Units, units_of
@@ -141,10 +141,7 @@ class Guard:
         except (VenueError, TimeoutError) as error:
             return VenueSeen(False, detail=str(error) or "no answer in time")
         now_ms = time.time() * 1000 + self.gateway.clock.skew_ms
-        seen = tuple(
-            OrderSeen(o.symbol, o.client_id, epoch_of(o.client_id), max(now_ms - o.update_ms, 0.0) / 1e3)
-            for o in orders
-        )
+        seen = tuple(order_seen(o.symbol, o.client_id, max(now_ms - o.update_ms, 0.0) / 1e3) for o in orders)
         return VenueSeen(True, seen, self._positions())
 
     def _positions(self) -> tuple[tuple[str, float], ...]:
@@ -154,6 +151,11 @@ class Guard:
             return ()
         position = account.positions.get(self.symbol)
         return ((self.symbol, float(instrument.quantity(position.lots)) if position is not None else 0.0),)
+
+    def lead(self) -> tuple[int, int] | None:
+        """Epoch and nonce that this host's lease last gave; None from another machine, or where it cannot be read."""
+        lease = FileLease.peek(self.config.lease_path())
+        return None if self.direct or not lease.epoch or not lease.nonce else (lease.epoch, lease.nonce)
 
     # --- hands ---
 
@@ -292,8 +294,8 @@ class Guard:
 
     def next_id(self) -> str:
         """A client id of the epoch that leads, not used before."""
-        epoch = FileLease.peek(self.config.lease_path()).epoch
-        return f"mm-{base36(epoch)}-{base36(time.time_ns())}"
+        lease = FileLease.peek(self.config.lease_path())
+        return outside_id(lease.epoch, lease.nonce, time.time_ns())
 
 
 class _Hands:
@@ -323,6 +325,14 @@ class _Hands:
         if isinstance(told, Traded):
             self._left += told.filled if quantity > 0 else -told.filled
         return told
+
+
+def order_seen(symbol: str, client_id: str, age_s: float) -> OrderSeen:
+    """An open order, with whose it is by its name."""
+    parsed = parse(client_id)
+    if parsed is None:
+        return OrderSeen(symbol, client_id, None, age_s)
+    return OrderSeen(symbol, client_id, parsed.epoch, age_s, parsed.nonce)
 
 
 def stored_book(config: Config, instrument: Instrument) -> SymbolBook:

@@ -38,6 +38,7 @@ from engine.venue.protocol import (
 )
 from engine.venue.units import Units, units_of
 
+STRANGE: Final = frozenset({DiscrepancyClass.NEWER_EPOCH_ORDER, DiscrepancyClass.STRANGE_ORDER})
 HALT_ROUNDS: Final = 3  # a mismatch is believed when this many rounds in a row show it
 PAUSE_S: Final = 0.3  # between rounds that follow each other
 READ_DEADLINE_S: Final = 10.0
@@ -58,7 +59,7 @@ class Reconciler:
     ) -> None:
         self._gateway, self._desk, self._books = gateway, desk, books
         self._on_report, self._on_mismatch = on_report, on_mismatch
-        self.on_deposed = on_mismatch  # an order of a later epoch stands at the exchange
+        self.on_stranger: Callable[[str, str], None] = lambda symbol, client_id: None  # of another engine's
         self._lock = asyncio.Lock()
         self._fills_asked: dict[str, tuple[int, int]] = {}  # missing trades: how often asked for, and when again
         self._halting: dict[str, int] = {}  # rounds in a row with a mismatch, by symbol
@@ -149,6 +150,7 @@ class Reconciler:
             book.ledger.lots if futures and book.started else None,
             {} if futures or expected is None else {book.instrument.base: expected},
             book.instrument.lot_size,
+            manager.ids,
         )
 
     def _settle(self, found: Discrepancy, book: SymbolBook) -> None:
@@ -177,14 +179,14 @@ class Reconciler:
             if report.complete:
                 self._halting[symbol] = 0
             return
+        halting = report.by_rule(Rule.HALT)
+        strange = [found for found in halting if found.kind in STRANGE]
+        if strange:  # one reading proves it: no delay and no repetition makes an order that nobody sent
+            self.on_stranger(symbol, strange[0].client_id)
+            return
         self._halting[symbol] = self._halting.get(symbol, 0) + 1
         if self._halting[symbol] >= HALT_ROUNDS:
-            halting = report.by_rule(Rule.HALT)
-            later = [found for found in halting if found.kind is DiscrepancyClass.NEWER_EPOCH_ORDER]
-            found = (later or halting)[0]
-            # An order of a later epoch is no matter for a person: the engine that placed it leads, and we do not.
-            told = self.on_deposed if later else self._on_mismatch
-            told(f"{symbol} {found.kind.value}: {found.detail}")
+            self._on_mismatch(f"{symbol} {halting[0].kind.value}: {halting[0].detail}")
 
     def forget_anchor(self) -> None:
         """A person has looked: balances are taken as they are from the next round on."""

@@ -96,6 +96,7 @@ class Session:
         self._saved: dict[str, Any] = {}
         self.unsaved = ""  # why the risk state could not be written
         parts.clerk.on_rejected = self._on_rejected
+        parts.desk.on_stranger = self.on_stranger
         parts.desk.on_change = lambda symbol: pairs[symbol].quoter.refresh() if symbol in pairs else None
         self.lanes = {symbol: parts.desk.lane(symbol) for symbol in pairs}
         self.paths = {
@@ -290,6 +291,21 @@ class Session:
 
     def on_mismatch(self, detail: str) -> None:
         self.trip(Trip(Cause.MISMATCH, f"the exchange and the books differ: {detail}", {"detail": detail}))
+
+    def on_stranger(self, symbol: str, client_id: str) -> None:
+        """The exchange shows an order of ours that another engine sent: of a later epoch, or of another nonce.
+
+        Where our lease is gone, or was while we were not looking, that engine leads and we end. Where it provably is
+        ours, two leases were given for one account (two hosts, a copied disk, a lost data folder): nothing keeps the
+        two apart any more, so this one halts until a person has looked.
+        """
+        detail = f"{symbol} order {client_id}"
+        if not self.parts.lease.prove():
+            self.on_deposed(detail)
+            return
+        text = f"two engines quote this account: {detail} is ours by name, and the lease here never sent it"
+        hint = "stop the other one (a lease is its host's own), or give each an account"
+        self.trip(Trip(Cause.MISMATCH, f"{text}; {hint}", {"client_id": client_id, "epoch": self.parts.lease.epoch}))
 
     def on_deposed(self, detail: str) -> None:
         """The exchange shows that another engine leads, before our lease does: end, and halt nobody's account."""

@@ -26,7 +26,7 @@ _S = OrderState
 
 
 class OrderManager:
-    """All orders of one account and one epoch.
+    """All orders of one account, one epoch and one nonce (``engine.orders.ids``).
 
     ``proof_after_ns``: how long after a request was written the exchange can still accept it (receive window plus
     clock tolerance); "not found" proves absence only when asked for later than that, and twice.
@@ -37,6 +37,7 @@ class OrderManager:
     def __init__(
         self,
         epoch: int,
+        nonce: int = 0,
         *,
         proof_after_ns: int = 7 * SECOND_NS,
         stuck_after_ns: int = 5 * SECOND_NS,
@@ -44,7 +45,7 @@ class OrderManager:
     ) -> None:
         self.epoch = epoch
         self._stuck_after_ns = stuck_after_ns
-        self._table = OrderTable(epoch, proof_after_ns, keep_ended)
+        self._table = OrderTable(epoch, nonce, proof_after_ns, keep_ended)
         self.fill_book = self._table.fill_book
         self.ids = self._table.ids
 
@@ -325,8 +326,10 @@ class OrderManager:
         """The stream speaks of an order of ours that we do not hold: hold it if it lives, unless it is known to have
         ended (streams reorder) or another engine's."""
         if TARGET[word.status] in TERMINAL:
+            self._table.meet(word.symbol, word.client_id, effects)
             self._table.ended_unheld(word.client_id)
         elif self._later(word.client_id):
+            effects.strangers.append((word.symbol, word.client_id))
             said = "another engine leads: an order of a later epoch is its to hold, to write down and to cancel"
             at = (word.symbol, word.client_id, said)
             effects.incidents.append(Incident("newer-epoch-order", Severity.CRITICAL, *at))

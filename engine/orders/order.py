@@ -97,6 +97,7 @@ class Effects:
     foreign_fills: list[VenueFill] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
     send: list[PlaceRequest] = field(default_factory=list)
+    strangers: list[tuple[str, str]] = field(default_factory=list)  # symbol, id: ours by name, sent by another engine
     stale: int = 0  # words older than what is known: dropped
     duplicates: int = 0  # fills booked before: dropped
 

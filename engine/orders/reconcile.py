@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
-from engine.orders.ids import is_ours, parse
+from engine.orders.ids import ClientIds, is_ours, parse
 from engine.orders.order import Order, Severity
 from engine.orders.states import OrderState
 from engine.venue.protocol import Account, Side, VenueFill, VenueOrder
@@ -32,6 +32,7 @@ class DiscrepancyClass(Enum):
 
     OLD_EPOCH_ORDER = "old-epoch-order"
     NEWER_EPOCH_ORDER = "newer-epoch-order"
+    STRANGE_ORDER = "strange-order"
     ORDER_NOT_HELD = "order-not-held"
     FOREIGN_ORDER = "foreign-order"
     ORDER_MISSING = "order-missing"
@@ -48,6 +49,7 @@ _C = DiscrepancyClass
 RULES: Final[dict[DiscrepancyClass, tuple[Severity, Rule, str]]] = {
     _C.OLD_EPOCH_ORDER: (Severity.WARNING, Rule.CANCEL, "ours, from an engine that led before"),
     _C.NEWER_EPOCH_ORDER: (Severity.CRITICAL, Rule.HALT, "ours by name, from an engine that leads after us: we do not"),
+    _C.STRANGE_ORDER: (Severity.CRITICAL, Rule.HALT, "ours by name, of this epoch, and this engine never sent it"),
     _C.ORDER_NOT_HELD: (Severity.WARNING, Rule.ADOPT, "ours, of this epoch, and not held here"),
     _C.FOREIGN_ORDER: (Severity.INFO, Rule.NOTE, "not ours: never touched"),
     _C.ORDER_MISSING: (Severity.WARNING, Rule.QUERY, "held as live and not among the exchange's open orders"),
@@ -109,6 +111,7 @@ class Local:
     position_lots: Units | None
     balances: dict[str, Decimal]
     balance_tolerance: Decimal = Decimal("0.00000001")
+    ids: ClientIds | None = None  # what this engine has sent; None: not judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,8 @@ def _orders(local: Local, open_orders: Sequence[VenueOrder], started_ns: int) ->
             kind = _C.OLD_EPOCH_ORDER
         elif parsed.epoch > local.epoch:
             kind = _C.NEWER_EPOCH_ORDER
+        elif local.ids is not None and local.ids.strange(word.client_id):
+            kind = _C.STRANGE_ORDER
         else:
             kind = _C.ORDER_NOT_HELD
         yield _found(kind, local.symbol, f"{word.side.name} {word.lots} at {word.ticks}", word.client_id, word)

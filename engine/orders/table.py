@@ -27,8 +27,8 @@ CANCEL_UNDER_WAY: Final = frozenset({_S.PENDING_CANCEL, _S.PENDING_REPLACE})
 
 
 class OrderTable:
-    def __init__(self, epoch: int, proof_after_ns: int, keep_ended: int) -> None:
-        self.ids = ClientIds(epoch)
+    def __init__(self, epoch: int, nonce: int, proof_after_ns: int, keep_ended: int) -> None:
+        self.ids = ClientIds(epoch, nonce=nonce)
         self.fill_book = FillBook()
         self.proof_after_ns = proof_after_ns
         self._keep_ended = keep_ended
@@ -188,6 +188,7 @@ class OrderTable:
             return False
         effects.fills.append(fill)
         if order is None:
+            self.meet(fill.symbol, fill.client_id, effects)
             effects.incidents.append(
                 Incident(
                     "fill-without-order",
@@ -280,12 +281,22 @@ class OrderTable:
         order = self.new(word, now_ns)
         self.move(order, _S.SUBMITTED, "found at the exchange", now_ns, effects)
         parsed = parse(word.client_id)
+        strange = self.meet(word.symbol, word.client_id, effects)
         if parsed is not None and parsed.epoch == self.ids.epoch:
             self.ids.beyond(parsed.counter)
-        if not expected:
+        if not expected and not strange:
             self.incident(effects, "order-not-held", Severity.WARNING, order, "the exchange has it, we did not")
         self.word(order, word, now_ns, effects, asked=True)
         return order
+
+    def meet(self, symbol: str, client_id: str, effects: Effects) -> bool:
+        """Note an order of ours that another engine must have sent: of our epoch or a later one, and not ours."""
+        strange = self.ids.strange(client_id)
+        if strange:
+            effects.strangers.append((symbol, client_id))
+            said = "ours by name, and this engine did not send it: another engine quotes this account"
+            effects.incidents.append(Incident("strange-order", Severity.CRITICAL, symbol, client_id, said))
+        return strange
 
     def incident(self, effects: Effects, kind: str, severity: Severity, order: Order, message: str) -> None:
         effects.incidents.append(Incident(kind, severity, order.symbol, order.client_id, message))

@@ -33,6 +33,7 @@ class OrderSeen:
     client_id: str
     epoch: int | None  # None: not one of ours
     age_s: float
+    nonce: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,24 @@ class Decision:
 
 
 def decide(
-    rules: SentinelRules, engine: EngineSeen, venue: VenueSeen, *, engine_unseen_s: float, venue_unseen_s: float
+    rules: SentinelRules,
+    engine: EngineSeen,
+    venue: VenueSeen,
+    *,
+    engine_unseen_s: float,
+    venue_unseen_s: float,
+    lead: tuple[int, int] | None = None,
 ) -> Decision:
     """One look. ``*_unseen_s`` is how long each side has not been seen working (0 when it just was).
+
+    ``lead``: epoch and nonce that the lease of this host last gave, None where it cannot be read.
 
     The order of the checks is the order of harm: limits and two engines first, because they need HALT.
     """
     ours = [order for order in venue.orders if order.epoch is not None]
+    two = _two_engines(rules, ours, lead)
+    if two is not None:
+        return Decision(Act.HALT, two)
     epochs = {order.epoch for order in ours if order.age_s > rules.takeover_s}
     newest = max((order.epoch for order in ours if order.epoch is not None), default=None)
     if len(epochs) > 1 and newest in epochs:
@@ -88,6 +100,24 @@ def decide(
     if not venue.reachable and venue_unseen_s > rules.unseen_s:
         return Decision(Act.CANCEL, f"the exchange was not seen for {venue_unseen_s:.1f} s: {venue.detail}")
     return Decision(Act.WATCH, "engine and exchange seen")
+
+
+def _two_engines(rules: SentinelRules, ours: list[OrderSeen], lead: tuple[int, int] | None) -> str | None:
+    """The reason to hold one epoch for two engines', or None. No hand-over gives an epoch twice: none is waited for."""
+    nonces: dict[int, set[int]] = {}
+    for order in ours:
+        nonces.setdefault(order.epoch or 0, set()).add(order.nonce)
+    double = next((epoch for epoch, found in nonces.items() if len(found) > 1), None)
+    if double is not None:
+        return f"orders of epoch {double} and {len(nonces[double])} leases are open at once: two engines are quoting"
+    if lead is None or not lead[0]:
+        return None
+    for order in ours:
+        of_ours = order.epoch == lead[0] and order.nonce != lead[1]
+        later = (order.epoch or 0) > lead[0] and order.age_s > rules.takeover_s
+        if of_ours or later:
+            return f"order {order.client_id} was sent by another lease than this host's: two engines are quoting"
+    return None
 
 
 def _engine_dead(rules: SentinelRules, engine: EngineSeen, unseen_s: float) -> str | None:

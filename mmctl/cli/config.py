@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmctl.cli.run import Run, current
-from mmctl.fleet.errors import ConfigRefused, UsageError
+from mmctl.fleet.accounts import obstacle
+from mmctl.fleet.errors import ConfigRefused, OperatorError, Refused, UsageError
 
 if TYPE_CHECKING:
     from engine.config.schema import Config
+    from mmctl.fleet.inventory import Fleet
 
 app = typer.Typer(help="Check, show, compare or describe a configuration.")
 
@@ -27,8 +29,23 @@ def _files(what: str | None, run: Run) -> list[tuple[Path, Path | None]]:
         return [(Path(what), None)]
     from mmctl.fleet.inventory import load_fleet
 
-    target = load_fleet(run.fleet).target(what)
-    return [(target.config, target.env_file)]
+    fleet = load_fleet(run.fleet)
+    target = fleet.target(what)
+    _refuse(obstacle(fleet, target))
+    files = dict.fromkeys((own.config, own.env_file) for own in map(target.on, target.hosts))
+    return list(files)
+
+
+def _refuse(error: OperatorError | None) -> None:
+    if error is not None:
+        raise error
+
+
+def _check_accounts(fleet: "Fleet") -> None:
+    """Every target's config is of the account and environment the fleet says, and no two hosts quote one account."""
+    faults = [error for target in fleet.targets.values() if target.at and (error := obstacle(fleet, target))]
+    if faults:
+        raise Refused("\n".join(dict.fromkeys(error.what for error in faults)), faults[0].hint)
 
 
 def _load(file: Path, env_file: Path | None, run: Run, *, deep: bool = True) -> "Config":
@@ -63,6 +80,7 @@ def check(what: What = None, env_file: EnvFile = None) -> None:
             from mmctl.fleet.inventory import load_fleet
 
             fleet = load_fleet(file)
+            _check_accounts(fleet)
             run.out.result(ok=True, file=str(file), targets=sorted(fleet.targets))
             run.out.say(f"{file}: ok, targets {', '.join(fleet.targets)}")
             continue

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mmctl.cli.reach import TargetArg, target_of
+from mmctl.cli.reach import TargetArg, quoting_target, target_of
 from mmctl.cli.run import Run, current
 from mmctl.client.site import site_of
 from mmctl.fleet.errors import Refused
@@ -26,9 +26,12 @@ _LIVE = ("canary", "production")
 
 
 @contextmanager
-def site(run: Run, wanted: str | None) -> Iterator[runs.Site]:
-    """The hosts of the target, connected when first used, and this run's words for the records."""
-    target = target_of(run, wanted)
+def site(run: Run, wanted: str | None, *, quotes: bool = False) -> Iterator[runs.Site]:
+    """The hosts of the target, connected when first used, and this run's words for the records.
+
+    ``quotes``: engines may quote after this run, so what would let two hosts quote one account is refused.
+    """
+    target = quoting_target(run, wanted) if quotes else target_of(run, wanted)
     with ExitStack() as stack:
         transports = {}
         for host in target.hosts:
@@ -73,7 +76,7 @@ def deploy(
 ) -> None:
     """Build, upload, install, check, switch, start and verify; any failure leaves the previous release running."""
     run = current()
-    with site(run, target) as hosts:
+    with site(run, target, quotes=True) as hosts:
         if release is not None:
             confirm(run, hosts.target, yes, f"Switch to release {release}")
             _go(run, hosts, release, back=False, force=force)
@@ -129,7 +132,7 @@ def rollback(
 ) -> None:
     """Go back to the last good release before the current one. What is left keeps its marks: only a failure is bad."""
     run = current()
-    with site(run, target) as hosts:
+    with site(run, target, quotes=True) as hosts:
         confirm(run, hosts.target, yes, f"Roll back to {to or 'the last good release'}")
         _go(run, hosts, to)
 

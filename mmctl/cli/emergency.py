@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
+from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish, quoting_target
 from mmctl.cli.recorded import Minutes
 from mmctl.cli.run import Run, current
 from mmctl.client.engine import Document
@@ -65,6 +65,7 @@ def halt(target: TargetArg = None, confirm: Confirm = "", reason: Reason = "", d
 
 def resume(target: TargetArg = None, confirm: Confirm = "", reason: Reason = "") -> None:
     """Let an engine that an operator paused quote again. A breaker that halted needs mmctl breaker reset."""
+    quoting_target(current(), target)
     command("resume", target, confirm, {"reason": reason or "operator"})
 
 
@@ -86,21 +87,25 @@ def command(verb: str, wanted: str | None, confirm: str, body: Mapping[str, Any]
     """
     run = current()
     with engines(run, wanted) as found:
-        account = confirmed(run, verb, found, confirm)
+        accounts = confirmed(run, verb, found, confirm)
+        account = ",".join(dict.fromkeys(accounts.values()))
         reason = readable(str(body.get("reason") or "operator"))
-        request = {**body, "reason": reason, "confirm": account, "idempotency_key": f"{run.run_id}-{verb}"}
+        request = {**body, "reason": reason, "idempotency_key": f"{run.run_id}-{verb}"}
         minutes = Minutes(run, verb, reason)
+
+        def one(engine: Engine) -> Done:
+            return _act(run, engine, verb, {**request, "confirm": accounts[engine.name]})
+
         outcomes: dict[str, Outcome[Done]] = {}
         try:
             if not direct:
                 for engine in found.values():
                     minutes.intend(engine.label)
-                outcomes = ask_each(
-                    run, found, lambda engine: _act(run, engine, verb, request), ENGINE_SECONDS + SENTINEL_SECONDS + 10
-                )
+                outcomes = ask_each(run, found, one, ENGINE_SECONDS + SENTINEL_SECONDS + 10)
             left = [name for name in found if direct or _undone(outcomes[name].error)]
-            if left and verb in _PROVING:
-                outcomes |= _past_the_hosts(run, found, verb, request, left, outcomes, minutes)
+            for own in dict.fromkeys(accounts[name] for name in left if verb in _PROVING):
+                these = [name for name in left if accounts[name] == own]
+                outcomes |= _past_the_hosts(run, found, verb, request, these, outcomes, minutes)
             _tell(run, verb, outcomes)
         finally:
             recorded = _record(run, minutes, found, outcomes)
@@ -195,23 +200,26 @@ def _past_the_hosts(
     return dict.fromkeys(left, outcome)
 
 
-def confirmed(run: Run, verb: str, found: Mapping[str, Engine], typed: str) -> str:
-    """The account's name, typed by the operator. Raises UsageError without one, Refused for another one."""
-    engine = next(iter(found.values()))
-    accounts = engine.site.accounts
+def confirmed(run: Run, verb: str, found: Mapping[str, Engine], typed: str) -> dict[str, str]:
+    """Each host's account as the operator typed it: the account's name, or where hosts have an account each all of
+    them with commas between. Raises UsageError without one, Refused for another one."""
+    target = next(iter(found.values())).target.name
+    names = ",".join(dict.fromkeys(engine.site.accounts[0] for engine in found.values()))
     if not typed and sys.stdin is not None and sys.stdin.isatty() and not run.json:
-        sys.stderr.write(f"{verb} {engine.target.name}: type the account's name ({accounts[0]}): ")
+        sys.stderr.write(f"{verb} {target}: type the account's name ({names}): ")
         sys.stderr.flush()
         with suppress(UnicodeDecodeError):
             typed = sys.stdin.readline().strip()
     if not typed:
-        raise UsageError(f"{verb} needs the account's name", f"Add --confirm {accounts[0]}.")
-    if typed not in accounts:
+        raise UsageError(f"{verb} needs the account's name", f"Add --confirm {names}.")
+    given = {name.strip() for name in typed.split(",")}
+    chosen = {host: next((a for a in engine.site.accounts if a in given), "") for host, engine in found.items()}
+    if not all(chosen.values()) or given - set(chosen.values()):
         raise Refused(
-            f"{engine.target.name} trades the account {accounts[0]}, not {readable(typed)}; nothing was done",
-            "Check the target's name.",
+            f"{target} trades the account {names}, not {readable(typed)}; nothing was done",
+            f"Check the target's name. All of its accounts: --confirm {names}. One host: TARGET:HOST.",
         )
-    return typed
+    return chosen
 
 
 def _act(run: Run, engine: Engine, verb: str, request: Mapping[str, Any]) -> Done:

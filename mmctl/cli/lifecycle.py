@@ -20,10 +20,10 @@ from mmctl.release.reload import Place, reload_all
 ACT_SECONDS = 140.0
 
 
-def _each(verb: str, wanted: str | None, act: Callable[[runs.Site, Transport], str]) -> None:
-    """``act`` on every host of the target under its lock, recorded in the audit trail."""
+def _each(verb: str, wanted: str | None, act: Callable[[runs.Site, Transport], str], *, quotes: bool = False) -> None:
+    """``act`` on every host of the target under its lock, recorded in the audit trail. ``quotes``: as for ``site``."""
     run = current()
-    with site(run, wanted) as hosts:
+    with site(run, wanted, quotes=quotes) as hosts:
         outcomes: dict[str, Outcome[str]] = {}
         with runs.recorded(hosts, verb, {}) as outcome:
             outcomes = on_each(hosts.transports, lambda _, t: act(hosts, t), run.remaining(ACT_SECONDS))
@@ -37,9 +37,14 @@ def _each(verb: str, wanted: str | None, act: Callable[[runs.Site, Transport], s
     run.out.result(verb=verb, hosts=sorted(outcomes))
 
 
+def _port(hosts: runs.Site, transport: Transport) -> int:
+    """The engine's port on the host of ``transport``."""
+    return site_of(hosts.target_on(transport)).port
+
+
 def start(target: TargetArg = None) -> None:
     """Start the engine and wait until it could quote."""
-    _each("start", target, lambda s, t: service.start(t, s.layout, sys.executable, site_of(s.target).port))
+    _each("start", target, lambda s, t: service.start(t, s.layout, sys.executable, _port(s, t)), quotes=True)
 
 
 def stop(target: TargetArg = None, yes: Yes = False) -> None:
@@ -49,7 +54,7 @@ def stop(target: TargetArg = None, yes: Yes = False) -> None:
 
 def restart(target: TargetArg = None, yes: Yes = False) -> None:
     """Stop in order and start again; ends when the engine could quote."""
-    _each("restart", target, lambda s, t: service.restart(t, s.layout, sys.executable, site_of(s.target).port))
+    _each("restart", target, lambda s, t: service.restart(t, s.layout, sys.executable, _port(s, t)), quotes=True)
 
 
 def reload(

@@ -6,6 +6,7 @@ from mmctl.cli.deploy import site
 from mmctl.cli.reach import TargetArg
 from mmctl.cli.run import current
 from mmctl.client.site import site_of
+from mmctl.fleet.inventory import load_fleet
 from mmctl.release import preflight as checking
 
 
@@ -13,9 +14,12 @@ def preflight(target: TargetArg = None) -> None:
     """Check versions, disk, memory, clock, port, keys, config and lock, here and on every host. Changes nothing."""
     run = current()
     with site(run, target) as hosts:
-        checks, settings = checking.check_here(hosts.target)
-        port = settings.api_port if settings else site_of(hosts.target).port
-        checks += checking.check_hosts(hosts.target, hosts.transports, port)
+        checks, settings = checking.check_here(load_fleet(run.fleet), hosts.target)
+        ports = {
+            name: settings[name].api_port if name in settings else site_of(hosts.target.at_host(name)).port
+            for name in hosts.transports
+        }
+        checks += checking.check_hosts(hosts.target, hosts.transports, ports)
     for check in checks:
         fields = {"where": check.where, "name": check.name, "ok": check.ok, "detail": check.detail}
         run.out.event("check", **fields)

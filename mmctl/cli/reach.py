@@ -12,6 +12,7 @@ from engine.config.environment import parse
 from mmctl.cli.run import Run
 from mmctl.client.engine import READ_SECONDS, Client
 from mmctl.client.site import Site, site_of
+from mmctl.fleet.accounts import obstacle
 from mmctl.fleet.errors import FAILED, MIXED, OperatorError
 from mmctl.fleet.inventory import Host, Target, load_fleet
 from mmctl.fleet.login import operator
@@ -92,17 +93,34 @@ def target_of(run: Run, wanted: str | None) -> Target:
     return load_fleet(run.fleet).target(wanted)
 
 
+def quoting_target(run: Run, wanted: str | None) -> Target:
+    """``target_of`` for a verb after which engines may quote. Raises Refused where two hosts would quote one account,
+    or where the fleet file and the config name different ones."""
+    fleet = load_fleet(run.fleet)
+    target = fleet.target(wanted)
+    error = obstacle(fleet, target)
+    if error is not None:
+        raise error
+    return target
+
+
+def not_to_quote(run: Run, wanted: str | None) -> str:
+    """What ``quoting_target`` refuses the target with; empty where it does not."""
+    fleet = load_fleet(run.fleet)
+    return str(obstacle(fleet, fleet.target(wanted)) or "")
+
+
 @contextmanager
 def engines(run: Run, wanted: str | None, connect_seconds: float = CONNECT_SECONDS) -> Iterator[dict[str, Engine]]:
     """Every engine of the target by host name; connections are made when first used and closed at the end."""
     target = target_of(run, wanted)
-    site = site_of(target)
     with ExitStack() as stack:
         found: dict[str, Engine] = {}
         for host in target.hosts:
             transport = open_transport(target, host, connect_seconds)
             stack.callback(transport.close)
-            found[host.name] = Engine(target, host, transport, site)
+            own = target.on(host)
+            found[host.name] = Engine(own, host, transport, site_of(own))
         yield found
 
 

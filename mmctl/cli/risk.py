@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mmctl.cli.output import number, utc
-from mmctl.cli.reach import TargetArg, ask_each, engines, finish
+from mmctl.cli.reach import TargetArg, ask_each, engines, finish, quoting_target
 from mmctl.cli.run import current
 from mmctl.client.engine import section
 from mmctl.client.why import grouped
@@ -102,4 +102,5 @@ def reset(
 
     if not reason.strip():
         raise UsageError("why is it safe?", "Give --reason; it goes into the audit trail.")
+    quoting_target(current(), target)
     command("breaker-reset", target, confirm, {"reason": reason})

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mmctl.cli.reach import TargetArg, engines
+from mmctl.cli.reach import TargetArg, engines, not_to_quote
 from mmctl.cli.run import current
 from mmctl.fleet.errors import Refused, UsageError
 
@@ -51,6 +51,7 @@ def tui(
         Dashboard(replay.name, [recording], interval=interval).run()
         return
     with engines(run, target) as found:
-        sources: list[Source] = [EngineSource(name, engine.client()) for name, engine in found.items()]
+        never = not_to_quote(run, target) if arm else ""
+        sources: list[Source] = [EngineSource(name, engine.client(), never=never) for name, engine in found.items()]
         name = next(iter(found.values())).target.name
         Dashboard(name, sources, armed=arm, record=record, interval=interval).run()

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,10 @@ class Pin:
 
 @dataclass(frozen=True)
 class Host:
-    """How one host is reached. ``key`` None means the ssh-agent; ``become`` means scripts run under sudo."""
+    """How one host is reached. ``key`` None means the ssh-agent; ``become`` means scripts run under sudo.
+
+    ``account`` and ``env_file`` are this host's own where it has any: hosts of one target with an account each.
+    """
 
     name: str
     address: str
@@ -43,15 +46,20 @@ class Host:
     pins: tuple[Pin, ...] = ()
     jump: "Host | None" = None
     become: bool = False
+    account: str = ""
+    env_file: Path | None = None
+    account_at: str = field(default="", compare=False)  # file:line of its account, "" where it names none
 
 
 @dataclass(frozen=True)
 class Target:
-    """A name operators use: hosts that run one exchange account in one environment with one config.
+    """A name operators use: hosts that run one config in one environment, on one exchange account or on one each.
 
     ``root`` is the folder of the layout; ``kind`` is "ssh" or "local"; ``env_file`` holds the secrets, on the
     operator's machine; ``api_port`` is the engine's loopback port (None: as the config says); ``managed`` means that
-    systemd runs it, in the system's folders.
+    systemd runs it, in the system's folders. ``members`` are all its hosts, also where ``hosts`` was narrowed to one.
+    ``account_at`` and ``environment_at`` are file:line of what the fleet file says, "" where it leaves that to the
+    config; ``at`` is the target's own line.
     """
 
     name: str
@@ -65,10 +73,30 @@ class Target:
     keep: int = DEFAULT_KEEP
     api_port: int | None = None
     managed: bool = True
+    members: tuple[Host, ...] = ()
+    exchange: str = ""
+    market: str = ""
+    at: str = field(default="", compare=False)
+    account_at: str = field(default="", compare=False)
+    environment_at: str = field(default="", compare=False)
 
     @property
     def local(self) -> bool:
         return self.kind == LOCAL
+
+    def on(self, host: Host) -> "Target":
+        """This target as it is on ``host`` alone: with that host's account and secrets where it has its own."""
+        return replace(
+            self,
+            hosts=(host,),
+            account=host.account or self.account,
+            account_at=host.account_at or self.account_at,
+            env_file=host.env_file or self.env_file,
+        )
+
+    def at_host(self, name: str) -> "Target":
+        """``on`` by the host's name."""
+        return self.on(next(host for host in self.members or self.hosts if host.name == name))
 
 
 @dataclass(frozen=True)
@@ -90,7 +118,7 @@ class Fleet:
         chosen = tuple(h for h in target.hosts if h.name == host)
         if not chosen:
             raise UsageError(f"target {name} has no host {host!r}", _nearest(host, [h.name for h in target.hosts]))
-        return replace(target, hosts=chosen)
+        return target.on(chosen[0])
 
 
 def _nearest(word: str, known: Any) -> str:
@@ -154,11 +182,11 @@ def parse_fleet(text: str, file: Path) -> Fleet:
 
 HOST_KEYS: dict[str, type] = {
     "name": str, "address": str, "port": int, "user": str, "key": str, "agent": bool, "known_hosts": str,
-    "fingerprint": str, "fingerprints": list, "jump": dict, "become": bool,
+    "fingerprint": str, "fingerprints": list, "jump": dict, "become": bool, "account": str, "env_file": str,
 }  # fmt: skip
 TARGET_KEYS: dict[str, type] = {
     "transport": str, "environment": str, "account": str, "config": str, "env_file": str, "root": str, "keep": int,
-    "api_port": int, "managed": bool, "hosts": list, "defaults": dict,
+    "api_port": int, "managed": bool, "hosts": list, "defaults": dict, "exchange": str, "market": str,
 }  # fmt: skip
 FLEET_KEYS: dict[str, type] = {"default": str, "defaults": dict, "targets": dict}
 SHOWN: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "a mapping"}
@@ -198,6 +226,9 @@ class _Reader:
                 else:
                     self.fault((*path, key), f"expected {SHOWN[wanted]}")
         return good
+
+    def place(self, path: Path_) -> str:
+        return f"{self.file}:{self.document.line(path)}"
 
     def local_path(self, text: str) -> Path:
         path = at_home(text)
@@ -259,7 +290,10 @@ class _Reader:
             name=name, kind=kind, hosts=hosts, environment=environment, account=values.get("account", environment),
             config=self.local_path(values.get("config", "config.yaml")), root=root.rstrip("/"),
             env_file=self.local_path(values["env_file"]) if "env_file" in values else None, keep=keep,
-            api_port=api_port, managed=values.get("managed", kind != LOCAL),
+            api_port=api_port, managed=values.get("managed", kind != LOCAL), members=hosts,
+            exchange=values.get("exchange", ""), market=values.get("market", ""), at=self.place(path),
+            account_at=self.place((*path, "account")) if "account" in values else "",
+            environment_at=self.place((*path, "environment")) if "environment" in values else "",
         )  # fmt: skip
 
     def hosts(self, value: Any, path: Path_, inherited: dict[str, Any]) -> tuple[Host, ...]:
@@ -304,9 +338,11 @@ class _Reader:
             port=port or SSH_PORT, user=values.get("user", "root"),
             key=str(self.local_path(values["key"])) if "key" in values else None,
             known_hosts=self.local_path(values["known_hosts"]) if "known_hosts" in values else None,
-            pins=tuple(pins), jump=jump, become=values.get("become", False),
+            pins=tuple(pins), jump=jump, become=values.get("become", False), account=values.get("account", ""),
+            env_file=self.local_path(values["env_file"]) if "env_file" in values else None,
+            account_at=self.place((*path, "account")) if "account" in values else "",
         )  # fmt: skip
 
 
 def _without_jump(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in values.items() if k not in ("jump", "name", "address", "port")}
+    return {k: v for k, v in values.items() if k not in ("jump", "name", "address", "port", "account", "env_file")}

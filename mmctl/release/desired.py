@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.errors import ConfigErrors
+from mmctl.fleet.accounts import refuse_disagreement
 from mmctl.fleet.errors import ConfigRefused, Refused
 from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
 from mmctl.fleet.login import operator
@@ -87,6 +88,7 @@ def read_settings(target: Target, variables: dict[str, str] | None) -> Settings:
         raise ConfigRefused(
             f"cannot read the config {target.config}: {reason}", "`mmctl init DIR` writes one"
         ) from None
+    refuse_disagreement(target)
     try:
         config = load_text(text, str(target.config), variables or {})
     except ConfigErrors as faults:
@@ -96,8 +98,8 @@ def read_settings(target: Target, variables: dict[str, str] | None) -> Settings:
         return Settings(text, target.api_port or DEFAULT_API_PORT, target.account, True)
     if config.environment != target.environment:
         raise Refused(
-            f"target {target.name} is for {target.environment}, but {target.config} says environment: "
-            f"{config.environment}",
+            f"{target.environment_at or target.at or target.name}: environment {target.environment}, but "
+            f"{target.config} is for {config.environment} (target {target.name})",
             "a config reaches only the environment it was written for",
         )
     port = target.api_port or config.monitoring.port

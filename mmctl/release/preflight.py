@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmctl.fleet.accounts import obstacle, seats
 from mmctl.fleet.errors import CONFIG, REFUSED, OperatorError
-from mmctl.fleet.inventory import Host, Target
+from mmctl.fleet.inventory import Fleet, Host, Target
 from mmctl.fleet.login import home
 from mmctl.fleet.parallel import on_each
 from mmctl.fleet.transport import Transport
@@ -37,13 +38,14 @@ class Check:
     exit_code: int = REFUSED
 
 
-def check_here(target: Target) -> tuple[list[Check], Settings | None]:
-    """The operator's side: Python, disk, lock file, config, secrets and keys."""
-    settings: list[Settings] = []
+def check_here(fleet: Fleet, target: Target) -> tuple[list[Check], dict[str, Settings]]:
+    """The operator's side: Python, disk, lock file, accounts, config, secrets and keys; each host's settings."""
+    settings: dict[str, Settings] = {}
+    own = {host.name: target.on(host) for host in target.hosts}
 
-    def config() -> str:
-        environment, values = read_environment(target)
-        settings.append(read_settings(target, values))
+    def config(name: str) -> str:
+        environment, values = read_environment(own[name])
+        settings[name] = read_settings(own[name], values)
         shown = "with the host's own secrets" if environment is None and not target.local else "with its secrets"
         return f"{target.config}: right, {shown}"
 
@@ -51,16 +53,29 @@ def check_here(target: Target) -> tuple[list[Check], Settings | None]:
         _check("python", _python_here),
         _check("disk", _disk_here),
         _check("lock file", _lock_here),
-        _check("config", config),
+        _check("accounts", lambda: _accounts(fleet, target)),
     ]
-    if target.env_file is not None:
-        file = target.env_file
-        checks.append(_check("secrets file", lambda: _private(file)))
+    several = len({at.env_file for at in own.values()}) > 1
+    for name in own if several else list(own)[:1]:
+        checks.append(_check(f"config of {name}" if several else "config", lambda name=name: config(name)))  # type: ignore[misc]
+    if not several:
+        settings = dict.fromkeys(own, *settings.values()) if settings else {}
+    for file in dict.fromkeys(at.env_file for at in own.values() if at.env_file is not None):
+        checks.append(_check("secrets file", lambda file=file: _private(file)))  # type: ignore[misc]
     for key in sorted({host.key for host in target.hosts if host.key}):
         checks.append(_check("ssh key", lambda key=key: _private(Path(key))))  # type: ignore[misc]
     if not target.local:
         checks += [_check(f"host key of {host.name}", lambda host=host: _pinned(host)) for host in target.hosts]  # type: ignore[misc]
-    return checks, settings[0] if settings else None
+    return checks, settings
+
+
+def _accounts(fleet: Fleet, target: Target) -> str:
+    """One engine an account, of the account and environment that the fleet file names."""
+    error = obstacle(fleet, target)
+    if error is not None:
+        raise error
+    named = dict.fromkeys(f"{one.account} ({one.environment})" for one in seats(target))
+    return f"{', '.join(named)}: one host each"
 
 
 def _check(name: str, act: Callable[[], str], where: str = "here") -> Check:
@@ -110,10 +125,10 @@ def _pinned(host: Host) -> str:
     return f"by {host.known_hosts}"
 
 
-def check_hosts(target: Target, transports: Mapping[str, Transport], port: int) -> list[Check]:
+def check_hosts(target: Target, transports: Mapping[str, Transport], ports: Mapping[str, int]) -> list[Check]:
     """Every host: reached, trusted, fit for a release, not locked by another."""
     layout = layout_of(target)
-    outcomes = on_each(transports, lambda _, t: _ask(t, layout, port), HOST_SECONDS)
+    outcomes = on_each(transports, lambda name, t: _ask(t, layout, ports[name]), HOST_SECONDS)
     checks: list[Check] = []
     for name, outcome in outcomes.items():
         if outcome.value is None:

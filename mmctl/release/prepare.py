@@ -50,19 +50,24 @@ class Prepared:
 
     target: Target
     layout: Layout
-    desired: Desired
+    wanted: Mapping[str, Desired]
     release: str
     grounds: Mapping[str, Ground]
     plans: Mapping[str, tuple[Step, ...]]
+
+    @property
+    def sha(self) -> str:
+        """Of the content, the same on every host."""
+        return next(iter(self.wanted.values())).sha
 
     @property
     def unchanged(self) -> bool:
         return all(ground.unchanged for ground in self.grounds.values())
 
 
-def gather_all(transports: Mapping[str, Transport], layout: Layout, port: int) -> dict[str, Facts]:
+def gather_all(transports: Mapping[str, Transport], layout: Layout, ports: Mapping[str, int]) -> dict[str, Facts]:
     """Facts of every host at once. Raises the first host's error: a host that cannot be read cannot be changed."""
-    outcomes = on_each(transports, lambda _, t: reading.gather(t, layout, port), GATHER_SECONDS)
+    outcomes = on_each(transports, lambda name, t: reading.gather(t, layout, ports[name]), GATHER_SECONDS)
     for outcome in outcomes.values():
         if outcome.error is not None:
             raise outcome.error
@@ -78,7 +83,7 @@ def prepare(
     built_in = build(state_folder() / "builds", project)
     progress(Event("", BUILD, "done", time.monotonic() - begun, f"{built_in.path.name}, {built_in.size / 1e6:.2f} MB"))
     begun = time.monotonic()
-    desired = describe(target, layout, built_in, project)
+    desired = {name: describe(target.at_host(name), layout, built_in, project) for name in transports}
     progress(Event("", CONFIGURE, "done", time.monotonic() - begun, f"{target.config.name}: right"))
     return lay_out(target, transports, layout, desired, run, progress, project)
 
@@ -87,36 +92,39 @@ def lay_out(
     target: Target,
     transports: Mapping[str, Transport],
     layout: Layout,
-    desired: Desired,
+    wanted: Mapping[str, Desired],
     run: str,
     progress: Progress,
     project: Path | None = None,
     release: str | None = None,
 ) -> Prepared:
-    """Facts of the hosts, what they lack, and their plans. ``release``: the id a first look gave, kept if it can be."""
+    """Facts of the hosts, what they lack, and their plans. ``release``: the id a first look gave, kept if it can be.
+
+    ``wanted`` by host: one content, and each host's own account and secrets.
+    """
     begun = time.monotonic()
-    port = desired.settings.api_port
-    facts = gather_all(transports, layout, port)
-    release = _release_for(desired, facts, release)
+    ports = {name: desired.settings.api_port for name, desired in wanted.items()}
+    facts = gather_all(transports, layout, ports)
+    release = _release_for(next(iter(wanted.values())), facts, release)
     grounds: dict[str, Ground] = {}
     for name, found in facts.items():
         # Python first: without it nothing is known of the platform.
-        reading.require(name, reading.obstacles(found, layout, 0, True, port))
+        reading.require(name, reading.obstacles(found, layout, 0, True, ports[name]))
         wheels: tuple[Wheel, ...] = ()
         env = OPERATORS_ENV
         if layout.managed:
             pins = parse_lock(asset("requirements.lock", project).read_text())
             wheels = Wheelhouse().resolve(pins, found.platform)
             env = env_key(wheels, found.platform)
-        ground = Ground(found, layout, desired, release, env, wheels, sys.executable, run)
+        ground = Ground(found, layout, wanted[name], release, env, wheels, sys.executable, run)
         needed = sum(w.size for w in ground.missing) // 1_000_000
-        reading.require(name, reading.obstacles(found, layout, needed, env in found.envs or not wheels, port))
+        reading.require(name, reading.obstacles(found, layout, needed, env in found.envs or not wheels, ports[name]))
         grounds[name] = ground
     seconds = time.monotonic() - begun
     plans = {name: plan(ground) for name, ground in grounds.items()}
     for name, steps in plans.items():
         progress(Event(name, ENVIRONMENT, "done", seconds, steps[0].note))
-    return Prepared(target, layout, desired, release, grounds, plans)
+    return Prepared(target, layout, wanted, release, grounds, plans)
 
 
 def _release_for(desired: Desired, facts: Mapping[str, Facts], earlier: str | None) -> str:

@@ -43,6 +43,11 @@ class Site:
         for fault in faults:
             print(fault, file=sys.stderr, flush=True)
 
+    def target_on(self, transport: Transport) -> Target:
+        """The target as it is on the host of ``transport``."""
+        name = next(name for name, known in self.transports.items() if known is transport)
+        return self.target.at_host(name)
+
 
 @contextmanager
 def recorded(site: Site, verb: str, detail: dict[str, Any], reason: str = "") -> Iterator[dict[str, Any]]:
@@ -75,7 +80,7 @@ def prepare(
     prepared = preparing.prepare(site.target, site.transports, site.run, progress, project)
     if resume:
         left = json.loads(_unfinished(site.target).read_text())
-        if left["sha"] != prepared.desired.sha:
+        if left["sha"] != prepared.sha:
             raise Refused(
                 f"the unfinished deploy {left['release']} was of other sources or another config",
                 "`mmctl deploy` without --resume deploys what is here now",
@@ -102,10 +107,10 @@ def deploy(site: Site, prepared: Prepared, progress: Progress, project: Path | N
         return Deployment(prepared, site.transports, site.run, progress).apply()
     detail = {"release": prepared.release, "from": {n: g.facts.current for n, g in prepared.grounds.items()}}
     with recorded(site, "deploy", detail) as outcome:
-        fresh = lay_out(site.target, site.transports, site.layout, prepared.desired, site.run, lambda _: None, project)
+        fresh = lay_out(site.target, site.transports, site.layout, prepared.wanted, site.run, lambda _: None, project)
         mark = _unfinished(site.target)
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(json.dumps({"release": fresh.release, "sha": fresh.desired.sha, "run": site.run}) + "\n")
+        mark.write_text(json.dumps({"release": fresh.release, "sha": fresh.sha, "run": site.run}) + "\n")
         applied = Deployment(fresh, site.transports, site.run, progress).apply()
         outcome |= {"release": applied.release, "changed": applied.changed, "uploaded_bytes": applied.uploaded}
         mark.unlink(missing_ok=True)
@@ -119,7 +124,8 @@ def _unfinished(target: Target) -> Path:
 
 def _prune(site: Site, prepared: Prepared) -> None:
     """Clear what nothing needs. A host that cannot be cleared now is cleared by the next deploy."""
-    facts = gather_all(site.transports, site.layout, prepared.desired.settings.api_port)
+    ports = {name: desired.settings.api_port for name, desired in prepared.wanted.items()}
+    facts = gather_all(site.transports, site.layout, ports)
     for name, found in facts.items():
         ground = prepared.grounds[name]
         used = frozenset(w.sha256 for w in (*ground.wheels, ground.desired.wheel))
@@ -130,7 +136,8 @@ def _prune(site: Site, prepared: Prepared) -> None:
 
 
 def facts_of(site: Site) -> dict[str, Facts]:
-    return gather_all(site.transports, site.layout, site.target.api_port or DEFAULT_API_PORT)
+    port = site.target.api_port or DEFAULT_API_PORT
+    return gather_all(site.transports, site.layout, dict.fromkeys(site.transports, port))
 
 
 def rollback(

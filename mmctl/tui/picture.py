@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mmctl.client.engine import Client, Document
 from mmctl.client.metrics import Metrics
+from mmctl.fleet.errors import Refused
 from mmctl.tui.from_metrics import complete
 
 
@@ -41,8 +42,9 @@ class Source(Protocol):
 class EngineSource:
     """A live engine over its HTTP listener."""
 
-    def __init__(self, name: str, client: Client, control_seconds: float = 15.0) -> None:
-        self._name = name
+    def __init__(self, name: str, client: Client, control_seconds: float = 15.0, never: str = "") -> None:
+        """``never``: why quoting must not begin here; ``resume`` is refused with it."""
+        self._name, self._never = name, never
         self._client = client
         self._control_seconds = control_seconds
         self._lock = threading.Lock()  # one request at a time on one connection
@@ -75,6 +77,8 @@ class EngineSource:
             )
 
     def control(self, verb: str, account: str) -> Document:
+        if verb == "resume" and self._never:
+            raise Refused(self._never)
         with self._lock:
             return self._client.control(verb, {"confirm": account, "reason": "dashboard"}, self._control_seconds)
 

@@ -138,7 +138,7 @@ def test_a_config_for_another_environment_is_refused(against: Against, machine: 
     operator.write_fleet(environment="production")
     done = operator.mmctl("deploy", "--yes")
     assert done.code == 7
-    assert "says environment: sandbox" in done.err
+    assert "config.yaml:10: environment sandbox" in done.err
 
 
 def test_a_live_environment_is_not_changed_without_a_yes(against: Against, machine: Machine) -> None:
@@ -154,7 +154,11 @@ def test_a_live_environment_is_not_changed_without_a_yes(against: Against, machi
 
 def test_of_two_hosts_one_down_neither_is_changed(against: Against, machine: Machine, tmp_path: Path) -> None:
     operator = against(machine)
-    down = operator.hosts[0] | nobody(machine, tmp_path, 251) | {"name": "host9"}
+    text = (operator.folder / "config.yaml").read_text()
+    operator.write_config(text.replace("account: sandbox", "account: ${MM_ACCOUNT:-sandbox}"))
+    (operator.folder / "other.env").write_text("MM_ACCOUNT=other\nBINANCE_API_KEY=other\n")
+    own = {"name": "host9", "account": "other", "env_file": "other.env"}
+    down = operator.hosts[0] | nobody(machine, tmp_path, 251) | own
     operator.hosts.append(down)
     operator.write_fleet()
     done = operator.mmctl("deploy")

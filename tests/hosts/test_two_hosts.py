@@ -1,12 +1,14 @@
 """A fleet of two: staged on both before either switches, and never left mixed."""
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.hosts.conftest import Operator, as_host
 from tests.hosts.machines import Lan, Machine
 from tests.hosts.project import Project
+from tests.needs import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +19,23 @@ def machines(lan: Lan) -> list[Machine]:
 @pytest.fixture(scope="module")
 def operator(machines: list[Machine], tmp_path_factory: pytest.TempPathFactory) -> Operator:
     folder = tmp_path_factory.mktemp("operator")
-    person = Operator(folder, Project(folder / "source"), [as_host(machine) for machine in machines])
+    person = Operator(folder, Project(folder / "source"), with_an_account_each(machines))
     person.write()
+    person.write_config(
+        (ROOT / "configs/config.yaml").read_text().replace("account: sandbox", "account: ${MM_ACCOUNT}")
+    )
+    for host in person.hosts:
+        secrets = folder / host["env_file"]
+        secrets.write_text(f"MM_ACCOUNT={host['account']}\nBINANCE_API_KEY=key-{host['account']}\n")
+        secrets.chmod(0o600)
     done = person.json("deploy")
     assert done.code == 0, done.err
     return person
+
+
+def with_an_account_each(machines: list[Machine]) -> list[dict[str, Any]]:
+    """Two hosts never share an account: a file lease is each host's own."""
+    return [as_host(m) | {"account": f"desk-{m.name}", "env_file": f"{m.name}.env"} for m in machines]
 
 
 def running(machines: list[Machine]) -> list[str]:
@@ -79,3 +93,23 @@ def test_a_rollback_takes_both_hosts_to_the_same_release(operator: Operator, mac
     after = running(machines)
     assert len(set(after)) == 1
     assert after != before
+
+
+def test_two_hosts_of_one_account_are_refused_whole_and_narrowed(operator: Operator, machines: list[Machine]) -> None:
+    before = running(machines)
+    fleet = operator.folder / "fleet.yaml"
+    own = fleet.read_text()
+    try:
+        operator.hosts = [as_host(machine) for machine in machines]
+        operator.write_config((ROOT / "configs/config.yaml").read_text())
+        operator.write_fleet()
+        first = machines[0].name
+        for words in (["deploy"], ["deploy", f"staging:{first}"], ["restart"], ["start", f"staging:{first}"]):
+            done = operator.mmctl(*words)
+            assert done.code == 7, (words, done.err)
+            assert "would both quote the account sandbox" in done.err
+        assert operator.mmctl("preflight").code == 7
+        assert operator.mmctl("status").code == 0  # what only looks, or stops, works on
+    finally:
+        fleet.write_text(own)
+    assert running(machines) == before

@@ -128,6 +128,7 @@ class Journal:
 
 class Lease:
     epoch = 7
+    nonce = 0
 
     def __init__(self) -> None:
         self.mine = True

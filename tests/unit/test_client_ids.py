@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.orders.ids import ClientIds, base36, epoch_of, is_ours, parse
+from engine.orders.ids import NONCES, ClientIds, base36, epoch_of, is_ours, outside_id, parse
 
 numbers = st.integers(0, 2**63 - 1)
 
@@ -59,6 +59,18 @@ def test_ids_found_at_the_exchange_are_never_issued_again() -> None:
     assert parse(ids.next()) == parse("mm-7-" + base36(41))
     ids.beyond(42)
     assert ids.next() == "mm-7-" + base36(43)
+
+
+def test_a_counter_carries_its_nonce_and_fits_the_kernels_integers() -> None:
+    ids = ClientIds(7, nonce=NONCES - 1)
+    first = parse(ids.next())
+    assert first is not None
+    assert (first.epoch, first.nonce, first.outside) == (7, NONCES - 1, False)
+    assert ids.upcoming + (1 << 31) < 2**62
+    outside = parse(outside_id(7, NONCES - 1, 1_700_000_000_000_000_000))
+    assert outside is not None
+    assert (outside.nonce, outside.outside) == (NONCES - 1, True)
+    assert len(outside_id(2**31, NONCES - 1, 1)) <= 36
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +16,14 @@ from pathlib import Path
 import pytest
 
 from engine.lease import FileLease, Lease, LeaseError, LeaseTrouble, open_lease
+from engine.orders.ids import NONCES
 from tests.needs import ROOT
 
 HOLD = """
 import sys
 from pathlib import Path
 from engine.lease import FileLease
+from engine.orders.ids import NONCES
 lease = FileLease(Path(sys.argv[1]), "other process")
 print(lease.acquire(), lease.epoch, flush=True)
 sys.stdin.readline()
@@ -273,3 +276,34 @@ def test_of_many_processes_racing_exactly_one_wins_each_round(tmp_path: Path) ->
     finally:
         for racer in racers:
             racer.communicate("\n")
+
+
+def test_each_acquisition_has_a_nonce_of_its_own_that_others_can_read(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    lease = FileLease(path, "a")
+    assert lease.acquire()
+    first = lease.nonce
+    assert 0 < first < NONCES
+    assert (FileLease.peek(path).epoch, FileLease.peek(path).nonce) == (1, first)
+    lease.release()
+    assert lease.acquire()
+    assert lease.nonce != first
+
+
+def test_a_copied_folder_gives_the_same_epoch_and_another_nonce(tmp_path: Path) -> None:
+    """A disk image restored on a second host: the two must not name their orders alike."""
+    (tmp_path / "a").mkdir()
+    first = FileLease(tmp_path / "a" / "lease", "a")
+    assert first.acquire()
+    first.release()
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    twins = [FileLease(tmp_path / name / "lease", name) for name in ("a", "b")]
+    assert all(twin.acquire() for twin in twins)
+    assert twins[0].epoch == twins[1].epoch == 2
+    assert twins[0].nonce != twins[1].nonce
+
+
+def test_a_lease_file_of_an_older_release_has_nonce_0(tmp_path: Path) -> None:
+    path = tmp_path / "lease"
+    path.write_text('{"epoch": 4, "holder": "x", "pid": 1, "since_ns": 5}')
+    assert (FileLease.peek(path).epoch, FileLease.peek(path).nonce) == (4, 0)

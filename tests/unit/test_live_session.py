@@ -368,10 +368,34 @@ async def test_an_engine_that_lost_the_lease_stops_itself_and_not_the_account_of
     assert not [record for record in rig.journal.records if isinstance(record, StateRecord) and record.name == "risk"]
 
 
+@pytest.mark.parametrize("name", ["mm-8-1", "mm-7-zz"], ids=["a later epoch", "this epoch"])
+@pytest.mark.parametrize("how", ["stream", "reconciliation"])
+async def test_an_order_of_another_lease_halts_an_engine_whose_own_lease_is_proved(
+    rig: Rig, name: str, how: str
+) -> None:
+    """Two hosts with a file lease each: nothing keeps them apart, so nobody may go on until a person has looked."""
+    rig.exchange.answer()
+    told: list[str] = []
+    rig.session.on_lost = told.append
+    rig.live()
+    assert rig.session.quoting
+    other = VenueOrder(SYMBOL, name, "99", Side.BUY, 199_000, 100, 0, VenueOrderStatus.NEW, 1)
+    if how == "stream":
+        rig.session.on_event(OrderUpdate(other, None))
+    else:
+        rig.exchange.listed = [*rig.exchange.listed, other]
+        await rig.session.reconcile()
+    assert not rig.session.quoting
+    assert rig.session.parts.risk.halted
+    assert "two engines quote this account" in (rig.session.not_quoting_reason() or "")
+    assert not told, "it stays and says why; a restart would only quote again"
+
+
 async def test_an_order_of_a_later_epoch_ends_the_engine_and_is_no_mismatch_for_a_person(rig: Rig) -> None:
     rig.exchange.answer()
     told: list[str] = []
     rig.session.on_lost = told.append
+    rig.lease.mine = False
     newer = VenueOrder(SYMBOL, "mm-8-1", "1", Side.BUY, 199_000, 100, 0, VenueOrderStatus.NEW, 1)
     rig.exchange.listed = [*rig.exchange.listed, newer]
     for _ in range(4):

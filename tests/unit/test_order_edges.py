@@ -542,9 +542,10 @@ def test_an_adopted_order_is_asked_for_as_of_now_and_its_cancel_is_its_own(manag
 def test_only_a_later_epoch_is_another_engines_from_the_first_epoch_on() -> None:
     manager = OrderManager(epoch=0)
     assert [i.kind for i in manager.on_update(OrderUpdate(word(W.NEW, 0, 5, "mm-0-3"), None), 1).incidents] == [
-        "order-not-held"
+        "strange-order"
     ]
     said = "another engine leads: an order of a later epoch is its to hold, to write down and to cancel"
     assert manager.on_update(OrderUpdate(word(W.NEW, 0, 5, "mm-1-3"), None), 1) == Effects(
-        incidents=[Incident("newer-epoch-order", Severity.CRITICAL, SYMBOL, "mm-1-3", said)]
+        incidents=[Incident("newer-epoch-order", Severity.CRITICAL, SYMBOL, "mm-1-3", said)],
+        strangers=[(SYMBOL, "mm-1-3")],
     )

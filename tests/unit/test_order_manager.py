@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from engine.orders.ids import NONCES, base36, is_ours, outside_id
 from engine.orders.intent import ApprovedOrder, CancelRequest, Intent, RefusedOrder
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects, Order, Severity
@@ -568,7 +569,7 @@ def test_an_order_from_the_journal_is_unknown_until_the_exchange_speaks(manager:
 
 def test_an_adopted_order_is_held_as_the_exchange_has_it_and_its_id_is_not_used_again(manager: OrderManager) -> None:
     effects = manager.adopt(word(W.PARTIALLY_FILLED, 2, 5, "mm-5-3"), 0)
-    assert effects.incidents == []
+    assert kinds(effects) == ["strange-order"], "it counts, and another engine sent it"
     order = manager.get("mm-5-3")
     assert order is not None
     assert order.state is S.PARTIALLY_FILLED
@@ -672,4 +673,55 @@ def test_an_order_of_a_later_epoch_is_an_incident_and_not_held(manager: OrderMan
     assert [fill.trade_id for fill in effects.fills] == [9]
     own = manager.on_update(OrderUpdate(word(W.NEW, client_id="mm-5-9"), None), 2)
     assert manager.get("mm-5-9") is not None
-    assert [i.kind for i in own.incidents] == ["order-not-held"]
+    assert [i.kind for i in own.incidents] == ["strange-order"]
+
+
+NONCE = 77
+OTHER = (78 << 32) + 1  # the first order of another lease of the same epoch
+
+
+@pytest.mark.parametrize(
+    ("counter", "strange"),
+    [(OTHER, True), ((NONCE << 32) + 1, False), ((NONCE << 32) + 900, True), (5, True)],
+    ids=["another nonce", "its own", "its own nonce, never sent", "an id without a nonce"],
+)
+@pytest.mark.parametrize("how", ["stream", "ended", "query", "list", "trade"])
+def test_an_order_of_our_epoch_that_we_did_not_send_is_another_engines_however_it_is_told(
+    how: str, counter: int, strange: bool
+) -> None:
+    manager = OrderManager(epoch=5, nonce=NONCE, keep_ended=0)
+    sent = manager.place(buy(), 1)
+    assert isinstance(sent, PlaceRequest)
+    manager.on_update(OrderUpdate(word(W.CANCELED, 0, 2, sent.client_id), None), 2)
+    assert manager.get(sent.client_id) is None, "forgotten: it is one that we did send all the same"
+    name = f"mm-5-{base36(counter)}"
+    shown = word(W.NEW, 0, 5, name)
+    match how:
+        case "stream":
+            effects = manager.on_update(OrderUpdate(shown, None), 3)
+        case "ended":
+            effects = manager.on_update(OrderUpdate(word(W.CANCELED, 0, 5, name), None), 3)
+        case "query":
+            effects = manager.on_query(shown, 3)
+        case "list":
+            effects = manager.adopt(shown, 3)
+        case _:
+            effects = manager.on_fill(trade(9, 2, name), 3)
+    assert effects.strangers == ([("ETHUSDT", name)] if strange else [])
+    assert ("strange-order" in kinds(effects)) is strange
+
+
+def test_what_the_sentinel_sends_for_the_engine_is_no_strangers() -> None:
+    manager = OrderManager(epoch=5, nonce=NONCE)
+    name = outside_id(5, NONCE, 1_700_000_000_123_456_789)
+    assert manager.on_fill(trade(9, 2, name), 1).strangers == []
+    assert manager.on_fill(trade(10, 2, outside_id(5, NONCE + 1, 1)), 1).strangers == [
+        ("ETHUSDT", outside_id(5, NONCE + 1, 1))
+    ]
+
+
+def test_two_engines_of_one_epoch_never_give_the_same_id() -> None:
+    made = [OrderManager(epoch=1, nonce=nonce).place(buy(), 1) for nonce in (1, 2, NONCES - 1)]
+    names = {request.client_id for request in made if isinstance(request, PlaceRequest)}
+    assert len(names) == 3
+    assert all(len(name) <= 36 and is_ours(name) for name in names)

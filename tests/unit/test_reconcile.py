@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from engine.orders.ids import ClientIds, base36
 from engine.orders.order import Order
 from engine.orders.reconcile import RULES, DiscrepancyClass, Local, Report, Rule, Unread, VenueSnapshot, reconcile
 from engine.orders.states import OrderState
@@ -59,6 +60,23 @@ def test_an_open_order_we_do_not_hold_is_judged_by_whose_it_is(
     (found,) = report.discrepancies
     assert (found.kind, found.rule, found.client_id) == (kind, rule, client_id)
     assert found.order == shown(client_id)
+
+
+@pytest.mark.parametrize(
+    ("client_id", "kind"),
+    [
+        (f"mm-5-{base36((3 << 32) + 1)}", C.ORDER_NOT_HELD),
+        (f"mm-5-{base36((3 << 32) + 2)}", C.STRANGE_ORDER),
+        (f"mm-5-{base36((4 << 32) + 1)}", C.STRANGE_ORDER),
+        ("mm-5-1", C.STRANGE_ORDER),
+        ("mm-4-1", C.OLD_EPOCH_ORDER),
+    ],
+)
+def test_an_order_of_our_epoch_that_we_never_sent_halts(client_id: str, kind: DiscrepancyClass) -> None:
+    ids = ClientIds(5, nonce=3)
+    ids.next()
+    (found,) = reconcile(replace(LOCAL, ids=ids), replace(FLAT, open_orders=[shown(client_id)])).discrepancies
+    assert found.kind is kind
 
 
 def test_an_order_that_is_not_ours_leaves_the_account_clean() -> None:

@@ -99,3 +99,31 @@ def test_without_configured_limits_only_sight_and_epochs_count() -> None:
     venue = VenueSeen(True, tuple(order(7, name=f"mm-7-{n}") for n in range(50)), (("ETHUSDT", 500.0),))
     made = decide(SentinelRules(), ALIVE, venue, engine_unseen_s=0, venue_unseen_s=0)
     assert made.act is Act.WATCH
+
+
+@pytest.mark.parametrize("age", [0.0, 60.0])
+def test_two_leases_that_gave_one_epoch_are_two_engines_at_once(age: float) -> None:
+    """No hand-over gives an epoch twice, so none is waited for."""
+    twins = tuple(OrderSeen("ETHUSDT", f"mm-1-{n}", 1, age, nonce=n) for n in (11, 12))
+    act, reason = look(venue=VenueSeen(reachable=True, orders=twins))
+    assert act is Act.HALT
+    assert "epoch 1 and 2 leases are open at once: two engines are quoting" in reason
+
+
+@pytest.mark.parametrize(
+    ("epoch", "nonce", "age", "act"),
+    [
+        (7, 11, 0.0, Act.WATCH),
+        (7, 12, 0.0, Act.HALT),
+        (7, 0, 0.0, Act.HALT),
+        (8, 12, 60.0, Act.HALT),
+        (8, 12, 1.0, Act.WATCH),
+        (6, 12, 60.0, Act.WATCH),
+    ],
+)
+def test_orders_of_another_lease_than_this_hosts_are_another_engines(
+    epoch: int, nonce: int, age: float, act: Act
+) -> None:
+    venue = VenueSeen(reachable=True, orders=(OrderSeen("ETHUSDT", "mm-x-1", epoch, age, nonce),))
+    made = decide(RULES, ALIVE, venue, engine_unseen_s=0.0, venue_unseen_s=0.0, lead=(7, 11))
+    assert made.act is act

@@ -66,6 +66,10 @@ class Lease:
     def epoch(self) -> int:
         return self._epoch
 
+    @property
+    def nonce(self) -> int:
+        return 7919 * self._epoch
+
     def acquire(self) -> bool:
         disk = self._disk
         if disk.holder is None:
