@@ -1,7 +1,9 @@
 """The write-behind journal: callers hand over records and go on; one thread writes, and a fill is booked when durable.
 
 When the database cannot take a batch the journal says so (quoting must stop), fills and risk events go to the spill
-file, everything else waits in memory, and the thread tries again until it works. Nothing durable is ever dropped.
+file, everything else waits in memory, at most ``queue`` records, and the thread tries again until it works. What was
+taken then goes in, fills first, no transaction larger than ``BATCH``. Nothing durable is ever dropped, and nothing at
+all that ``put`` has taken.
 """
 
 import contextlib
@@ -129,7 +131,7 @@ class Journal:
 
     def put(self, record: Record) -> bool:
         """Hand over a record. False when the queue is full and the record was dropped (``trouble`` says so too)."""
-        if not record.durable and len(self._queue) >= self._limit:
+        if not record.durable and self._waiting() >= self._limit:
             self._dropped += 1
             return False
         self._queue.append(_Item(record.table, record.row(self._account), record.durable, time.monotonic(), None))
@@ -155,17 +157,21 @@ class Journal:
             return self._refused
         if self._lost is not None:
             return self._lost
-        if len(self._queue) >= self._limit:
+        if self._waiting() >= self._limit:
             return f"the journal's queue is full ({self._limit} records)"
         since = self._since
         if since and time.monotonic() - since > self._max_lag_s:
             return f"the journal is more than {self._max_lag_s:g} s behind"
         return None
 
+    def _waiting(self) -> int:
+        """Records in memory that are not written: in the queue, and in the writer's hands."""
+        return len(self._queue) + len(self._held)
+
     def stats(self) -> JournalStats:
         since = self._since or (self._queue[0].since if self._queue else 0.0)
         lag = time.monotonic() - since if since else 0.0
-        depth = len(self._queue) + len(self._held)
+        depth = self._waiting()
         healthy = self.trouble() is None
         counts = (self._written, self._spilled, self._dropped, self._rejected, self._commits)
         return JournalStats(depth, lag, *counts, healthy)
@@ -242,19 +248,26 @@ class Journal:
         self._since = self._held[0].since if self._held else 0.0
 
     def _write_held(self) -> bool:
-        """Write all of ``_held`` in one transaction. False when the database is lost."""
-        durable = self._must_flush(self._held)
+        """Write the oldest ``BATCH`` of ``_held`` in one transaction. False when the database is lost."""
+        batch = self._held[:BATCH]
+        durable = self._must_flush(batch)
         try:
-            self._backend.write(_grouped(self._held), durable=durable)
+            self._backend.write(_grouped(batch), durable=durable)
         except StoreLost as error:
             self._lose(str(error))
             self._save_durable()
             return False
         except BadRecord:
-            return self._write_one_by_one()
-        self._remember(self._held, flushed=durable)
-        self._finish(self._held)
+            return self._write_one_by_one(batch)
+        self._remember(batch, flushed=durable)
+        self._let_go(len(batch))
+        self._finish(batch)
         return True
+
+    def _let_go(self, count: int) -> None:
+        """The first ``count`` of ``_held`` are done with."""
+        del self._held[:count]
+        self._since = self._held[0].since if self._held else 0.0
 
     def _must_flush(self, items: list[_Item]) -> bool:
         if any(item.durable for item in items) or self._stopping.is_set():
@@ -268,15 +281,14 @@ class Journal:
         else:
             self._unflushed += items
 
-    def _write_one_by_one(self) -> bool:
+    def _write_one_by_one(self, batch: list[_Item]) -> bool:
         """After a refusal: everything that can be written is, the rest goes to the file of refused records."""
-        waiting, self._held = self._held, []
-        for index, item in enumerate(waiting):
+        for index, item in enumerate(batch):
             durable = self._must_flush([item])
             try:
                 self._backend.write([(item.table, [item.row])], durable=durable)
             except StoreLost as error:
-                self._held = waiting[index:]
+                self._let_go(index)
                 self._lose(str(error))
                 self._save_durable()
                 return False
@@ -285,18 +297,15 @@ class Journal:
             else:
                 self._remember([item], flushed=durable)
                 self._finish([item])
-        self._since = 0.0
+        self._let_go(len(batch))
         return True
 
     def _finish(self, items: list[_Item]) -> None:
         self._commits += 1
         self._written += len(items)
-        done = [item.booked for item in items if item.booked is not None]
-        if items is self._held:
-            self._held = []
-            self._since = 0.0
-        for future in done:
-            future.set_result("journal")
+        for item in items:
+            if item.booked is not None:
+                item.booked.set_result("journal")
 
     def _reject(self, item: _Item, error: BadRecord) -> None:
         self._rejected += 1
@@ -356,20 +365,19 @@ class Journal:
     def _write_again(self) -> None:
         """What was committed without a flush goes into the next batch once more; if it is there, nothing changes."""
         self._held, self._unflushed = self._unflushed + self._held, []
+        self._held.sort(key=lambda item: not item.durable)  # fills first; within each kind as they came
         self._since = self._held[0].since if self._held else 0.0
 
     def _replay_spill(self) -> None:
         """The spill file's records into the database, then the file emptied. Repeating it changes nothing."""
-        found, damaged = self._spill.read()
-        if damaged:
-            self._spill.keep_damaged()
-        for start in range(0, len(found), BATCH):
-            part = found[start : start + BATCH]
+        for part in self._spill.batches(BATCH):
             try:
                 self._backend.write(_group_rows(part), durable=True)
                 self._written += len(part)
             except BadRecord:
                 self._replay_one_by_one(part)
+        if self._spill.damaged:
+            self._spill.keep_damaged()
         self._spill.clear()
 
     def _replay_one_by_one(self, part: list[tuple[Table, Row]]) -> None:

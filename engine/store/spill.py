@@ -5,7 +5,7 @@ One line a record, each with a checksum; the file ends at the first zero byte, s
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -24,12 +24,13 @@ class SpillFile:
         self._reserved = reserved
         self._fd = -1
         self._end = 0
+        self.damaged = 0  # lines that the last reading left out
 
     def open(self) -> None:
         """Open, find the end of what is there, and reserve space. Raises ``OSError``."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._end = len(self._content())
+        self._end = sum(len(piece) for piece in self._pieces())
         with contextlib.suppress(OSError):  # no space to reserve: appending may still find some
             os.posix_fallocate(self._fd, 0, max(self._reserved, self._end))
         _sync_folder(self.path.parent)
@@ -57,23 +58,35 @@ class SpillFile:
 
     def read(self) -> tuple[list[tuple[Table, Row]], int]:
         """The records in order, and how many lines were damaged."""
+        found = [record for batch in self.batches(1000) for record in batch]
+        return found, self.damaged
+
+    def batches(self, most: int) -> Iterator[list[tuple[Table, Row]]]:
+        """The records in order, at most ``most`` at a time, however long the file; ``damaged``: how many were not."""
+        self.damaged = 0
         if self._fd < 0:
             if not self.path.exists():
-                return [], 0
+                return
             self.open()
-        found, damaged = [], 0
-        for line in self._content().splitlines(keepends=True):
+        batch: list[tuple[Table, Row]] = []
+        for line in self._lines():
             record = from_spill_line(line) if line.endswith(b"\n") else None
             if record is None:
-                damaged += 1
-            else:
-                found.append(record)
-        return found, damaged
+                self.damaged += 1
+                continue
+            batch.append(record)
+            if len(batch) == most:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
     def keep_damaged(self) -> Path:
         """Copy the file aside for a person to look at, before it is emptied."""
         aside = self.path.with_suffix(f".damaged-{os.stat(self.path).st_mtime_ns}")
-        aside.write_bytes(self._content())
+        with open(aside, "wb") as file:
+            for piece in self._pieces():
+                file.write(piece)
         return aside
 
     def clear(self) -> None:
@@ -95,19 +108,25 @@ class SpillFile:
             os.close(self._fd)
             self._fd = -1
 
-    def _content(self) -> bytes:
-        size = os.fstat(self._fd).st_size
-        raw = bytearray()
-        while len(raw) < size:
-            part = os.pread(self._fd, 1 << 20, len(raw))
-            if not part:
-                break
+    def _pieces(self) -> Iterator[bytes]:
+        """What is written, up to the first zero byte, a megabyte at a time."""
+        at = 0
+        while part := os.pread(self._fd, 1 << 20, at):
             end = part.find(b"\0")
             if end >= 0:
-                raw += part[:end]
-                break
-            raw += part
-        return bytes(raw)
+                yield part[:end]
+                return
+            yield part
+            at += len(part)
+
+    def _lines(self) -> Iterator[bytes]:
+        """Lines with their ends; the last one may be torn."""
+        rest = b""
+        for piece in self._pieces():
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from (line + b"\n" for line in whole)
+        if rest:
+            yield rest
 
 
 def _sync_folder(folder: Path) -> None:

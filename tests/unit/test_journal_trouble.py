@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from engine.store import StoreLost
+from engine.store.journal import BATCH
 from engine.store.read import query
 from engine.store.spill import SpillFile
 from engine.store.sqlite import SqliteBackend
@@ -54,6 +55,17 @@ def lost(*_: object) -> None:
     raise StoreLost("no space left on device")
 
 
+def broken(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
 def test_a_lost_database_stops_quoting_spills_fills_and_recovers(tmp_path: Path) -> None:
     told: list[str | None] = []
     flaky = Flaky(SqliteBackend(sqlite_url(tmp_path)))
@@ -72,6 +84,62 @@ def test_a_lost_database_stops_quoting_spills_fills_and_recovers(tmp_path: Path)
     journal.close()
     assert rows(tmp_path, "SELECT count(*), min(trade_id), max(trade_id) FROM trades") == [(5, 1, 5)]
     assert rows(tmp_path, "SELECT count(*) FROM decisions") == [(1,)]
+    assert SpillFile(tmp_path / "spill", "main").read() == ([], 0)
+
+
+@pytest.mark.parametrize("spill", ["kept", "lost too"])
+def test_while_the_database_is_lost_the_queues_limit_holds_and_the_flush_comes_in_batches_fills_first(
+    spill: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400,000 records were once accepted with a limit of 20,000, and then written in one transaction."""
+    flaky, sizes, first = Flaky(SqliteBackend(sqlite_url(tmp_path))), list[int](), list[set[str]]()
+    journal = journal_in(tmp_path, flaky, queue=6_000)
+    journal.start()
+    flaky.before = flaky.opening = lost
+    assert journal.book(fill(1)).result(5) == "spill"
+    until(lambda: not journal.stats().healthy)
+    if spill == "lost too":
+        monkeypatch.setattr(SpillFile, "append", broken)
+    taken = []
+    for number in range(60_000):
+        taken.append(journal.put(decision(number)))
+        if number % 10_000 == 0:
+            journal.book(fill(2 + number))
+            time.sleep(0.1)  # the writer has its turns
+        assert journal.stats().depth <= 6_000 + 7
+    kept = sum(taken)
+    assert kept <= 6_000
+    assert journal.stats().dropped == 60_000 - kept
+    assert "no space left on device" in (journal.trouble() or "").lower()
+    monkeypatch.undo()
+
+    def seen(written: list[dict[str, Any]]) -> None:
+        sizes.append(len(written))
+        first.append({"trade" if "trade_id" in row else "decision" for row in written})
+
+    flaky.before, flaky.opening = seen, nothing
+    assert journal.flush(60)
+    assert journal.close()
+    assert max(sizes) <= BATCH
+    assert "trade" in first[0]
+    assert not any("trade" in kinds for kinds in first[2:]), "fills before everything else"
+    assert rows(tmp_path, "SELECT count(*) FROM decisions") == [(kept,)]
+    assert rows(tmp_path, "SELECT count(*) FROM trades") == [(7,)]
+
+
+def test_a_long_spill_file_is_brought_in_in_batches(tmp_path: Path) -> None:
+    spill = SpillFile(tmp_path / "spill", "main")
+    for start in range(0, 3 * BATCH, 1_000):
+        spill.append((TRADES, fill(n).row("main")) for n in range(start, start + 1_000))
+    spill.close()
+    sizes: list[int] = []
+    flaky = Flaky(SqliteBackend(sqlite_url(tmp_path)))
+    flaky.before = lambda written: sizes.append(len(written))
+    journal = journal_in(tmp_path, flaky)
+    journal.start()
+    journal.close()
+    assert sizes[:3] == [BATCH] * 3
+    assert rows(tmp_path, "SELECT count(*) FROM trades") == [(3 * BATCH,)]
     assert SpillFile(tmp_path / "spill", "main").read() == ([], 0)
 
 
