@@ -7,7 +7,7 @@ what the config does not say, or says with a variable that is not known here, is
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -83,6 +83,24 @@ def config_of(target: Target) -> Document:
     except (OSError, UnicodeDecodeError):
         return Document(str(target.config))
     return read(text, str(target.config), _variables(target).get)
+
+
+def raw_of(target: Target) -> Callable[..., str]:
+    """A question to the target's config: the text at a path as it is written, variables not put in; "" for none."""
+    import yaml
+
+    try:
+        data = yaml.load(target.config.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - texts only
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        data = {}
+
+    def at(*path: str) -> str:
+        value: Any = data
+        for part in path:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value if isinstance(value, str) and value not in ("null", "~") else ""
+
+    return at
 
 
 def _variables(target: Target) -> Mapping[str, str]:

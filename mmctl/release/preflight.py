@@ -17,11 +17,12 @@ from mmctl.ledger.lock import holder, read_state
 from mmctl.release import facts as reading
 from mmctl.release.assets import asset
 from mmctl.release.desired import Settings, read_environment, read_settings
+from mmctl.release.exchange import Finding, ask
 from mmctl.release.facts import Facts
 from mmctl.release.lock import parse_lock
 from mmctl.remote.layout import Layout, layout_of
 
-HOST_SECONDS = 40.0
+HOST_SECONDS = 60.0
 # A first deploy needs about this much: wheels and the environment made from them, in MB.
 FIRST_DEPLOY_MB = 150
 SPARE_HERE_MB = 500
@@ -126,9 +127,9 @@ def _pinned(host: Host) -> str:
 
 
 def check_hosts(target: Target, transports: Mapping[str, Transport], ports: Mapping[str, int]) -> list[Check]:
-    """Every host: reached, trusted, fit for a release, not locked by another."""
+    """Every host: reached, trusted, fit for a release, not locked by another, heard by the exchange with its key."""
     layout = layout_of(target)
-    outcomes = on_each(transports, lambda name, t: _ask(t, layout, ports[name]), HOST_SECONDS)
+    outcomes = on_each(transports, lambda name, t: _ask(t, layout, ports[name], target.at_host(name)), HOST_SECONDS)
     checks: list[Check] = []
     for name, outcome in outcomes.items():
         if outcome.value is None:
@@ -136,7 +137,7 @@ def check_hosts(target: Target, transports: Mapping[str, Transport], ports: Mapp
             code = error.exit_code if isinstance(error, OperatorError) else CONFIG
             checks.append(Check(name, "connection", False, str(error), code))
             continue
-        facts, lock = outcome.value
+        facts, lock, findings = outcome.value
         python = ".".join(map(str, facts.python or ())) or "no python3"
         about = f"{facts.kernel} {facts.machine}, Python {python}, systemd {facts.systemd or 'none'}"
         checks.append(Check(name, "connection", True, f"{outcome.seconds:.2f} s"))
@@ -144,12 +145,23 @@ def check_hosts(target: Target, transports: Mapping[str, Transport], ports: Mapp
         fit = f"{about}, {facts.memory_mb} MB memory, {facts.disk_mb} MB disk, clock {facts.clock_offset:+.2f} s"
         checks.append(Check(name, "fit for a release", not reasons, "; ".join(reasons) or fit))
         checks.append(Check(name, "lock", not lock, lock or "free"))
+        checks += [Check(name, found.name, found.ok, found.detail, found.exit_code) for found in findings]
     return checks
 
 
-def _ask(transport: Transport, layout: Layout, port: int) -> tuple[Facts, str]:
+def _ask(transport: Transport, layout: Layout, port: int, target: Target) -> tuple[Facts, str, list[Finding]]:
     import json
 
     facts = reading.gather(transport, layout, port)
     state = read_state(transport, layout)
-    return facts, holder(json.dumps(state.record)) if state.held else ""
+    return facts, holder(json.dumps(state.record)) if state.held else "", _exchange(transport, layout, target, facts)
+
+
+def _exchange(transport: Transport, layout: Layout, target: Target, facts: Facts) -> list[Finding]:
+    if facts.python is None:
+        return [Finding("exchange", False, "not asked: the host has no python3")]
+    try:
+        _, values = read_environment(target)
+    except OperatorError as error:
+        return [Finding("exchange", False, f"not asked: {error.what}", error.exit_code)]
+    return ask(transport, layout, target, values)
