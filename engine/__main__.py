@@ -1,4 +1,4 @@
-"""``python -m engine run|check|warm|reset``: the daemon, and what a person or a deploy needs around it."""
+"""``python -m engine run|check|warm|reset|accept``: the daemon, and what a person or a deploy needs around it."""
 
 import argparse
 import json
@@ -16,6 +16,7 @@ def main(argv: list[str] | None = None) -> int:
         "check": "check the configuration, the strategy's parameters included",
         "warm": "compile every kernel so that a start quotes within seconds",
         "reset": "end a HALT while no engine runs; needs --reason",
+        "accept": "let the next start read the ledger from the exchange's trades; needs --reason",
     }
     for name, text in helps.items():
         verb = verbs.add_parser(name, help=text)
@@ -23,8 +24,8 @@ def main(argv: list[str] | None = None) -> int:
         verb.add_argument("--env-file", type=Path, metavar="FILE", help="NAME=value lines read before the environment")
         verb.add_argument("--json", action="store_true", help="one JSON object on stdout")
         verb.add_argument("-v", "--verbose", action="store_true", help="tracebacks with errors")
-        if name == "reset":
-            verb.add_argument("--reason", required=True, help="why it is safe to quote again")
+        if name in ("reset", "accept"):
+            verb.add_argument("--reason", required=True, help="why it is right; kept with the mark or in the journal")
             verb.add_argument("--actor", default="operator")
     options = parser.parse_args(argv)
     use_cache()
@@ -94,17 +95,19 @@ def _warm(options: argparse.Namespace) -> int:
 
 
 def _reset(options: argparse.Namespace) -> int:
-    """End HALTED in the stored state, under the lease, so that no engine can be running on it."""
+    """End HALTED in the stored state, or accept a lost ledger: under the lease, so that no engine runs on it."""
     from engine.config.schema import Config
     from engine.live.failures import Exit, StartError
 
     config = _load(options)
     if not isinstance(config, Config):
         return int(Exit.CONFIG)
+    from engine.live.accept import accept_journal
     from engine.live.reset import reset_stored
 
+    act = accept_journal if options.verb == "accept" else reset_stored
     try:
-        answer = reset_stored(config, options.reason, options.actor)
+        answer = act(config, options.reason, options.actor)
     except StartError as error:
         print(error, file=sys.stderr)
         return int(error.code)

@@ -22,6 +22,7 @@ from engine.live.commands import Commands
 from engine.live.failures import Exit, StartError
 from engine.live.figures import Figures
 from engine.live.inputs import record_inputs
+from engine.live.lineage import HINT, LINEAGE
 from engine.live.marks import see_marks
 from engine.live.memory import Memory
 from engine.live.paper_account import mode_record, resume
@@ -29,7 +30,7 @@ from engine.live.proof import prove_stopped
 from engine.live.pulse import Pulse
 from engine.live.rehearsal import Rehearsal
 from engine.live.reloader import Reloader
-from engine.live.restore import restore, standing_switch
+from engine.live.restore import Left, restore, standing_switch
 from engine.live.session import Session
 from engine.live.status import Status, about
 from engine.live.switch import ON, Switch
@@ -37,6 +38,7 @@ from engine.live.tactics import strategy_of
 from engine.live.venue import connect, open_gateway
 from engine.live.warm import compile_ahead, warm
 from engine.store import Restart, open_journal
+from engine.store.records import StateRecord
 from engine.telemetry.control import ControlDesk
 from engine.telemetry.export import export_journal
 from engine.telemetry.exporter import Exporter
@@ -104,6 +106,7 @@ class App:
         )
         self.restart = Restart()
         self.switch: Switch = ON
+        self.left: Left
 
     # --- the whole run ---
 
@@ -188,7 +191,8 @@ class App:
 
     async def _restore(self) -> None:
         """The journal opens, and what the engine before us left is read. HALTED ends here."""
-        self.restart, self.risk = await asyncio.to_thread(restore, self.config, self.memory, self.journal)
+        left = self.left = await asyncio.to_thread(restore, self.config, self.memory, self.journal, self.lease)
+        self.restart, self.risk = left.restart, left.risk
         self.switch = await asyncio.to_thread(standing_switch, self.memory, self.restart.state)
         self.status.journal_trouble = self.journal.trouble
         self.journal.put(mode_record(self.config))
@@ -229,7 +233,7 @@ class App:
             self.config,
             self.lease,
             self.journal,
-            self.restart.state,
+            self.left.state(),
             self.memory,
             gateway,
             self.markets,
@@ -252,10 +256,16 @@ class App:
         self.markets.lead(session)
         self.reloader.session = self.commands.session = self.status.session = self.figures.session = session
         self.lease.on_lost(self._lost)
-        left = session.parts.reconciler.take_in(self.restart.open_orders)
-        if left:
-            log.info("the journal knows %d orders as not ended: the exchange is asked about each", left)
-        if not await session.reconcile():
+        reconciler = session.parts.reconciler
+        reconciler.rebuild = self.left.accepted is not None
+        taken = reconciler.take_in(self.restart.open_orders)
+        if taken:
+            log.info("the journal knows %d orders as not ended: the exchange is asked about each", taken)
+        agreed = await session.reconcile()
+        if reconciler.unexplained:
+            raise StartError(Exit.REFUSED, f"account {self.account}: {reconciler.unexplained}; {HINT}")
+        reconciler.on_unexplained = session.on_unexplained  # where it can only be read later
+        if not agreed:
             log.warning("not reconciled yet; quoting waits and the next rounds go on")
         await self.markets.live(BOOKS_S)
         open_day(session)
@@ -264,12 +274,25 @@ class App:
             if pair.feed.tap is not None:
                 pair.feed.tap.lead(pair.quoter, self.lease.epoch)
                 pair.quoter.tap = pair.feed.tap
-        await asyncio.to_thread(self.journal.flush, FLUSH_S)  # the ledger's beginning is safe before the first order
+        await asyncio.to_thread(self._begin_lineage, session)  # the ledger's beginning is safe before the first order
         if gateway.market is Market.USDM:
             armed = await gateway.dead_man.keep(list(session.pairs), self.config.risk.dead_man.ms)
             log.info("dead man's switch %s", "armed" if armed else "NOT armed", extra={"armed": armed})
         gc.collect()
         gc.freeze()  # what lives from here on is small; the collector need not walk the imports again
+
+    def _begin_lineage(self, session: Session) -> None:
+        """Journal and data folder say of each other that this epoch leads, once the ledgers' beginning is durable."""
+        lineage = self.left.lineage.as_dict()
+        self.journal.put(StateRecord(LINEAGE, lineage, time.time_ns()))
+        begun = all(pair.book.started for pair in session.pairs.values())
+        if not self.journal.flush(FLUSH_S) or not begun:
+            return  # the next start begins as this one did
+        try:
+            self.memory.save_lineage(lineage)
+            self.memory.clear_acceptance()
+        except OSError as error:
+            raise StartError(Exit.FAILED, f"cannot write in {self.config.data_dir}: {error.strerror}") from None
 
     # --- leading ---
 

@@ -103,6 +103,7 @@ DISCREPANCIES: Final = (
         "newer-epoch-order",
         "strange-order",
         "order-not-held",
+        "ledger-unexplained",
         "foreign-order",
         "order-missing",
         "order-differs",

@@ -88,6 +88,18 @@ class FileLease:
             self._proved, self._held = self._clock(), True
             return True
 
+    def outgrow(self, epoch: int) -> None:
+        """Raise our epoch above ``epoch``, which is known to have led: a counter that was lost began anew.
+
+        Only while held, and before anything was sent under the present one. Raises ``LeaseError``.
+        """
+        with self._mutex:
+            if not self._held:
+                raise LeaseError(f"the lease {self._path} is not held")
+            if epoch >= self._epoch:
+                self._write(self._fd, epoch + 1)
+                self._epoch = epoch + 1
+
     def prove(self) -> bool:
         with self._mutex:
             if not self._held:

@@ -58,6 +58,10 @@ class Lease(Protocol):
         """
         ...
 
+    def outgrow(self, epoch: int) -> None:
+        """Raise the epoch of the present holding above ``epoch``, before anything was sent under it."""
+        ...
+
     def held(self) -> bool: ...
 
     def prove(self) -> bool:

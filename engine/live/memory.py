@@ -35,7 +35,9 @@ class HaltMark:
 
 
 class Memory:
-    """One account's files: ``risk-A.json``, ``halt-A.json``, ``switch-A.json``, ``stopped-A.json`` in ``folder``."""
+    """One account's files in ``folder``: ``risk-A.json``, ``halt-A.json``, ``switch-A.json``, ``stopped-A.json``;
+    ``journal-A.json`` says which journal was led with, ``accept-A.json`` that a person lets the ledger be read from the
+    exchange."""
 
     def __init__(self, folder: Path, account: str) -> None:
         self.folder = folder
@@ -43,6 +45,8 @@ class Memory:
         self._halt = folder / f"halt-{account}.json"
         self._switch = folder / f"switch-{account}.json"
         self._stopped = folder / f"stopped-{account}.json"
+        self._journal = folder / f"journal-{account}.json"
+        self._accept = folder / f"accept-{account}.json"
 
     def load_risk(self) -> dict[str, Any] | None:
         """What ``save_risk`` stored, None if nothing. Raises ``MemoryUnreadable``."""
@@ -83,6 +87,29 @@ class Memory:
 
     def set_switch(self, switch: Switch) -> None:
         _write(self._switch, switch.as_dict())
+
+    def load_lineage(self) -> dict[str, Any] | None:
+        """What ``save_lineage`` stored, None if nothing. Raises ``MemoryUnreadable``."""
+        return _read(self._journal)
+
+    def save_lineage(self, state: Mapping[str, Any]) -> None:
+        _write(self._journal, state)
+
+    def acceptance(self) -> HaltMark | None:
+        """Who accepted that the journal is not the one led with, and why; None where nobody did, or unreadably."""
+        try:
+            found = _read(self._accept)
+        except MemoryUnreadable:
+            return None
+        if found is None:
+            return None
+        return HaltMark(_int(found.get("ns")), str(found.get("actor", "unknown")), str(found.get("reason", "")))
+
+    def accept(self, mark: HaltMark) -> None:
+        _write(self._accept, {"ns": mark.ns, "actor": mark.actor, "reason": mark.reason})
+
+    def clear_acceptance(self) -> None:
+        self._accept.unlink(missing_ok=True)
 
     def mark_stopped(self, ns: int, epoch: int) -> None:
         """The engine ended with zero open orders proved."""

@@ -15,6 +15,7 @@ from engine.live.desk import Desk
 from engine.orders.ids import is_ours
 from engine.orders.order import Order
 from engine.orders.reconcile import (
+    RULES,
     Discrepancy,
     DiscrepancyClass,
     Local,
@@ -22,6 +23,9 @@ from engine.orders.reconcile import (
     Rule,
     Unread,
     VenueSnapshot,
+    base_fees,
+    history_of_ours,
+    net_lots,
     reconcile,
 )
 from engine.orders.table import QUERY_BACKOFF_NS
@@ -42,6 +46,7 @@ STRANGE: Final = frozenset({DiscrepancyClass.NEWER_EPOCH_ORDER, DiscrepancyClass
 HALT_ROUNDS: Final = 3  # a mismatch is believed when this many rounds in a row show it
 PAUSE_S: Final = 0.3  # between rounds that follow each other
 READ_DEADLINE_S: Final = 10.0
+REBUILD_S: Final = 300.0  # reading every trade there ever was, a thousand a page
 
 T = TypeVar("T")
 
@@ -60,6 +65,9 @@ class Reconciler:
         self._gateway, self._desk, self._books = gateway, desk, books
         self._on_report, self._on_mismatch = on_report, on_mismatch
         self.on_stranger: Callable[[str, str], None] = lambda symbol, client_id: None  # of another engine's
+        self.rebuild = False  # ledgers begin with every trade of ours that the exchange lists: a person accepted it
+        self.unexplained = ""  # why no ledger could begin
+        self.on_unexplained: Callable[[str], None] = lambda reason: None
         self._lock = asyncio.Lock()
         self._fills_asked: dict[str, tuple[int, int]] = {}  # missing trades: how often asked for, and when again
         self._halting: dict[str, int] = {}  # rounds in a row with a mismatch, by symbol
@@ -98,7 +106,10 @@ class Reconciler:
                 if attempt:
                     await asyncio.sleep(PAUSE_S)
                 if await self._round():
+                    self.rebuild = False
                     return True
+                if self.unexplained:
+                    return False
             return False
 
     async def _round(self) -> bool:
@@ -118,8 +129,13 @@ class Reconciler:
         if not isinstance(account, Unread):
             self.account = account
         if not book.started:
-            if not _begin(book, orders, fills, account):
-                fills = fills if isinstance(fills, Unread) else []
+            if self.rebuild and not isinstance(fills, Unread):
+                fills = await _read(self._gateway.fills_since(symbol, 0), REBUILD_S)
+            try:
+                if not _begin(book, orders, fills, account, self.rebuild):
+                    fills = fills if isinstance(fills, Unread) else []
+            except Unexplained as error:
+                return self._unexplained(symbol, str(error))
             self._desk.touch(symbol)
         report = reconcile(self._local(book, orders, account), VenueSnapshot(symbol, started, orders, fills, account))
         for found in report.discrepancies:
@@ -131,6 +147,18 @@ class Reconciler:
             self._desk.manager.fills_proved(symbol, through, started)
         self._judge_mismatch(symbol, report)
         self._on_report(report)
+        return report
+
+    def _unexplained(self, symbol: str, why: str) -> Report:
+        """Trades of ours that no ledger holds: nothing is begun, nothing is quoted, and a person is asked."""
+        kind = DiscrepancyClass.LEDGER_UNEXPLAINED
+        severity, rule, _ = RULES[kind]
+        self.counts[kind.value] = self.counts.get(kind.value, 0) + 1
+        report = Report(symbol, True, (Discrepancy(kind, severity, rule, symbol, "", why),))
+        if not self.unexplained:
+            self.unexplained = f"{symbol}: {why}"
+            self._on_report(report)
+            self.on_unexplained(self.unexplained)
         return report
 
     def _local(self, book: SymbolBook, orders: list[VenueOrder] | Unread, account: Account | Unread) -> Local:
@@ -161,7 +189,7 @@ class Reconciler:
                 desk.take(desk.manager.adopt(found.order, now))
                 desk.cancel(found.client_id, now)
             case Rule.ADOPT if found.fill is not None:
-                desk.take(desk.manager.on_fill(found.fill, now))
+                desk.take(desk.manager.on_fill(found.fill, now, history=self.rebuild))
             case Rule.ADOPT if found.order is not None:
                 desk.take(desk.manager.adopt(found.order, now))
             case Rule.QUERY if found.client_id:
@@ -235,14 +263,18 @@ class Reconciler:
         self._desk.manager.fills_proved(symbol, through, now)
 
 
-async def _read(reading: Awaitable[T]) -> T | Unread:
+async def _read(reading: Awaitable[T], seconds: float = READ_DEADLINE_S) -> T | Unread:
     """What was read, or why not; a failed read is never an empty result."""
     try:
-        return await asyncio.wait_for(reading, READ_DEADLINE_S)
+        return await asyncio.wait_for(reading, seconds)
     except VenueError as error:
         return Unread(str(error))
     except TimeoutError:
-        return Unread(f"no answer within {READ_DEADLINE_S:g} s")
+        return Unread(f"no answer within {seconds:g} s")
+
+
+class Unexplained(Exception):
+    """A ledger cannot begin: the exchange lists trades of ours that it would not hold, or that do not add up."""
 
 
 def _begin(
@@ -250,14 +282,22 @@ def _begin(
     orders: list[VenueOrder] | Unread,
     fills: list[VenueFill] | Unread,
     account: Account | Unread,
+    rebuild: bool,
 ) -> bool:
-    """The ledger's beginning: what was traded before is history, what is held now is where we start from.
+    """The ledger's beginning: what others traded is history, what is held now is where we start from.
 
     True when nothing has to be begun in this round (reads failed, or it was begun before and trades must be booked).
+    Raises ``Unexplained`` where the exchange lists trades of ours and the ledger is new (``history_of_ours``).
     """
     if isinstance(orders, Unread) or isinstance(fills, Unread) or isinstance(account, Unread):
         return True
     fresh = book.proved < 0 and not book.ledger.fills and not book.beyond
+    if fresh and rebuild:
+        _rebuild(book, fills, account)
+        return True
+    untold = history_of_ours(fills) if fresh else None
+    if untold is not None:
+        raise Unexplained(untold)
     if fresh and fills:
         book.prove(max(fill.trade_id for fill in fills))
     instrument, ledger = book.instrument, book.ledger
@@ -272,3 +312,28 @@ def _begin(
         book.anchor = free + locked - instrument.quantity(ledger.lots) + book.base_fees
     book.started = True
     return not fresh
+
+
+def _rebuild(book: SymbolBook, fills: list[VenueFill], account: Account) -> None:
+    """Begin a ledger with all trades of ours, which this round then books; proved against the account first.
+
+    Raises ``Unexplained`` where the account cannot hold what they add up to.
+    """
+    instrument, net = book.instrument, net_lots(fills)
+    held = instrument.quantity(net)
+    if instrument.market is Market.USDM:
+        position = account.positions.get(instrument.symbol)
+        lots: Units = position.lots if position is not None else 0
+        if lots != net:
+            there = instrument.quantity(lots)
+            raise Unexplained(f"the trades of ours add up to {held} {instrument.base}, the exchange has {there}")
+    else:
+        free, locked = account.balances.get(instrument.base, (Decimal(0), Decimal(0)))
+        beside = free + locked - held + base_fees(fills, instrument.base)
+        if beside < -instrument.lot_size:
+            raise Unexplained(
+                f"the trades of ours add up to {held} {instrument.base}, the account holds {free + locked}"
+            )
+        book.anchor = beside
+    book.beyond |= {fill.trade_id for fill in fills if not is_ours(fill.client_id)}
+    book.started = True

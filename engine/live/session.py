@@ -307,6 +307,11 @@ class Session:
         hint = "stop the other one (a lease is its host's own), or give each an account"
         self.trip(Trip(Cause.MISMATCH, f"{text}; {hint}", {"client_id": client_id, "epoch": self.parts.lease.epoch}))
 
+    def on_unexplained(self, reason: str) -> None:
+        """The ledger cannot begin on what the exchange lists: nothing was quoted, and nothing may be."""
+        self.quoting_off(reason)
+        self.on_lost(reason)
+
     def on_deposed(self, detail: str) -> None:
         """The exchange shows that another engine leads, before our lease does: end, and halt nobody's account."""
         reason = f"another engine leads this account ({detail}); if none does, the epoch counter was lost"

@@ -186,11 +186,14 @@ class OrderManager:
             self._table.after_fill(order, now_ns, effects)
         return effects
 
-    def on_fill(self, fill: VenueFill, now_ns: int) -> Effects:
-        """A trade read from the account's trade list (gap fill after a stream loss)."""
+    def on_fill(self, fill: VenueFill, now_ns: int, *, history: bool = False) -> Effects:
+        """A trade read from the account's trade list (gap fill after a stream loss).
+
+        ``history``: a ledger is being read anew, so the engines before us are no strangers.
+        """
         effects = Effects()
         order = self._table.owner(fill)
-        if self._table.book(fill, order, effects) and order is not None:
+        if self._table.book(fill, order, effects, history=history) and order is not None:
             self._table.after_fill(order, now_ns, effects)
         return effects
 

@@ -14,7 +14,7 @@ from engine.orders.ids import ClientIds, is_ours, parse
 from engine.orders.order import Order, Severity
 from engine.orders.states import OrderState
 from engine.venue.protocol import Account, Side, VenueFill, VenueOrder
-from engine.venue.units import Units
+from engine.venue.units import Units, whole
 
 
 class Rule(Enum):
@@ -34,6 +34,7 @@ class DiscrepancyClass(Enum):
     NEWER_EPOCH_ORDER = "newer-epoch-order"
     STRANGE_ORDER = "strange-order"
     ORDER_NOT_HELD = "order-not-held"
+    LEDGER_UNEXPLAINED = "ledger-unexplained"
     FOREIGN_ORDER = "foreign-order"
     ORDER_MISSING = "order-missing"
     ORDER_DIFFERS = "order-differs"
@@ -51,6 +52,7 @@ RULES: Final[dict[DiscrepancyClass, tuple[Severity, Rule, str]]] = {
     _C.NEWER_EPOCH_ORDER: (Severity.CRITICAL, Rule.HALT, "ours by name, from an engine that leads after us: we do not"),
     _C.STRANGE_ORDER: (Severity.CRITICAL, Rule.HALT, "ours by name, of this epoch, and this engine never sent it"),
     _C.ORDER_NOT_HELD: (Severity.WARNING, Rule.ADOPT, "ours, of this epoch, and not held here"),
+    _C.LEDGER_UNEXPLAINED: (Severity.CRITICAL, Rule.HALT, "trades of ours that the journal does not hold"),
     _C.FOREIGN_ORDER: (Severity.INFO, Rule.NOTE, "not ours: never touched"),
     _C.ORDER_MISSING: (Severity.WARNING, Rule.QUERY, "held as live and not among the exchange's open orders"),
     _C.ORDER_DIFFERS: (Severity.CRITICAL, Rule.HALT, "same id, other side, price or quantity"),
@@ -132,6 +134,32 @@ class Report:
 
     def by_rule(self, rule: Rule) -> list[Discrepancy]:
         return [found for found in self.discrepancies if found.rule is rule]
+
+
+def history_of_ours(fills: Sequence[VenueFill]) -> str | None:
+    """What a ledger that is about to begin does not explain, or None where it may begin with nothing traded.
+
+    The position is what *we* traded. An account may hold coins of its owner, and trades by hand: those are where a new
+    ledger starts from. But where the exchange lists a trade under one of our client ids, an engine traded here before,
+    and a ledger without it would call a position flat that is not: that is never begun on a guess. It is read from a
+    backup, or where a person accepts it from the exchange's own list, all of it (``rebuilt``).
+    """
+    ours = [fill for fill in fills if is_ours(fill.client_id)]
+    if not ours:
+        return None
+    first, last = min(fill.trade_id for fill in ours), max(fill.trade_id for fill in ours)
+    return f"the exchange lists {len(ours)} trades of ours ({first} to {last}) that the journal does not hold"
+
+
+def net_lots(fills: Sequence[VenueFill]) -> Units:
+    """What the trades of ours add up to, signed lots."""
+    return whole(sum((Decimal(fill.lots) * int(fill.side) for fill in fills if is_ours(fill.client_id)), Decimal(0)))
+
+
+def base_fees(fills: Sequence[VenueFill], base: str) -> Decimal:
+    """Paid in the base currency for trades of ours."""
+    ours = (fill.fee for fill in fills if is_ours(fill.client_id) and fill.fee_asset == base)
+    return sum(ours, Decimal(0))
 
 
 def _found(

@@ -173,7 +173,7 @@ class OrderTable:
 
     # -- the exchange's words ----------------------------------------------------------------------------------------
 
-    def book(self, fill: VenueFill, order: Order | None, effects: Effects) -> bool:
+    def book(self, fill: VenueFill, order: Order | None, effects: Effects, *, history: bool = False) -> bool:
         """Book a trade once. True when it was new and belongs to ``order``."""
         if order is None and not fill.client_id:
             message = f"trade {fill.trade_id} names no client id: whose it is must be read before it is booked"
@@ -187,6 +187,8 @@ class OrderTable:
             effects.duplicates += 1
             return False
         effects.fills.append(fill)
+        if order is None and history:
+            return False
         if order is None:
             self.meet(fill.symbol, fill.client_id, effects)
             effects.incidents.append(

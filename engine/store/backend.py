@@ -33,6 +33,7 @@ class Restart:
     day_total: Decimal = Decimal(0)  # of the given UTC day
     last_epoch: int = 0
     last_decision: tuple[int, int] = (0, 0)  # epoch, seq
+    other_accounts: tuple[str, ...] = ()  # whose state the same journal holds besides
 
 
 class Backend(Protocol):

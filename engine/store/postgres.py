@@ -165,7 +165,10 @@ def _restart(connection: Connection, account: str, day: str) -> Restart:
     last_pnl = rows("pnl", order=[pnl.c.ns.desc()], limit=1)
     epoch = connection.execute(select(func.coalesce(func.max(orders.c.epoch), 0)).where(orders.c.account == account))
     decision = rows("decisions", order=[decisions.c.epoch.desc(), decisions.c.seq.desc()], limit=1)
+    state = METADATA.tables["engine_state"]
+    others = connection.execute(select(state.c.account).where(state.c.account != account).distinct().limit(5))
     return Restart(
+        other_accounts=tuple(str(row[0]) for row in others),
         last_trade_ids={str(symbol): int(last) for symbol, last in last_ids},
         positions={row["symbol"]: row for row in rows("positions")},
         state={row["name"]: row["value"] for row in rows("engine_state")},

@@ -225,7 +225,9 @@ def _restart(connection: sqlite3.Connection, account: str, day: str) -> Restart:
     decision = connection.execute(
         "SELECT epoch, seq FROM decisions WHERE account=? ORDER BY epoch DESC, seq DESC LIMIT 1", (account,)
     ).fetchone()
+    others = connection.execute("SELECT DISTINCT account FROM engine_state WHERE account<>? LIMIT 5", (account,))
     return Restart(
+        other_accounts=tuple(str(row[0]) for row in others),
         last_trade_ids={str(symbol): int(last) for symbol, last in last_ids},
         positions={row["symbol"]: row for row in _rows(connection, tables.POSITIONS, "account=?", (account,))},
         state={row["name"]: row["value"] for row in _rows(connection, tables.ENGINE_STATE, "account=?", (account,))},

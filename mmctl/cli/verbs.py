@@ -76,6 +76,12 @@ VERBS: dict[str, Verb] = {
         ("create", "list", "verify", "restore", "prune"),
         bare="create",
     ),
+    "journal": Verb(
+        "mmctl.cli.journal:app",
+        "Let an engine read a lost ledger from the exchange's own trades.",
+        KEEP,
+        ("accept",),
+    ),
     "shell": Verb("mmctl.cli.query:shell", "An interactive shell on a host.", KEEP),
     "engine": Verb("mmctl.cli.engine:app", "Run or check the daemon in the foreground.", RUN, ("run", "check")),
     "sandbox": Verb("mmctl.cli.engine:sandbox_app", "A local exchange that speaks Binance's protocol.", RUN, ("run",)),
