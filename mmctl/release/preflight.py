@@ -141,7 +141,9 @@ def check_hosts(target: Target, transports: Mapping[str, Transport], ports: Mapp
         python = ".".join(map(str, facts.python or ())) or "no python3"
         about = f"{facts.kernel} {facts.machine}, Python {python}, systemd {facts.systemd or 'none'}"
         checks.append(Check(name, "connection", True, f"{outcome.seconds:.2f} s"))
-        reasons = reading.obstacles(facts, layout, FIRST_DEPLOY_MB if layout.managed else 1, bool(facts.envs), port)
+        reasons = reading.obstacles(
+            facts, layout, FIRST_DEPLOY_MB if layout.managed else 1, bool(facts.envs), ports[name]
+        )
         fit = f"{about}, {facts.memory_mb} MB memory, {facts.disk_mb} MB disk, clock {facts.clock_offset:+.2f} s"
         checks.append(Check(name, "fit for a release", not reasons, "; ".join(reasons) or fit))
         checks.append(Check(name, "lock", not lock, lock or "free"))
