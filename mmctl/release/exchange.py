@@ -11,7 +11,7 @@ from mmctl.fleet.accounts import raw_of
 from mmctl.fleet.errors import AUTHENTICATION, INCONCLUSIVE, REFUSED, UNREACHABLE, OperatorError
 from mmctl.fleet.inventory import Target
 from mmctl.fleet.transport import Transport
-from mmctl.remote import exchange_probe
+from mmctl.release import exchange_probe
 from mmctl.remote.layout import Layout, q
 
 SECONDS = 25.0

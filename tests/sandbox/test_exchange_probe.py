@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from mmctl.release import exchange_probe
 from mmctl.release.exchange import judge
-from mmctl.remote import exchange_probe
 from tests.needs import ROOT
 from tests.sandbox.conftest import StartProcess
 from tests.sandbox.engines import free_port
