@@ -30,6 +30,7 @@ from mmctl.client.site import site_of
 from mmctl.fleet.errors import OperatorError, Refused, Unproved
 from mmctl.fleet.inventory import Target, parse_fleet
 from mmctl.fleet.local import LocalTransport
+from mmctl.ledger import anchor
 
 NAME = "demo"
 #: The recording that is replayed when MM_DATA names a folder with data.
@@ -77,8 +78,9 @@ def demo(
 
     folder = state_folder() / NAME
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = state_folder() / "unfinished" / f"{NAME}.json"
     with _alone(folder), ExitStack() as stack:
-        left = remains.clear(folder, state_folder() / "unfinished" / f"{NAME}.json")
+        left = remains.clear(folder, unfinished)
         if left:
             run.out.progress(f"ended {left} processes that an earlier demo had left")
         ports = _ports(folder)
@@ -95,8 +97,8 @@ def demo(
             raise
         except OperatorError as error:
             run.out.problem(f"{error.what}; what was installed is made anew")
-            remains.clear(folder, state_folder() / "unfinished" / f"{NAME}.json")
-            remains.forget(folder)
+            remains.clear(folder, unfinished, keep=started.process.pid)
+            remains.forget(folder, anchor.place(NAME, transport.name, str(target.root)))
             deploy(run, target, transport, started, client)
         seconds = wait_until_quoting(run, client)
         run.out.event("quoting", seconds=round(seconds, 2), market=market.kind, symbol=market.symbol)

@@ -11,35 +11,40 @@ import signal
 import time
 from pathlib import Path
 
+from mmctl.ledger import anchor
+
 #: A killed process is gone from /proc within this, unless the kernel itself holds it.
 GONE_SECONDS = 5.0
 _OURS = ("engine.sandbox", "mmctl.fleet.supervisor")
 
 
-def clear(folder: Path, unfinished: Path) -> int:
+def clear(folder: Path, unfinished: Path, keep: int = 0) -> int:
     """End what an earlier demo in ``folder`` left running, and forget its account. Returns how many it ended.
 
-    ``folder`` is the demo's own and locked by the caller; ``unfinished`` the note of a deploy that was cut off. What
-    was installed stays: it is proved by each deploy.
+    ``folder`` is the demo's own and locked by the caller; ``unfinished`` the note of a deploy that was cut off;
+    ``keep`` a process that stays. What was installed stays: it is proved by each deploy.
     """
-    ended = _end(folder)
+    ended = _end(folder, keep)
     host = folder / "host"
-    shutil.rmtree(host / "shared" / "data", ignore_errors=True)
-    stale = [host / ".mmctl" / "lock", host / "run" / "state.json", host / "run" / "supervisor.sock", unfinished]
-    for file in [*stale, *(host / "releases").glob("*/.bad")]:
-        with contextlib.suppress(OSError):
-            file.unlink()
+    stale = [host / "shared" / "data", host / ".mmctl" / "lock", host / "run" / "state.json"]
+    for left in [*stale, host / "run" / "supervisor.sock", unfinished, *(host / "releases").glob("*/.bad")]:
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                left.unlink()
     return ended
 
 
-def forget(folder: Path) -> None:
-    """Everything that was installed too."""
+def forget(folder: Path, trail: str) -> None:
+    """Everything that was installed too, and what is remembered of its audit ``trail``, which goes with it."""
     shutil.rmtree(folder / "host", ignore_errors=True)
+    anchor.forget(trail)
 
 
-def _end(folder: Path) -> int:
+def _end(folder: Path, keep: int) -> int:
     """The supervisor first: it would start the engine again."""
-    found = sorted(_left(folder), key=lambda one: not one[1])
+    found = sorted((one for one in _left(folder) if one[0] != keep), key=lambda one: not one[1])
     for pid, _ in found:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)  # its exchange is gone, so no order of it stands anywhere

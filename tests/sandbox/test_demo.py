@@ -110,7 +110,10 @@ def halted(process: "subprocess.Popen[str]", state: Path) -> None:
     host = state / "demo/host"
     for release in (host / "releases").iterdir():
         (release / ".bad").write_text("a test")
-    (host / ".mmctl/lock").write_text("stale")
+    lock = host / ".mmctl/lock"
+    lock.mkdir()
+    for name, text in (("run", "another"), ("record.json", "{}"), ("expires", str(2**40))):
+        (lock / name).write_text(text)
 
 
 @pytest.mark.timeout(900)
