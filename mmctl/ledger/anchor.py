@@ -47,11 +47,6 @@ def recall(name: str) -> Head | None:
         raise ValueError(f"{_file(name)} is damaged") from None
 
 
-def forget(name: str) -> None:
-    """For a trail that its owner took away with everything it told of."""
-    _file(name).unlink(missing_ok=True)
-
-
 def remember(name: str, head: Head) -> None:
     """Raises OSError when it cannot be kept."""
     file = _file(name)
