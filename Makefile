@@ -1,4 +1,4 @@
-# The two commands are `make demo` and `make test`; both make .venv first and touch nothing outside this folder.
+# The two commands are `make demo` and `make test`; both make .venv first. What each writes: README.
 SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -25,8 +25,11 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@PYTHON=$(PYTHON) sh scripts/bootstrap.sh $(VENV) requirements-dev.lock
 	@touch $@
 
+# State, compiled kernels and scratch files of the demo lie in .run, whatever the user's own folders are.
 demo: setup
-	@$(BIN)/mmctl demo
+	@mkdir -p .run/tmp
+	@MMCTL_STATE="$${MMCTL_STATE:-$(CURDIR)/.run/state}" XDG_CACHE_HOME="$(CURDIR)/.run/cache" TMPDIR="$(CURDIR)/.run/tmp" \
+		$(BIN)/mmctl demo
 
 # What decides over orders and risk, alone and with every branch counted: where that fails is in pyproject.toml.
 DECIDES := $(addprefix tests/unit/test_,client_ids.py fill_book.py order_edges.py order_manager.py order_record.py \

@@ -19,7 +19,7 @@ if [ ! -x "$venv/bin/pip" ]; then
     }
 fi
 if [ ! -x "$venv/bin/uv" ]; then
-    part=$(mktemp)
+    part=$(mktemp "$venv/uv.XXXXXX")
     trap 'rm -f "$part"' EXIT
     awk '/^[^ #]/ { keep = /^uv==/ } keep' "$lock" >"$part"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$part"

@@ -12,6 +12,7 @@ from engine import __version__
 from engine.config.schema import Config
 from engine.config.show import config_hash
 from engine.kernel.layout import V_ASK_TICKS, V_BID_TICKS
+from engine.kernel.pnl import mean_markouts
 from engine.live.pair import Pair
 from engine.live.session import Session
 from engine.orders.order import Order
@@ -211,6 +212,7 @@ class Status:
                 "notional_quote": float(ledger.lots) * float(instrument.lot_size) * pair.mid(),
                 "avg_price": float(ledger.average_ticks * instrument.tick_size),
             },
+            "markouts_bps": mean_markouts(pair.marks),
             "open_orders": exposure.orders - exposure.unknown,
             "unknown_orders": exposure.unknown,
         }

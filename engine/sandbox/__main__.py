@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.compiled import use_cache
 from engine.sandbox.errors import SandboxError
-from engine.sandbox.settings import DEFAULT_ACCOUNTS, RateLimits, Settings
+from engine.sandbox.settings import DEFAULT_ACCOUNTS, Fees, RateLimits, Settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,6 +17,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--ready-file", type=Path, help="written with the port once connections are accepted")
     p.add_argument("--data", type=Path, nargs="+", default=[], metavar="FILE", help="recordings to replay")
     p.add_argument("--symbols", nargs="+", default=[], metavar="NAME", help="synthetic markets: spot:BTCUSDT, ETHUSDT")
+    p.add_argument(
+        "--flow", choices=("usual", "lively"), default="usual", help="market orders of the synthetic markets"
+    )
+    p.add_argument("--spot-fees", type=float, nargs=2, metavar=("MAKER", "TAKER"), help="in bps; negative is a rebate")
     p.add_argument("--speed", type=float, default=1.0, help="1 is the recording's own pace, 0 as fast as possible")
     p.add_argument("--seed", type=int, default=1, help="of the synthetic market and the faults")
     p.add_argument("--faults", type=Path, help="YAML or JSON file of faults")
@@ -35,6 +39,13 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def _fees(spot: list[float] | None) -> Fees:
+    if spot is None:
+        return Fees()
+    maker, taker = (round(bps * 1e4) for bps in spot)
+    return Fees(spot_maker_e8=maker, spot_taker_e8=taker)
+
+
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     use_cache()
@@ -51,6 +62,8 @@ def main(argv: list[str] | None = None) -> int:
             speed=options.speed,
             seed=options.seed,
             symbols=tuple(options.symbols),
+            temper=options.flow,
+            fees=_fees(options.spot_fees),
             accounts=read_accounts(options.accounts) if options.accounts else DEFAULT_ACCOUNTS,
             limits=RateLimits(enabled=not options.no_limits),
             faults=read_faults(options.faults) if options.faults else (),

@@ -16,6 +16,7 @@ from engine.sandbox.frames import Source
 from engine.sandbox.hub import Hub
 from engine.sandbox.ledger import Account
 from engine.sandbox.listen_keys import ListenKey
+from engine.sandbox.price_process import TEMPERS, Temper
 from engine.sandbox.pump import Pump
 from engine.sandbox.replay import ReplaySource
 from engine.sandbox.rest import RestServer
@@ -25,6 +26,13 @@ from engine.sandbox.symbols import parse_names
 from engine.sandbox.synthetic import SyntheticSource
 from engine.sandbox.ws_api import WsApiServer
 from engine.venue.protocol import Market
+
+
+def temper_of(name: str) -> Temper:
+    """Raises SandboxError for a name that there is not."""
+    if name not in TEMPERS:
+        raise SandboxError(f"unknown flow {name!r} (known: {', '.join(TEMPERS)})")
+    return TEMPERS[name]
 
 
 class SandboxExchange:
@@ -42,7 +50,7 @@ class SandboxExchange:
         self.reports = replay.reports if replay else []
         self.sources: list[Source] = [replay] if replay else []
         if made:
-            self.sources.append(SyntheticSource(made, self.settings.seed))
+            self.sources.append(SyntheticSource(made, self.settings.seed, temper_of(self.settings.temper)))
         self.core = Core(self.settings, [*recorded, *made], ExchangeClock())
         self.hub = Hub(self.core.faults)
         self.pump = Pump(self.core, self.hub, self.sources)

@@ -93,6 +93,7 @@ class Settings:
     speed: float = 1.0
     seed: int = 1
     symbols: tuple[str, ...] = ()
+    temper: str = "usual"  # of the synthetic markets' flow: usual or lively
     accounts: tuple[AccountSettings, ...] = DEFAULT_ACCOUNTS
     fees: Fees = Fees()
     limits: RateLimits = RateLimits()

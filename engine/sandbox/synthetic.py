@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.sandbox.book import BookSide, DepthBook
 from engine.sandbox.frames import Frame, Opening
-from engine.sandbox.price_process import HawkesFlow, PriceProcess
+from engine.sandbox.price_process import USUAL, HawkesFlow, PriceProcess, Temper
 from engine.sandbox.symbols import MarketKey, SymbolSpec
 from engine.venue.protocol import Market
 
@@ -19,7 +19,7 @@ LEVELS = 400  # kept on each side
 TOUCHED = 12  # levels near the touch that change by themselves
 LEVEL_GAP = 0.15e-4  # between levels away from the touch, fraction of the price
 IMPACT = 0.15e-4  # log price moved by one market order
-MEAN_NOTIONAL = 4_000.0  # of one level and of one market order, quote currency
+MEAN_NOTIONAL = 4_000.0  # of one level, quote currency
 
 
 @dataclass(slots=True)
@@ -46,9 +46,9 @@ class MarketBook:
 class SyntheticSource:
     """Seeded: the same seed and symbols give the same sequence of frames, times of day apart."""
 
-    def __init__(self, specs: list[SymbolSpec], seed: int) -> None:
-        self._rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
-        self._prices = PriceProcess(list(dict.fromkeys(s.base for s in specs)), self._rng)
+    def __init__(self, specs: list[SymbolSpec], seed: int, temper: Temper = USUAL) -> None:
+        self._rng, self._temper = random.Random(seed), temper  # noqa: S311 - repeatable on purpose
+        self._prices = PriceProcess(list(dict.fromkeys(s.base for s in specs)), self._rng, temper)
         self._markets = {spec.key: self._open(spec) for spec in specs}
         self._step = 0
 
@@ -81,7 +81,7 @@ class SyntheticSource:
         price = spec.start_price_e8 / 1e8
         market = MarketBook(
             spec=spec,
-            flow=HawkesFlow(self._rng),
+            flow=HawkesFlow(self._rng, self._temper),
             book=DepthBook(),
             half_spread=max(0.5, price * 0.05e-4 / (spec.tick_e8 / 1e8)),
             mean_lots=max(1.0, MEAN_NOTIONAL / price / (spec.lot_e8 / 1e8)),
@@ -135,8 +135,10 @@ class SyntheticSource:
 
     def _market_order(self, m: MarketBook, side: int, now_ms: int, frames: list[Frame]) -> None:
         against = m.book.asks if side > 0 else m.book.bids
-        left = max(1, round(m.mean_lots * 0.5 * self._rng.lognormvariate(-0.5, 1.2)))
-        for _ in range(3):
+        temper = self._temper
+        share = temper.notional / MEAN_NOTIONAL
+        left = max(1, round(m.mean_lots * share * self._rng.lognormvariate(-0.5, temper.spread)))
+        for _ in range(temper.walks):
             if left <= 0 or len(against.ticks) < 5:
                 break
             best = against.best()

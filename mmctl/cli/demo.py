@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.config.environment import parse, render
+from mmctl.cli import remains
 from mmctl.cli.output import number
 from mmctl.cli.run import Run, current
 from mmctl.client.engine import Client, section
@@ -29,6 +30,7 @@ from mmctl.client.site import site_of
 from mmctl.fleet.errors import OperatorError, Refused, Unproved
 from mmctl.fleet.inventory import Target, parse_fleet
 from mmctl.fleet.local import LocalTransport
+from mmctl.ledger import anchor
 
 NAME = "demo"
 #: The recording that is replayed when MM_DATA names a folder with data.
@@ -51,6 +53,13 @@ class Market:
 
 
 SYNTHETIC = Market("spot", "ETHUSDT")
+#: Quotes close to a market that trades several times a second, on a pair without maker fees, and patience with it.
+LIVELY = (
+    ("  base_spread: 0.001", "  base_spread: 0.0001"),
+    ("  requote_tolerance: 0.1", "  requote_tolerance: 0.5"),
+    ("    threshold: 5", "    threshold: 50"),
+)
+FLOW = ("--flow", "lively", "--spot-fees", "0", "10")
 
 
 def demo(
@@ -69,7 +78,11 @@ def demo(
 
     folder = state_folder() / NAME
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = state_folder() / "unfinished" / f"{NAME}.json"
     with _alone(folder), ExitStack() as stack:
+        left = remains.clear(folder, unfinished)
+        if left:
+            run.out.progress(f"ended {left} processes that an earlier demo had left")
         ports = _ports(folder)
         started = stack.enter_context(exchange(run, folder, ports["exchange"], recordings))
         # A recording decides what is traded; the synthetic market is known, so the build need not wait for it.
@@ -78,7 +91,15 @@ def demo(
         transport = LocalTransport(NAME)
         stack.callback(_stop_engine, run, target, transport)
         client = Client(transport, ports["engine"])
-        deploy(run, target, transport, started, client)
+        try:
+            deploy(run, target, transport, started, client)
+        except DemoFailed:
+            raise
+        except OperatorError as error:
+            run.out.problem(f"{error.what}; what was installed is made anew")
+            remains.clear(folder, unfinished, keep=started.process.pid)
+            remains.forget(folder, anchor.place(NAME, transport.name, str(target.root)))
+            deploy(run, target, transport, started, client)
         seconds = wait_until_quoting(run, client)
         run.out.event("quoting", seconds=round(seconds, 2), market=market.kind, symbol=market.symbol)
         run.out.progress(f"quoting {market.symbol} {seconds:.1f} s after the command")
@@ -168,7 +189,9 @@ def exchange(run: Run, folder: Path, port: int, recordings: list[Path]) -> Itera
     command = [sys.executable, "-m", "engine.sandbox", "--ready-file", str(ready), "--quiet"]
     command += ["--port", str(port), "--listen-fd", str(listener.fileno())]
     command += (
-        ["--data", *map(str, recordings)] if recordings else ["--symbols", f"{SYNTHETIC.kind}:{SYNTHETIC.symbol}"]
+        ["--data", *map(str, recordings)]
+        if recordings
+        else ["--symbols", f"{SYNTHETIC.kind}:{SYNTHETIC.symbol}", *FLOW]
     )
     run.out.progress(f"starting the local exchange on port {port}" + (", replaying" if recordings else ", synthetic"))
     with listener, log.open("w") as out:
@@ -209,6 +232,8 @@ def configure(folder: Path, ports: dict[str, int], market: Market) -> Target:
     template = asset("configs/config.yaml").read_text(encoding="utf-8")
     text = _replaced(template, "  market: spot", f"  market: {market.kind}")
     text = _replaced(text, "  symbol: ETHUSDT", f"  symbol: {market.symbol}")
+    for line, by in LIVELY if market == SYNTHETIC else ():
+        text = _replaced(text, line, by)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     env_file = folder / "demo.env"
     known = parse(env_file.read_bytes()).values if env_file.exists() else {}
@@ -323,7 +348,8 @@ def summary_line(state: dict[str, Any]) -> str:
         f"{symbol} {number(book.get('bid'))}/{number(book.get('ask'))}  "
         f"ours {number(quote.get('bid'))}/{number(quote.get('ask'))}  "
         f"position {number(position.get('base'))}  profit {number(pnl.get('total'), 4)} {pnl.get('currency') or ''}  "
-        f"orders {number(orders.get('placed'))} fills {number(orders.get('filled'))}  {doing}"
+        f"markout 1s {number(section(values, 'markouts_bps').get('1'), 2)} bps  "
+        f"orders {number(orders.get('placed'))} fills {number(pnl.get('fills'))}  {doing}"
     )
 
 

@@ -1,10 +1,14 @@
 """``mmctl demo`` as a person runs it: quotes without a terminal, and leaves nothing running however it ends."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,6 +53,83 @@ def test_the_demo_quotes_prints_live_figures_and_stops_everything_it_started(tmp
     assert summaries
     assert all(summary["engine"]["quoting"] for summary in summaries)
     assert summaries[-1]["orders"]["placed"] > 0
+    assert running(tmp_path) == []
+
+
+def quoting(process: "subprocess.Popen[str]") -> None:
+    """Wait until the demo says that it quotes."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == "quoting":
+            return
+    pytest.fail(f"the demo ended with {process.wait(60)} before it quoted")
+
+
+def fills_by_side(state: Path) -> dict[int, int]:
+    with contextlib.closing(sqlite3.connect(state / "demo/host/shared/data/journal.db")) as journal:
+        return dict(journal.execute("SELECT side, count(*) FROM trades GROUP BY side").fetchall())
+
+
+@pytest.mark.timeout(600)
+def test_the_demo_shows_business_fills_on_both_sides_a_position_markouts_and_a_profit_that_moves(
+    tmp_path: Path,
+) -> None:
+    process = start(tmp_path / "state", "--json")
+    out, err = process.communicate(timeout=580)
+    assert process.returncode == 0, err
+    events = [json.loads(line) for line in out.splitlines()]
+    states = [event["state"] for event in events if event["event"] == "summary"]
+    symbols = [state["symbols"]["ETHUSDT"] for state in states]
+    assert any(one["position"]["base"] for one in symbols)
+    assert len({state["pnl"]["total"] for state in states}) >= 3
+    assert symbols[-1]["markouts_bps"]["1"] is not None
+    sides = fills_by_side(tmp_path / "state")
+    assert min(sides.get(1, 0), sides.get(-1, 0)) >= 10, sides
+
+
+def frozen_and_killed(process: "subprocess.Popen[str]", state: Path) -> None:
+    """Everything it started stands still, and nobody is left to end it."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().decode(errors="replace")
+            if str(state / "demo") in words and int(entry.name) != process.pid:
+                os.kill(int(entry.name), signal.SIGSTOP)
+    process.kill()
+
+
+def halted(process: "subprocess.Popen[str]", state: Path) -> None:
+    """Its breaker is HALTED in every file that remembers it, its release marked bad, its fleet lock taken."""
+    values = dict(line.split("=", 1) for line in (state / "demo/demo.env").read_text().splitlines() if "=" in line)
+    plain = {name: value.strip('"') for name, value in values.items()}
+    headers = {"Authorization": f"Bearer {plain['MM_CONTROL_TOKEN']}", "Idempotency-Key": "demo-test-1"}
+    url = f"http://127.0.0.1:{plain['MM_PORT']}/api/control/halt"
+    with urllib.request.urlopen(urllib.request.Request(url, b'{"reason": "test"}', headers, method="POST"), timeout=60):
+        pass
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    host = state / "demo/host"
+    for release in (host / "releases").iterdir():
+        (release / ".bad").write_text("a test")
+    lock = host / ".mmctl/lock"
+    lock.mkdir()
+    for name, text in (("run", "another"), ("record.json", "{}"), ("expires", str(2**40))):
+        (lock / name).write_text(text)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("end", [frozen_and_killed, halted])
+def test_a_demo_quotes_whatever_state_the_one_before_left(
+    tmp_path: Path, end: Callable[["subprocess.Popen[str]", Path], None]
+) -> None:
+    state = tmp_path / "state"
+    first = start(state, "--json")
+    quoting(first)
+    end(first, state)
+    first.communicate(timeout=120)
+    second = start(state, "--seconds", "1", "--json")
+    quoting(second)
+    _, err = second.communicate(timeout=300)
+    assert second.returncode == 0, err
     assert running(tmp_path) == []
 
 
