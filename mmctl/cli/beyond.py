@@ -19,6 +19,11 @@ ASK_SECONDS = 7.0
 CONNECT_SECONDS = 6.0
 
 
+def patience() -> float:
+    """How long an answer may take once it is asked for, seconds."""
+    return ASK_SECONDS + 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """How many orders of ours the exchange lists, None where that cannot be seen; and the sentence for a person."""
