@@ -12,11 +12,16 @@ from mmctl.fleet.inventory import Target
 from mmctl.watch.proof import last_object
 
 #: An engine that has not answered by then is asked about at the exchange, while it is still waited for, seconds.
-PATIENCE_SECONDS = 1.5
+PATIENCE_SECONDS = 0.7
 #: What the exchange may take to answer, the start of the process that asks it included, seconds.
-ASK_SECONDS = 7.0
+ASK_SECONDS = 8.0
 #: How long a host may take to let us in where the exchange is asked meanwhile: all of it stays within 10 s.
 CONNECT_SECONDS = 6.0
+
+
+def patience() -> float:
+    """How long an answer may take once it is asked for, seconds."""
+    return ASK_SECONDS + 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmctl.cli.beyond import ASK_SECONDS, CONNECT_SECONDS, Beyond
+from mmctl.cli.beyond import CONNECT_SECONDS, Beyond, patience
 from mmctl.cli.output import Output, age, digits, number
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
 from mmctl.cli.run import Run, current
@@ -70,7 +70,7 @@ def tell_beyond(run: Run, beyond: Beyond, outcomes: Mapping[str, Outcome[Documen
     """Where an engine does not answer: what the exchange says of its orders, and the way out."""
     silent = [name for name, outcome in outcomes.items() if isinstance(outcome.error, Unreachable | DeadlineExceeded)]
     if silent:
-        seen = beyond.seen(run.remaining(ASK_SECONDS))
+        seen = beyond.seen(run.remaining(patience()))
         run.out.event(
             "exchange", hosts=silent, open_orders=seen.open_orders, message=seen.text, next_step=seen.next_step
         )

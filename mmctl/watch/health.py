@@ -26,12 +26,12 @@ class Status(IntEnum):
 
 
 #: From best to worst: what is known to be broken outweighs what is not known, which outweighs a warning.
-_SEVERITY = {Status.OK: 0, Status.WARNING: 1, Status.UNKNOWN: 2, Status.CRITICAL: 3}
+SEVERITY = {Status.OK: 0, Status.WARNING: 1, Status.UNKNOWN: 2, Status.CRITICAL: 3}
 
 
 def worst(statuses: Sequence[Status]) -> Status:
     """The status that stands for all of them; UNKNOWN for none at all."""
-    return max(statuses, key=_SEVERITY.__getitem__, default=Status.UNKNOWN)
+    return max(statuses, key=SEVERITY.__getitem__, default=Status.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mmctl.watch.health import Check, Status, worst
+from mmctl.watch.health import SEVERITY, Check, Status, worst
 
 HostChecks = tuple[str, Sequence[Check]]
 
@@ -14,6 +14,8 @@ def nagios(checks: Sequence[HostChecks]) -> str:
     """
     flat = [(host, check) for host, of_host in checks for check in of_host]
     status = worst([check.status for _, check in flat])
+    # The first line is all that many monitors show: what is known to be broken comes before what is not known.
+    flat = sorted(flat, key=lambda pair: -SEVERITY[pair[1].status])
     bad = [f"{host} {check.name}: {_clean(check.message)}" for host, check in flat if check.status != Status.OK]
     summary = ", ".join(bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
     line = f"MARKET-MAKER {status.name} - {summary or f'{len(flat)} checks on {len(checks)} engine(s)'}"
