@@ -296,3 +296,57 @@ def test_of_a_host_without_power_status_and_health_tell_what_the_exchange_still_
     assert cancelled.code == 0, cancelled.err
     (left,) = (e for e in after.events if e["event"] == "exchange")
     assert left["open_orders"] == 0
+
+
+@pytest.mark.parametrize("state", ["dead", "frozen"])
+def test_a_halt_works_with_an_environment_file_that_a_person_wrote(
+    deployed: Done, operator: Operator, machine: Machine, state: str
+) -> None:
+    """``export``, quotes and Windows line ends in the file on the host: the sentinel died of them, and it quoted on."""
+    quoting(operator)
+    live = machine.root / "etc/market-maker/engine.env"
+    before = live.read_bytes()
+    lines = (line.partition(b"=") for line in before.splitlines())
+    live.write_bytes(b"# mine\r\n" + b"".join(b'export %s="%s" \r\n' % (n, v.strip(b"'\"")) for n, _, v in lines))
+    pid = machine.sh("systemctl show -p MainPID --value market-maker").strip()
+    try:
+        machine.sh(f"kill -{'KILL' if state == 'dead' else 'STOP'} {pid}")
+        done = operator.json("halt", "--confirm", "sandbox", "--reason", "it's late")
+        assert done.code == 0, done.out + done.err
+        machine.sh(f"kill -CONT {pid} || true")
+        end = time.monotonic() + 60
+        while machine.sh("systemctl show -p ExecMainStatus --value market-maker").strip() != "70":
+            status = operator.json("status")
+            assert '"quoting":true' not in status.out
+            if '"halted":true' in status.out or "HALTED" in status.out:
+                break
+            assert time.monotonic() < end, status.out
+            time.sleep(0.5)
+    finally:
+        live.write_bytes(before)
+        assert operator.mmctl("breaker", "reset", "--confirm", "sandbox", "--reason", "the test is over").code == 0
+        assert operator.mmctl("start").code == 0
+    quoting(operator)
+
+
+def test_what_an_operator_switched_off_is_off_after_a_kill_and_a_deploy_until_resume(
+    deployed: Done, operator: Operator, machine: Machine
+) -> None:
+    quoting(operator)
+    assert operator.json("cancel", "--confirm", "sandbox", "--reason", "a rumour").code == 0
+    text = (operator.folder / "config.yaml").read_text()
+    operator.write_config(text.replace("base_spread: 0.001", "base_spread: 0.003"))
+    try:
+        done = operator.json("deploy")
+    finally:
+        operator.write_config(text)
+    assert done.code == 0, done.err
+    for act in ("true", "systemctl kill -s KILL market-maker; sleep 3", "rollback"):
+        assert operator.mmctl("rollback").code == 0 if act == "rollback" else machine.sh(act) == ""
+        end = time.monotonic() + 60
+        while "a rumour" not in (shown := operator.mmctl("status")).out:
+            assert time.monotonic() < end, shown.out
+            time.sleep(0.5)
+        assert "cancelled by tester" in shown.out
+    assert operator.json("resume", "--confirm", "sandbox").code == 0
+    quoting(operator)
