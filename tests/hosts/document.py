@@ -34,7 +34,7 @@ def commands(document: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Typed:
-    """A command as it stands in the document, what it said (output and errors as a terminal shows them), how it ended."""
+    """A command as it stands in the document, what it said (as a terminal shows it), and how it ended."""
 
     command: str
     said: str
