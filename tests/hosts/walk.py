@@ -18,9 +18,9 @@ OUT = ROOT / "docs/deployment/TRANSCRIPTS.md"
 NEUTRAL = "192.0.2"
 HEAD = """# Transcripts
 
-What each command of [DEPLOYMENT](DEPLOYMENT.md) printed, typed as it stands there on pristine Debian hosts with the sandbox
-exchange beside them: one host, then three with an account each. Addresses and folders are made neutral; nothing else is
-changed. Made by `python -m tests.hosts.walk`.
+What each command of [DEPLOYMENT](DEPLOYMENT.md) printed, typed as it stands there on pristine Debian hosts with the
+sandbox exchange beside them: one host, then three with an account each. Addresses and folders are made neutral; nothing
+else is changed. Made by `python -m tests.hosts.walk`.
 """
 
 
@@ -82,7 +82,7 @@ def walk(reader: Reader, addresses: Sequence[str], accounts: Sequence[str]) -> N
 def accounts_file(folder: Path, accounts: Sequence[str]) -> Path:
     """The sandbox's accounts, in the form its ``--accounts`` reads."""
     path = folder / "accounts.json"
-    made = [{"name": name, "keys": [dict(zip(("key", "secret"), keys(name), strict=True))]} for name in accounts]
+    made = {name: {"keys": [dict(zip(("key", "secret"), keys(name), strict=True))]} for name in accounts}
     path.write_text(json.dumps(made))
     return path
 
