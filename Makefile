@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-dev demo test coverage lint lock docs clean help
+.PHONY: setup setup-dev demo test test-unit test-real coverage lint lock docs clean help
 
 help:
 	@echo "make demo    engine quoting against a local exchange, on the screen"
@@ -38,9 +38,13 @@ DECIDES := $(addprefix tests/unit/test_,client_ids.py fill_book.py order_edges.p
 coverage: setup-dev
 	@$(BIN)/python -m pytest $(DECIDES) --cov
 
+test: setup-dev coverage test-unit test-real
+
 # Unit tests have a process of their own: some judge what is one for a whole process, such as logging.
-test: setup-dev coverage
+test-unit: setup-dev
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+test-real: setup-dev
 	@$(BIN)/python -m pytest tests/hosts tests/property tests/sandbox tests/services tests/ui $(ARGS)
 
 lint: setup-dev

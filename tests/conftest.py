@@ -9,6 +9,22 @@ from hypothesis import HealthCheck, settings
 from engine.compiled import use_cache
 
 NIGHTLY = os.environ.get("MM_NIGHTLY") == "1"
+OUTCOME = os.environ.get("MM_OUTCOME", "")  # a file that gathers what failed, for a second look at just that
+
+
+def _note(line: str) -> None:
+    if OUTCOME:
+        with open(OUTCOME, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:
+        _note(f"failed {report.nodeid}")
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    _note(f"ended {int(exitstatus)}")
 
 
 def pytest_configure() -> None:

@@ -1,7 +1,6 @@
 """The real engine on a real host: deployed over SSH under systemd, it quotes on the sandbox exchange across the LAN."""
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.hosts.conftest import Done, Operator, as_host
+from tests.hosts.exchange import sandbox_exchange
 from tests.hosts.machines import Lan, Machine
-from tests.needs import DATA, ROOT
+from tests.needs import ROOT
 
 # The sandbox's own first account.
 KEY, SECRET = "sandbox-key", "sandbox-secret"
@@ -43,25 +43,8 @@ class RealOperator(Operator):
 
 @pytest.fixture(scope="module")
 def exchange(lan: Lan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The sandbox on this machine's address on the LAN, replaying a real recording where one is; ``host:port``."""
-    recording = DATA / "binance/recordings-2024-08-08/spot-ethusdt.gz"
-    market = ["--data", str(recording)] if recording.exists() else ["--symbols", "spot:ETHUSDT", "--seed", "7"]
-    ready = tmp_path_factory.mktemp("exchange") / "ready"
-    log = open(ready.with_name("log"), "wb")  # noqa: SIM115 - closed below
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine.sandbox", "--host", lan.gateway, "--port", "0", "--ready-file", str(ready),
-         *market],
-        cwd=ROOT, stdout=log, stderr=log,
-    )  # fmt: skip
-    end = time.monotonic() + 120
-    while not ready.exists():
-        assert process.poll() is None, ready.with_name("log").read_text()
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    yield f"{lan.gateway}:{json.loads(ready.read_text())['port']}"
-    process.terminate()
-    process.wait(20)
-    log.close()
+    with sandbox_exchange(lan, tmp_path_factory.mktemp("exchange")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,114 @@
+"""``python -m tests.hosts.walk``: DEPLOYMENT.md walked through on one host and on three; writes TRANSCRIPTS.md.
+
+What is typed is what the document says; what stands between (a second configuration, three accounts) is shown too.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.hosts.document import Reader, deployment, transcript
+from tests.hosts.exchange import sandbox_exchange
+from tests.hosts.machines import Lan, Machine
+from tests.needs import ROOT
+
+OUT = ROOT / "docs/deployment/TRANSCRIPTS.md"
+NEUTRAL = "192.0.2"
+HEAD = """# Transcripts
+
+What each command of [DEPLOYMENT](DEPLOYMENT.md) printed, typed as it stands there on pristine Debian hosts with the
+sandbox exchange beside them: one host, then three with an account each. Addresses and folders are made neutral; nothing
+else is changed. Made by `python -m tests.hosts.walk`.
+"""
+
+
+def keys(account: str) -> tuple[str, str]:
+    """API key and secret of one of the sandbox's accounts."""
+    return f"{account}-key", f"{account}-secret"
+
+
+def secrets(account: str, exchange: str) -> str:
+    """What a person writes into the env file of a host: the account's keys, and where the sandbox is."""
+    key, secret = keys(account)
+    return (
+        f"BINANCE_API_KEY={key}\nBINANCE_API_SECRET={secret}\nMM_ACCOUNT={account}\n"
+        f"MM_SANDBOX_REST=http://{exchange}\nMM_SANDBOX_STREAM=ws://{exchange}\nMM_SANDBOX_WS_API=ws://{exchange}\n"
+        "MM_CONTROL_TOKEN=a-control-token-of-some-length\n"
+    )
+
+
+def files(machines: Sequence[Machine], exchange: str, accounts: Sequence[str] = ("sandbox",)) -> dict[str, str]:
+    """What a person writes into ``fleet.yaml`` and the env files for these hosts, one account each."""
+    hosts: list[dict[str, str]] = []
+    written: dict[str, str] = {}
+    for machine, account in zip(machines, accounts, strict=True):
+        name = "staging.env" if len(accounts) == 1 else f"{account}.env"
+        own = {} if len(accounts) == 1 else {"account": account, "env_file": name}
+        hosts.append({"name": machine.name, "address": machine.address, "key": str(machine.lan.key)} | own)
+        written[name] = secrets(account, exchange)
+    staging: dict[str, object] = {"environment": "sandbox", "config": "config.yaml", "hosts": hosts}
+    if len(accounts) == 1:
+        staging |= {"account": accounts[0], "env_file": "staging.env"}
+    fleet = {"default": "staging", "defaults": {"known_hosts": "known_hosts"}, "targets": {"staging": staging}}
+    return written | {"fleet.yaml": json.dumps(fleet, indent=1)}
+
+
+def tuned(spread: float) -> str:
+    """The line with which a person gives ``config.yaml`` another spread."""
+    return f"sed -i 's/^  base_spread: .*/  base_spread: {spread}/' config.yaml"
+
+
+def walk(reader: Reader, addresses: Sequence[str], accounts: Sequence[str]) -> None:
+    """Types the whole document; for several hosts also what differs there."""
+    for command in deployment():
+        if command.startswith("ssh-keyscan") and len(addresses) > 1:
+            for address in addresses:
+                reader.type(f"ssh-keyscan {address} >> known_hosts")
+            continue
+        if command.startswith("$EDITOR staging.env") and len(accounts) > 1:
+            for account in accounts:
+                reader.type(f"$EDITOR {account}.env && chmod 600 {account}.env")
+            reader.type("sed -i 's/^  account: sandbox$/  account: ${MM_ACCOUNT}/' config.yaml")
+            continue
+        if command.startswith("mmctl rollback"):
+            reader.type(tuned(0.002))
+            reader.type("mmctl deploy staging")
+        done = reader.type(command)
+        print(f"{done.code:3} {done.seconds:6.1f} s  {command}", file=sys.stderr, flush=True)
+
+
+def accounts_file(folder: Path, accounts: Sequence[str]) -> Path:
+    """The sandbox's accounts, in the form its ``--accounts`` reads."""
+    path = folder / "accounts.json"
+    made = {name: {"keys": [dict(zip(("key", "secret"), keys(name), strict=True))]} for name in accounts}
+    path.write_text(json.dumps(made))
+    return path
+
+
+def told(count: int) -> list[str]:
+    """The transcript of the walk on ``count`` pristine hosts."""
+    accounts = ("sandbox",) if count == 1 else tuple(f"desk-{letter}" for letter in "abcdefgh"[:count])
+    with tempfile.TemporaryDirectory() as made, Lan() as lan:
+        folder = Path(made)
+        machines = [lan.boot() for _ in range(count)]
+        more = ["--accounts", str(accounts_file(folder, accounts))]
+        with sandbox_exchange(lan, folder, *more) as exchange:
+            first = {"HOST": machines[0].address, "ACCOUNT": accounts[0]}
+            reader = Reader(folder / "person", first, files(machines, exchange, accounts))
+            walk(reader, [machine.address for machine in machines], accounts)
+            private: Mapping[str, str] = {lan.prefix: NEUTRAL, str(folder / "person"): "/home/operator", str(ROOT): "."}
+            return list(transcript(reader.typed, private))
+
+
+def main() -> int:
+    lines = [HEAD]
+    for count, title in ((1, "One host"), (3, "Three hosts, an account each")):
+        lines += [f"## {title}", "", *told(count), ""]
+    OUT.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
