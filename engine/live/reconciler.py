@@ -41,6 +41,7 @@ from engine.venue.units import Units, units_of
 HALT_ROUNDS: Final = 3  # a mismatch is believed when this many rounds in a row show it
 PAUSE_S: Final = 0.3  # between rounds that follow each other
 READ_DEADLINE_S: Final = 10.0
+BALANCE_BACKOFF_NS: Final = (250_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000)
 
 T = TypeVar("T")
 
@@ -59,8 +60,10 @@ class Reconciler:
         self._gateway, self._desk, self._books = gateway, desk, books
         self._on_report, self._on_mismatch = on_report, on_mismatch
         self.on_deposed = on_mismatch  # an order of a later epoch stands at the exchange
+        self.on_account: Callable[[], None] = lambda: None  # what the account holds was read
         self._lock = asyncio.Lock()
         self._fills_asked: dict[str, tuple[int, int]] = {}  # missing trades: how often asked for, and when again
+        self._balance_asked = 0, 0  # how often a doubted balance was asked for, and when again
         self._halting: dict[str, int] = {}  # rounds in a row with a mismatch, by symbol
         self.epoch = desk.manager.epoch
         self.clean = False
@@ -113,9 +116,7 @@ class Reconciler:
         started = time.monotonic_ns()
         orders = await _read(self._gateway.open_orders(symbol))
         fills = await _read(self._gateway.fills_since(symbol, book.proved))
-        account = await _read(self._gateway.account())
-        if not isinstance(account, Unread):
-            self.account = account
+        account = await self._account()
         if not book.started:
             if not _begin(book, orders, fills, account):
                 fills = fills if isinstance(fills, Unread) else []
@@ -131,6 +132,16 @@ class Reconciler:
         self._judge_mismatch(symbol, report)
         self._on_report(report)
         return report
+
+    async def _account(self) -> Account | Unread:
+        asked = {symbol: funds.at for symbol, funds in self._books.funds.items()}
+        account = await _read(self._gateway.account())
+        if not isinstance(account, Unread):
+            self.account = account
+            for symbol, funds in self._books.funds.items():
+                funds.account(account, asked[symbol])
+            self.on_account()
+        return account
 
     def _local(self, book: SymbolBook, orders: list[VenueOrder] | Unread, account: Account | Unread) -> Local:
         symbol, manager = book.instrument.symbol, self._desk.manager
@@ -212,6 +223,19 @@ class Reconciler:
         self._fills_asked = {symbol: asked for symbol, asked in self._fills_asked.items() if symbol in missing}
         for symbol in sorted(missing):
             await self._missing_fills(symbol)
+        await self._doubted_balance()
+
+    async def _doubted_balance(self) -> None:
+        """An order was refused for want of a balance, or it is open what a word on it had in it: it is read again."""
+        unsure = any(not funds.sure for funds in self._books.funds.values())
+        now = time.monotonic_ns()
+        if not unsure:
+            self._balance_asked = 0, 0
+        elif now >= self._balance_asked[1]:
+            asked = self._balance_asked[0]
+            self._balance_asked = asked + 1, now + BALANCE_BACKOFF_NS[min(asked, len(BALANCE_BACKOFF_NS) - 1)]
+            if asked:  # the stream usually says it before the second look
+                await self._account()
 
     async def _missing_fills(self, symbol: str) -> None:
         book = self._books.symbols.get(symbol)

@@ -77,7 +77,7 @@ async def test_an_order_against_the_rules_is_refused(
         assert words in body["msg"]
         accounts = await rest.admin("GET", "accounts")
     assert accounts["sandbox"]["open_orders"] == 0
-    assert accounts["sandbox"]["spot"]["USDT"] == {"free": "1000000", "locked": "0"}
+    assert accounts["sandbox"]["spot"]["USDT"] == {"free": "10000", "locked": "0"}
 
 
 @pytest.mark.parametrize(("path", "code"), [("/api/v3/order", -2010), ("/fapi/v1/order", -4116)])
