@@ -252,7 +252,7 @@ class PaperExchange:
 
     def _covered(self, one: Instrument, request: PlaceRequest) -> bool:
         """Futures: whether wallet and open result cover the margin of the worst case with this order."""
-        sides = {Side.BUY: 0, Side.SELL: 0}
+        sides: dict[Side, Units] = {Side.BUY: 0, Side.SELL: 0}
         for order in map(self.orders.__getitem__, self._open):
             if order.symbol == one.symbol:
                 sides[order.side] += order.lots - order.filled_lots

@@ -216,7 +216,7 @@ async def test_a_futures_round_trip_realises_its_profit(sandbox: SandboxExchange
         _, trades, _ = await rest.signed("GET", "/fapi/v1/userTrades", symbol="ETHUSDT")
         wallet = (await rest.admin("GET", "accounts"))["sandbox"]["wallet"]["USDT"]
     gained = sum(float(t["realizedPnl"]) - float(t["commission"]) for t in trades)
-    assert float(wallet) == pytest.approx(1_000_000 + gained, abs=1e-6)
+    assert float(wallet) == pytest.approx(10_000 + gained, abs=1e-6)
 
 
 async def test_realised_profit_is_exit_minus_entry(sandbox: SandboxExchange) -> None:

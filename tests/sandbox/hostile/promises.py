@@ -68,7 +68,8 @@ def untold(run: EngineRun, manager: OrderManager, order: Order) -> int:
     if held is None:
         return reachable(order) if late_of_another(run, order) else 0
     if held.state in TERMINAL and held.venue_told:
-        return int(max(order.filled - max(held.venue_filled, held.filled_lots) * lot_of(run), 0))
+        told = max(Decimal(held.venue_filled), Decimal(held.filled_lots)) * lot_of(run)
+        return max(int(order.filled - told), 0)
     return 0
 
 
@@ -210,7 +211,7 @@ def final(run: EngineRun) -> None:
     left = [order.client_id for order in venue.account.open_on(venue.spec.key) if is_ours(order.client_id)]
     assert not left, f"orphans: {left}"
     made = trades_of(venue)
-    trades = {fill.trade_id: (order.side, fill.ticks, fill.lots) for order, fill in made}
+    trades = {fill.trade_id: (order.side, Decimal(fill.ticks), Decimal(fill.lots)) for order, fill in made}
     instrument = session.pairs[SYMBOL].instrument
     booked = {
         trade_id: (record.side, record.price * 10**8 / venue.spec.tick_e8, record.quantity * 10**8 / venue.spec.lot_e8)
@@ -272,8 +273,8 @@ def trades_of(venue: Venue) -> list[tuple[Order, Fill]]:
 
 def _same_ledger(ledger: Ledger, run: EngineRun) -> None:
     venue, lot, made = run.venue, lot_of(run), trades_of(run.venue)
-    bought = sum(fill.lots for order, fill in made if order.side > 0)
-    sold = sum(fill.lots for order, fill in made if order.side < 0)
+    bought = Decimal(sum(fill.lots for order, fill in made if order.side > 0))
+    sold = Decimal(sum(fill.lots for order, fill in made if order.side < 0))
     assert (ledger.bought_lots * lot, ledger.sold_lots * lot) == (bought, sold), (
         f"ledger bought {ledger.bought_lots} sold {ledger.sold_lots}, the exchange {bought} and {sold}"
     )
