@@ -1,6 +1,7 @@
 """What the account can pay for: how much of a wanted quote its balances, or on futures its margin, cover at worst case.
 
-A quote is made as small as what can be paid; where that is less than the exchange takes, it is refused. The figures
+A quote is made as small as what can be paid; where that is less than a fifth of it, or than the exchange takes, it is
+refused: crumbs earn nothing, and a backtest, which does not know the exchange's minimum, decides as the engine. The figures
 are of the limits row: what all our orders of one side *together* may give away, so that what our own orders have
 locked is no matter, and an order that takes another's place is as large as the other's end allows.
 """
@@ -27,6 +28,7 @@ from engine.kernel.layout import V_ASK_TICKS, V_BID_TICKS, V_POSITION_LOTS
 
 I64 = npt.NDArray[np.int64]
 
+LEAST_SHARE: Final = 5  # a quote is made no smaller than this part of what is wanted
 MARGIN_KEPT: Final = 10  # thousandths of the account's worth that bind no position: the mark moves while orders fly
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from engine.kernel.afford import lacking, payable, short_of
+from engine.kernel.afford import LEAST_SHARE, lacking, payable, short_of
 from engine.kernel.checks import (
     L_BLOCK,
     L_FAILED,
@@ -239,6 +239,8 @@ def _refusal(
         return R_CANCEL_IN_FLIGHT
     if _meets_own(side, ticks, work, working):
         return R_SELF_TRADE
+    if lots * LEAST_SHARE < wanted:
+        return lacking(side, limits)
     pending = cost = 0
     for row in range(working):
         if work[row, W_SIDE] == side:
@@ -247,8 +249,7 @@ def _refusal(
     reason = refuse_place(limits, side, ticks, lots, view[V_POSITION_LOTS], pending, working)
     if reason == R_NONE:
         return short_of(side, ticks, lots, pending, cost, limits, view)
-    too_small = reason == R_MIN_SIZE or reason == R_MIN_NOTIONAL
-    return lacking(side, limits) if too_small and lots < wanted else reason
+    return lacking(side, limits) if lots < wanted and (reason == R_MIN_SIZE or reason == R_MIN_NOTIONAL) else reason
 
 
 @inner

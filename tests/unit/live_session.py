@@ -185,7 +185,7 @@ class Rig:
         self.pair = self.session.pairs[SYMBOL]
         self.feed = self.pair.feed
         self.last_id = 100
-        self.now = 1_700_000_000_000_000_000
+        self.now = 4_000_000_000_000_000_000  # later than any clock here: what a tick tells is the newest
 
     def live(self) -> "Rig":
         """Book LIVE, everything well, quoting on: the first tick quotes both sides."""

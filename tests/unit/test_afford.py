@@ -47,6 +47,11 @@ def test_less_than_the_exchange_takes_is_refused_for_the_balance_not_for_the_siz
     assert only(REFUSE, act([], limits=limits)) == [(REFUSE, SELL, 103, 10, 0, Reason.BASE_BALANCE)]
 
 
+def test_a_crumb_is_not_quoted() -> None:
+    assert only(PLACE, act([], limits=holds(sell=2)))[1:] == [(PLACE, SELL, 103, 2, 0, Reason.BASE_BALANCE)]
+    assert only(REFUSE, act([], limits=holds(sell=1))) == [(REFUSE, SELL, 103, 10, 0, Reason.BASE_BALANCE)]
+
+
 def test_a_balance_nobody_has_told_quotes_nothing() -> None:
     refusals = act([], limits=holds(sell=-1, buy=-1))
     assert [(kind, reason) for kind, *_, reason in refusals] == [(REFUSE, Reason.BALANCE_UNKNOWN)] * 2
