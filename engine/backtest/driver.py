@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.backtest.funding import Funding, pay
+from engine.backtest.holdings import balance_notes, purses
 from engine.backtest.metrics import Measures, max_drawdown, ratios, share
 from engine.backtest.settings import MOST_SAMPLES, Simulation
 from engine.backtest.tape import read_tapes
@@ -104,7 +105,14 @@ def _limits(config: Config, tick: Decimal, lot: Decimal) -> I64:
     return limits
 
 
-def build_lane(columns: Columns, tape: lanes.Tape, config: Config, simulation: Simulation, strategy: Strategy) -> Lane:
+def build_lane(
+    columns: Columns,
+    tape: lanes.Tape,
+    config: Config,
+    simulation: Simulation,
+    strategy: Strategy,
+    purse: I64 | None = None,
+) -> Lane:
     """One symbol, ready to run. Raises StrategyError or SettingsError."""
     tick, lot = Decimal(columns.tick_e8) / 10**8, Decimal(columns.lot_e8) / 10**8
     chosen = config.strategy
@@ -123,6 +131,7 @@ def build_lane(columns: Columns, tape: lanes.Tape, config: Config, simulation: S
         signal_age_s=config.signals.max_age.seconds,
         price_band=config.risk.price_band,
         order_rate=config.risk.max_order_rate,
+        purse=purse,
         watch=strategy.watch,
         estimates=new_estimates(config.signals.volatility_half_life.seconds, config.signals.intensity_half_life.seconds)
         if strategy.signals
@@ -286,7 +295,11 @@ def run(paths: Sequence[Path], config: Config, simulation: Simulation | None = N
     data = read_tapes(paths, settings.candles, skip_bad=settings.skip_bad_lines)
     span_s = max(float(tape.local_ns[-1] - tape.local_ns[0]) for _, tape in data) * 1e-9
     settings = replace(settings, sample_s=max(settings.sample_s, math.ceil(span_s / MOST_SAMPLES)))
-    all_lanes = [build_lane(columns, tape, config, settings, chosen) for columns, tape in data]
+    opened = purses([columns for columns, _ in data], config, settings)
+    all_lanes = [
+        build_lane(columns, tape, config, settings, chosen, purse)
+        for (columns, tape), purse in zip(data, opened, strict=True)
+    ]
     symbols = [columns for columns, _ in data]
     lots = [columns.lot_e8 / 1e8 for columns in symbols]
     units = [columns.tick_e8 * columns.lot_e8 / 1e16 for columns in symbols]
@@ -295,6 +308,7 @@ def run(paths: Sequence[Path], config: Config, simulation: Simulation | None = N
     outputs, seconds = run_lanes(all_lanes, units, chosen, total, funding=due)
     began_ns = time.time_ns() - round(seconds * 1e9)
     notes = check_quotes(all_lanes, chosen) + _told(all_lanes, symbols, config)
+    notes += balance_notes(symbols, config)
     return _result(all_lanes, outputs, symbols, units, lots, began_ns, seconds, settings, notes)
 
 

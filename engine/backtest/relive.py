@@ -191,7 +191,8 @@ class _Run:
 
     def _set(self, word: dict[str, Any]) -> None:
         self.view[V_SIZE_PERMILLE], self.view[V_SPREAD_PERMILLE] = word["size_permille"], word["spread_permille"]
-        self.limits[:], self.pace[:], self.rules[:] = word["limits"], word["pace"], word["rules"]
+        self.limits[: len(word["limits"])] = word["limits"]  # of an engine that knew fewer: the others bind nothing
+        self.pace[:], self.rules[:] = word["pace"], word["rules"]
         if word["params"] is not None:
             self.params = np.array(word["params"], np.float64)
 

@@ -69,7 +69,9 @@ class Paper(Section):
 
     enabled: Bool = key(False, doc="No order leaves this engine; needs no API key. Give it a data_dir of its own.")
     balances: dict[Asset, Exact] = key(
-        {}, doc="What the account opens with; empty = 100000 of the quote currency, on spot max_position of the base."
+        {},
+        doc="What the account opens with, in a backtest too; empty = 100000 of the quote currency, on spot max_position"
+        " of the base, and in a backtest no bound.",
     )
     latency: Duration = key(_s("10ms"), doc="One way to the simulated exchange, and as long back.")
 

@@ -54,6 +54,10 @@ class Reason(IntEnum):
     DRAWDOWN = 26, "the drawdown limit is reached"
     NOT_LEADER = 27, "this engine does not hold the lease"
     NOT_WANTED = 28, "the strategy wants no quote on this side"
+    BASE_BALANCE = 29, "the account holds too little of the base currency to sell"
+    QUOTE_BALANCE = 30, "the account holds too little of the quote currency to buy"
+    MARGIN = 31, "the account's margin does not cover the worst-case position"
+    BALANCE_UNKNOWN = 32, "what the account holds is not known"
 
 
 R_NONE: Final = int(Reason.NONE)
@@ -77,6 +81,10 @@ R_STRATEGY_ERROR: Final = int(Reason.STRATEGY_ERROR)
 R_NO_SIGNAL: Final = int(Reason.NO_SIGNAL)
 R_BELOW_BREAK_EVEN: Final = int(Reason.BELOW_BREAK_EVEN)
 R_NOT_WANTED: Final = int(Reason.NOT_WANTED)
+R_BASE_BALANCE: Final = int(Reason.BASE_BALANCE)
+R_QUOTE_BALANCE: Final = int(Reason.QUOTE_BALANCE)
+R_MARGIN: Final = int(Reason.MARGIN)
+R_BALANCE_UNKNOWN: Final = int(Reason.BALANCE_UNKNOWN)
 #: Above every reason's code.
 REASONS: Final = int(max(Reason)) + 1
 
@@ -96,7 +104,11 @@ L_FLOOR_TICKS: Final = 11  # what the exchange allows at all; the band around th
 L_CEIL_TICKS: Final = 12
 L_SENSELESS: Final = 13  # counted up: quotes of the strategy that made no sense
 L_FAILED: Final = 14  # counted up: times the strategy reported an error
-L_SIZE: Final = 16
+L_SELL_LOTS: Final = 15  # lots that all our sells together may give away; below 0: what is held is not known
+L_BUY_MONEY: Final = 16  # what all our buys together may cost, in ticks * lots; below 0: not known
+L_MARGIN_CASH: Final = 17  # futures: the account less what the position is worth, ticks * lots; -UNLIMITED: not known
+L_MARGIN_TIMES: Final = 18  # futures: how many thousandths of the account's worth a position may be worth; 0: no bound
+L_SIZE: Final = 24
 
 #: A limit that never binds, small enough that sums with it do not overflow.
 UNLIMITED: Final = 1 << 60
@@ -109,7 +121,7 @@ def no_limits() -> I64:
     limits[L_MIN_LOTS] = 1
     limits[L_MIN_NOTIONAL] = 0
     limits[L_MIN_TICKS] = limits[L_FLOOR_TICKS] = 1
-    limits[L_SENSELESS] = limits[L_FAILED] = 0
+    limits[L_SENSELESS] = limits[L_FAILED] = limits[L_MARGIN_TIMES] = 0
     return limits
 
 

@@ -23,6 +23,7 @@ from engine.kernel.layout import (
 )
 from engine.kernel.pnl import Pnl, new_pnl
 from engine.kernel.prepare import PACE_BAND, PACE_RATE, PACE_SIGNAL_AGE, PACE_SIZE, PACE_TOLERANCE
+from engine.kernel.purse import UNBOUNDED, new_purse
 from engine.kernel.quoting import new_actions, new_working, quoting_rules
 
 I64 = npt.NDArray[np.int64]
@@ -141,6 +142,7 @@ class Lane(NamedTuple):
     fees: F64  # maker, taker: fractions of notional
     pace: F64  # engine.kernel.prepare
     estimates: F64  # engine.kernel.estimate; empty when the strategy wants no signals
+    purse: I64  # engine.kernel.purse
 
 
 class Wire(NamedTuple):
@@ -186,6 +188,7 @@ def new_lane(
     price_band: float = 0.0,
     order_rate: float = 0.0,
     estimates: F64 | None = None,
+    purse: I64 | None = None,
     watch: int = WATCH_ALL,
 ) -> Lane:
     """A lane at the beginning of ``tape``. The exchange's rules are still to be set (``exchange.set_rules``).
@@ -232,4 +235,5 @@ def new_lane(
         fees=np.array([maker_fee, taker_fee]),
         pace=pace,
         estimates=np.zeros(0) if estimates is None else estimates,
+        purse=new_purse(UNBOUNDED) if purse is None else purse,
     )

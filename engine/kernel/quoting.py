@@ -6,6 +6,8 @@ The backtest calls ``step`` inside its loop. The live driver, which is Python, c
 Nothing here reads a clock; the same inputs give the same actions.
 """
 
+# ruff: noqa: SIM109 - == and `or` compile to two comparisons, a tuple does not
+
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
+from engine.kernel.afford import LEAST_SHARE, lacking, payable, short_of
 from engine.kernel.checks import (
     L_BLOCK,
     L_FAILED,
@@ -20,6 +23,8 @@ from engine.kernel.checks import (
     L_SENSELESS,
     R_BAD_QUOTE,
     R_CANCEL_IN_FLIGHT,
+    R_MIN_NOTIONAL,
+    R_MIN_SIZE,
     R_NO_BOOK,
     R_NONE,
     R_ORDER_UNKNOWN,
@@ -80,7 +85,7 @@ A_SIDE: Final = 1
 A_TICKS: Final = 2
 A_LOTS: Final = 3
 A_ID: Final = 4  # W_ID of the order cancelled or kept, 0 for a placement
-A_REASON: Final = 5  # Reason code of a refusal
+A_REASON: Final = 5  # Reason code of a refusal, or for which a placement is smaller than wanted
 A_SIZE: Final = 8
 
 # A_KIND
@@ -191,11 +196,40 @@ def _meets_own(side: int, ticks: int, work: I64, working: int) -> bool:
     return bool(nearest <= ticks * side)
 
 
+@part
+def _standing(side: int, work: I64, working: int) -> int:
+    """Lots of the largest order of a side that stands or has been sent."""
+    largest = 0
+    for row in range(working):
+        if work[row, W_SIDE] == side and work[row, W_STATE] <= S_WORKING:
+            largest = max(largest, work[row, W_LEAVES])
+    return largest
+
+
+@part
+def _afford(side: int, ticks_at: int, lots_at: int, out: I64, limits: I64, view: I64, work: I64, working: int) -> int:
+    """Make a wanted quote as small as what can be paid. Returns the lots that were wanted."""
+    wanted = out[lots_at]
+    if wanted > 0:
+        standing = _standing(side, work, working)
+        out[lots_at] = payable(side, out[ticks_at], wanted, standing, limits, view)
+    return wanted
+
+
 @inner
 def _refusal(
-    side: int, ticks: int, lots: int, view: I64, limits: I64, rules: I64, work: I64, working: int, waiting: int
+    side: int,
+    ticks: int,
+    lots: int,
+    wanted: int,
+    view: I64,
+    limits: I64,
+    rules: I64,
+    work: I64,
+    working: int,
+    waiting: int,
 ) -> int:
-    """Reason a wanted quote may not be placed now, R_NONE if it may."""
+    """Reason a quote may not be placed now, R_NONE if it may. ``wanted``: its lots before they were made payable."""
     touch = view[V_ASK_TICKS] if side > 0 else view[V_BID_TICKS]
     if ticks * side >= touch * side:
         return R_WOULD_TAKE
@@ -205,11 +239,17 @@ def _refusal(
         return R_CANCEL_IN_FLIGHT
     if _meets_own(side, ticks, work, working):
         return R_SELF_TRADE
-    pending = 0
+    if lots * LEAST_SHARE < wanted:
+        return lacking(side, limits)
+    pending = cost = 0
     for row in range(working):
         if work[row, W_SIDE] == side:
             pending += work[row, W_LEAVES]
-    return refuse_place(limits, side, ticks, lots, view[V_POSITION_LOTS], pending, working)
+            cost += work[row, W_LEAVES] * work[row, W_TICKS]
+    reason = refuse_place(limits, side, ticks, lots, view[V_POSITION_LOTS], pending, working)
+    if reason == R_NONE:
+        return short_of(side, ticks, lots, pending, cost, limits, view)
+    return lacking(side, limits) if lots < wanted and (reason == R_MIN_SIZE or reason == R_MIN_NOTIONAL) else reason
 
 
 @inner
@@ -259,7 +299,8 @@ def settle(code: int, view: I64, out: I64, limits: I64, rules: I64, work: I64, w
     """Turn wanted quotes into ``actions``; returns how many. Cancels come before placements.
 
     ``code`` is what the strategy returned; ``out`` is changed where quoting is blocked, so that it tells the reasons.
-    ``limits[L_ORDER_BUDGET]`` is counted down by each placement. ``working`` rows of ``work`` are read.
+    Lots are made as few as the account can pay (``kernel.afford``). ``limits[L_ORDER_BUDGET]`` is counted down by each
+    placement. ``working`` rows of ``work`` are read.
     """
     if limits[L_BLOCK] != R_NONE:
         _forbid(out, limits[L_BLOCK])
@@ -271,6 +312,8 @@ def settle(code: int, view: I64, out: I64, limits: I64, rules: I64, work: I64, w
     elif not sane(out):
         _forbid(out, R_BAD_QUOTE)
         limits[L_SENSELESS] += 1
+    bid_wanted = _afford(np.int64(1), O_BID_TICKS, O_BID_LOTS, out, limits, view, work, working)
+    ask_wanted = _afford(np.int64(-1), O_ASK_TICKS, O_ASK_LOTS, out, limits, view, work, working)
     at, bid_kept, bid_waits = _diff_side(
         np.int64(1), out[O_BID_TICKS], out[O_BID_LOTS], rules, work, working, actions, np.int64(0)
     )
@@ -281,21 +324,24 @@ def settle(code: int, view: I64, out: I64, limits: I64, rules: I64, work: I64, w
     for side in (1, -1):
         ticks = out[O_BID_TICKS] if side > 0 else out[O_ASK_TICKS]
         lots = out[O_BID_LOTS] if side > 0 else out[O_ASK_LOTS]
+        wanted = bid_wanted if side > 0 else ask_wanted
         reason_at = O_BID_REASON if side > 0 else O_ASK_REASON
         if lots == 0:
-            at = _act(actions, at, REFUSE, side, ticks, 0, 0, out[reason_at])
+            out[reason_at] = lacking(side, limits) if wanted > 0 else out[reason_at]
+            at = _act(actions, at, REFUSE, side, ticks, wanted, 0, out[reason_at])
             continue
         if (bid_kept if side > 0 else ask_kept) == 1:
             out[reason_at] = R_NONE
             continue
         waits = bid_waits if side > 0 else ask_waits
-        reason = _refusal(side, ticks, lots, view, limits, rules, work, open_orders, waits)
+        reason = _refusal(side, ticks, lots, wanted, view, limits, rules, work, open_orders, waits)
         out[reason_at] = reason
         if reason == R_NONE:
             limits[L_ORDER_BUDGET] -= 1
-            at = _act(actions, at, PLACE, side, ticks, lots, 0, R_NONE)
+            smaller = lacking(side, limits) if lots < wanted else R_NONE
+            at = _act(actions, at, PLACE, side, ticks, lots, 0, smaller)
         else:
-            at = _act(actions, at, REFUSE, side, ticks, lots, 0, reason)
+            at = _act(actions, at, REFUSE, side, ticks, wanted, 0, reason)
     return at
 
 

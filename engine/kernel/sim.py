@@ -72,6 +72,7 @@ from engine.kernel.layout import (
 )
 from engine.kernel.pnl import PNL_MID2, PNL_POSITION, equity, mark_to_market
 from engine.kernel.prepare import prepare, refill, spend
+from engine.kernel.purse import bound
 from engine.kernel.quiet import quiet_messages
 from engine.kernel.quoting import (
     A_KIND,
@@ -164,7 +165,7 @@ def _hear(lane: Lane, live: bool, now_ns: int) -> int:
     changed = WATCH_TIME
     if cursor[C_IN_HEAD] < cursor[C_IN_TAIL] and lane.to_local[cursor[C_IN_HEAD] % RING, M_NS] <= now_ns:
         _observe(cursor, lane.curve, work, lane.pnl.row, now_ns)
-        hear_until(work, lane.pnl, lane.params, lane.fees, lane.to_local, cursor, now_ns)
+        hear_until(work, lane.pnl, lane.params, lane.fees, lane.purse, lane.to_local, cursor, now_ns)
         mid2 = lane.pnl.row[PNL_MID2]
         changed |= WATCH_OWN
     at = cursor[C_LOCAL]
@@ -218,6 +219,7 @@ def _decide(lane: Lane, shared: Shared, wire: Wire, symbol: int, quote: Quote, l
     cursor, view, limits, work, pnl = lane.cursor, lane.view_row, lane.limits, lane.work, lane.pnl.row
     view[V_POSITION_LOTS] = pnl[PNL_POSITION]
     limits[L_BLOCK] = cursor[C_BLOCK] if cursor[C_BLOCK] != 0 or live else R_BOOK_NOT_LIVE
+    bound(lane.purse, pnl, limits)
     budget, working, actions = limits[L_ORDER_BUDGET], cursor[C_WORKING], lane.actions
     count = step(quote, now_ns, view, lane.signals, lane.params, lane.out, limits, lane.rules, work, working, actions)
     if not _busy(actions, count):

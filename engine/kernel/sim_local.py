@@ -55,6 +55,7 @@ from engine.kernel.layout import (
     WATCH_TRADES,
 )
 from engine.kernel.pnl import PNL_POSITION, Pnl, book_fill, fee_of
+from engine.kernel.purse import pay
 from engine.kernel.quoting import (
     A_ID,
     A_KIND,
@@ -99,7 +100,7 @@ def _forget(work: I64, cursor: I64, at: int) -> None:
 
 
 @inner
-def _hear(work: I64, pnl: Pnl, params: F64, fees: F64, cursor: I64, row: I64) -> None:
+def _hear(work: I64, pnl: Pnl, params: F64, fees: F64, purse: I64, cursor: I64, row: I64) -> None:
     """We receive one answer."""
     at = _find_working(work, cursor, row[M_ID])
     kind = row[M_KIND]
@@ -107,6 +108,7 @@ def _hear(work: I64, pnl: Pnl, params: F64, fees: F64, cursor: I64, row: I64) ->
         unit = params[P_TICK_SIZE] * params[P_LOT_SIZE]
         fee = fee_of(row[M_TICKS], row[M_LOTS], unit, fees[0 if row[M_MAKER] else 1])
         book_fill(pnl, row[M_NS], row[M_SIDE], row[M_TICKS], row[M_LOTS], fee)
+        pay(purse, row[M_SIDE], row[M_TICKS], row[M_LOTS], row[M_MAKER])
         position = abs(pnl.row[PNL_POSITION])
         cursor[C_MAX_POSITION] = max(cursor[C_MAX_POSITION], position)
         if row[M_LEAVES] == 0:
@@ -132,12 +134,14 @@ def _hear(work: I64, pnl: Pnl, params: F64, fees: F64, cursor: I64, row: I64) ->
 
 
 @inner
-def hear_until(work: I64, pnl: Pnl, params: F64, fees: F64, to_local: I64, cursor: I64, until_ns: int) -> None:
+def hear_until(
+    work: I64, pnl: Pnl, params: F64, fees: F64, purse: I64, to_local: I64, cursor: I64, until_ns: int
+) -> None:
     while cursor[C_IN_HEAD] < cursor[C_IN_TAIL]:
         row = to_local[cursor[C_IN_HEAD] % RING]
         if row[M_NS] > until_ns:
             break
-        _hear(work, pnl, params, fees, cursor, row)
+        _hear(work, pnl, params, fees, purse, cursor, row)
         cursor[C_IN_HEAD] += 1
 
 

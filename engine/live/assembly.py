@@ -20,11 +20,12 @@ from engine.live.memory import Memory
 from engine.live.pair import Pair
 from engine.live.quoter import OnDecision, Quoter
 from engine.live.reconciler import Reconciler
-from engine.live.rings import Events, Why
+from engine.live.rings import WARNING, Events, Why
 from engine.live.session import Parts, Session
 from engine.live.tactics import parameters_of, prepare
 from engine.live.venue import equity_of
 from engine.live.wire import Wire
+from engine.orders.funds import Funds
 from engine.orders.manager import OrderManager
 from engine.risk.centre import RiskCentre
 from engine.store.records import DecisionRecord
@@ -171,9 +172,12 @@ def build_session(
             parameters_of(config, strategy, instrument),
             _decisions(journal, lease.epoch, symbol) if config.store.decisions else None,
         )
+        quoter.funds = books.funds[symbol] = Funds(instrument, config.exchange.leverage)
+        quoter.rebound()
         pairs[symbol] = clerk.pairs[symbol] = Pair(instrument, markets.feeds[symbol], book, quoter)
     parts = Parts(config, lease, journal, memory, gateway, desk, books, clerk, reconciler, risk, why, latencies, disk)
     session = Session(parts, pairs)
+    reconciler.on_account = session.rebound
     holder.append(session)
     return session
 
@@ -189,8 +193,18 @@ def open_day(session: Session) -> None:
         base = equity_of(account, pair.instrument, pair.mid()) - total
         if math.isfinite(base) and base > 0:
             day.base, day.peak = base, base + max(total, 0.0)
+    name_remainders(session)
     if day.base <= 0:
         raise StartError(Exit.REFUSED, "the account holds nothing to trade with; fund it, or set risk.capital")
+
+
+def name_remainders(session: Session) -> None:
+    """Inventory that is no whole number of today's lots (they grew since): no order can close all of it."""
+    for symbol, pair in session.pairs.items():
+        if pair.book.ledger.remainder:
+            at, lots = pair.instrument, pair.book.ledger.lots
+            text = f"{symbol}: of {at.quantity(lots)} {at.base} held only whole lots of {at.lot_size} can be traded"
+            session.parts.clerk.note("remainder", WARNING, text, {"symbol": symbol, "position": str(at.quantity(lots))})
 
 
 def _decisions(journal: "Journal", epoch: int, symbol: str) -> OnDecision:

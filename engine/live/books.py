@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from engine.live.ledger import Ledger, Pnl
+from engine.orders.funds import Funds
 from engine.store.records import FillRecord, PositionRecord, Record, StateRecord
-from engine.venue.protocol import FundingPayment, Instrument, VenueFill
+from engine.venue.protocol import BalanceChange, FundingPayment, Instrument, VenueFill
 from engine.venue.units import Units
 
 STABLE: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "DAI"})
@@ -111,6 +112,7 @@ class Books:
         self._wall_ns = wall_ns
         self._loop: asyncio.AbstractEventLoop | None = None
         self.symbols: dict[str, SymbolBook] = {}
+        self.funds: dict[str, Funds] = {}  # by symbol: what the account can pay for
         self.rates: dict[str, Decimal] = {}  # asset -> quote currency, for fees paid in a third asset
         self.unvalued: set[str] = set()  # assets a fee was paid in and no rate is known for
         self.waiting = 0  # fills not yet durable
@@ -127,6 +129,8 @@ class Books:
         if book.holds(fill.trade_id):
             return
         fee = self._fee(fill, book.instrument)
+        if fill.symbol in self.funds:
+            self.funds[fill.symbol].fill(fill)
         made = book.ledger.fill(int(fill.side), fill.ticks, fill.lots, fee, mid2)
         book.beyond.add(fill.trade_id)
         self.waiting += 1
@@ -157,6 +161,13 @@ class Books:
         if book is not None:
             book.ledger.add_funding(payment.amount)
             self.keep(payment.symbol)
+
+    def changed(self, change: BalanceChange) -> None:
+        """A deposit or a withdrawal: what the account should hold of a base currency moves with it."""
+        for symbol, book in self.symbols.items():
+            if book.anchor is not None and change.asset == book.instrument.base:
+                book.anchor += change.amount
+                self.keep(symbol)
 
     def prove(self, symbol: str, through: int) -> None:
         book = self.symbols[symbol]

@@ -13,6 +13,7 @@ from engine.kernel.pnl import book_fill
 from engine.live.books import Booked, Books
 from engine.live.pair import Pair
 from engine.live.rings import CRITICAL, INFO, WARNING, Events
+from engine.orders.funds import lacks_balance
 from engine.orders.order import Incident, Order, Transition
 from engine.orders.states import OrderState
 from engine.risk.breaker import Transition as RiskTransition
@@ -172,6 +173,8 @@ class Clerkship:
             if answer.outcome is not Outcome.ACCEPTED and not benign:
                 self.tally.cancels_failed += 1
         rejected = answer.outcome is Outcome.REJECTED and kind == "place"
+        if rejected and lacks_balance(answer.code, answer.message):
+            self._unpaid(answer)
         if rejected:
             self.tally.rejects[str(answer.code)] = self.tally.rejects.get(str(answer.code), 0) + 1
             self._rejected(answer)
@@ -200,6 +203,14 @@ class Clerkship:
     def rejection_of(self, client_id: str) -> str:
         """The exchange's words on an order it refused lately; empty where it did not."""
         return next((found.text for name, found in reversed(self._refused) if name == client_id), "")
+
+    def _unpaid(self, answer: Answer) -> None:
+        """The exchange knows better what the account holds: no more of that side until it has been told anew."""
+        for symbol, pair in self.pairs.items():
+            order = pair.quoter.order(answer.client_id)
+            if order is not None and order.symbol == symbol and self.books is not None and symbol in self.books.funds:
+                self.books.funds[symbol].refused(order.side)
+                pair.quoter.rebound()
 
     # --- what is durable ---
 

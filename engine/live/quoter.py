@@ -14,15 +14,21 @@ import numpy.typing as npt
 
 from engine.kernel.checks import (
     L_BLOCK,
+    L_BUY_MONEY,
     L_CEIL_TICKS,
     L_FLOOR_TICKS,
+    L_MARGIN_CASH,
+    L_MARGIN_TIMES,
     L_MAX_LOTS,
     L_MIN_LOTS,
     L_MIN_NOTIONAL,
     L_NOTIONAL,
     L_OPEN_ORDERS,
     L_POSITION_LOTS,
+    L_SELL_LOTS,
     L_TOTAL_ROOM,
+    R_BASE_BALANCE,
+    R_QUOTE_BALANCE,
     UNLIMITED,
     Reason,
 )
@@ -64,6 +70,7 @@ from engine.live.ledger import Ledger
 from engine.live.rings import Why
 from engine.live.tap import Tap
 from engine.live.wire import Lane
+from engine.orders.funds import Funds
 from engine.orders.intent import Intent
 from engine.orders.order import Order
 from engine.orders.states import OrderState
@@ -124,6 +131,9 @@ class Quoter:
         self.last_duration_ns = 0
         self.quoted_since_ns = 0  # monotonic, since when both sides have stood; 0 while not
         self._desk, self._why, self._on_decision = desk, why, on_decision
+        self.funds: Funds | None = None  # what the account can pay for
+        self._bound = (-1, 0, 0)  # its version, and how many orders stood and owed trades when it last set the limits
+        self._smaller = {1: 0, -1: 0}  # by side: the reason for which it was last quoted smaller than wanted
         self.tap: Tap | None = None
         self._version = -1
         self._position_lots = UNLIMITED
@@ -227,7 +237,7 @@ class Quoter:
             elif kind == CANCEL:
                 self._cancel(recv_ns, decided, number, side, ticks, lots)
             elif kind == PLACE:
-                standing += self._place(recv_ns, decided, side, ticks, lots)
+                standing += self._place(recv_ns, decided, side, ticks, lots, reason)
             elif reason != self._last_reason[side]:
                 self._refused(recv_ns, side, reason, ticks, lots)
             else:
@@ -237,26 +247,34 @@ class Quoter:
     def _written(self, lane: Lane, recv_ns: int, decided: int, rows: list[list[int]]) -> int:
         """The kernel's actions have left over ``lane``: hold each of them, then see to the rest as ever."""
         desk, standing = self._desk, 0
-        for kind, side, ticks, lots, number, _, request, _ in rows:
+        for kind, side, ticks, lots, number, reason, request, _ in rows:
             if kind == PLACE:
                 desk.placed(lane, request, Intent(self.symbol, _SIDES[side], ticks, lots), "risk", decided)
-                standing += self._sent(recv_ns, side, ticks, lots)
+                standing += self._sent(recv_ns, side, ticks, lots, reason)
             elif kind == CANCEL:
                 desk.cancelled(lane, request, self.orders[number].client_id, decided)
                 self._unsent(recv_ns, side, ticks, lots)
         return standing + self._act(recv_ns, decided, [row for row in rows if row[0] not in (PLACE, CANCEL)])
 
-    def _place(self, recv_ns: int, now_ns: int, side: int, ticks: int, lots: int) -> int:
+    def _place(self, recv_ns: int, now_ns: int, side: int, ticks: int, lots: int, smaller: int) -> int:
         refusal = self._desk.place(Intent(self.symbol, _SIDES[side], ticks, lots), "risk", now_ns)
         if refusal is not None:
             self._declined("place", side, ticks, lots)
             self._why.add(recv_ns, self.symbol, SIDE_NAMES[side], refusal.reason, refusal.detail)
             return 0
-        return self._sent(recv_ns, side, ticks, lots)
+        return self._sent(recv_ns, side, ticks, lots, smaller)
 
-    def _sent(self, recv_ns: int, side: int, ticks: int, lots: int) -> int:
+    def _sent(self, recv_ns: int, side: int, ticks: int, lots: int, smaller: int) -> int:
+        """``smaller``: the reason for which it is smaller than wanted, 0 where it is not."""
         self.placed += 1
         self._stands(side)
+        if smaller != self._smaller[side]:
+            self._smaller[side] = smaller
+            if smaller:
+                why, at = _REASONS[smaller], self.instrument
+                detail = f"{why.text}: quoted smaller, {at.quantity(lots)} at {at.price(ticks)}{self._held(smaller)}"
+                self._why.add(recv_ns, self.symbol, SIDE_NAMES[side], why.name, detail)
+                self._why.quoted(self.symbol, SIDE_NAMES[side])
         if self._on_decision is not None:
             self._on_decision(recv_ns, side, "place", ticks, lots)
         return 1
@@ -295,7 +313,16 @@ class Quoter:
         why = _REASONS[reason]
         instrument = self.instrument
         wanted = f" (wanted {instrument.quantity(lots)} at {instrument.price(ticks)})" if lots else ""
-        self._why.add(recv_ns, self.symbol, SIDE_NAMES[side], why.name, why.text + wanted)
+        self._why.add(recv_ns, self.symbol, SIDE_NAMES[side], why.name, why.text + wanted + self._held(reason))
+
+    def _held(self, reason: int) -> str:
+        """For people: what the account can pay, where that is why."""
+        row, at = self.limits, self.instrument
+        if reason == R_BASE_BALANCE:
+            return f"; {at.quantity(int(row[L_SELL_LOTS]))} {at.base} can be sold"
+        if reason == R_QUOTE_BALANCE:
+            return f"; {at.tick_size * at.lot_size * int(row[L_BUY_MONEY])} {at.quote} can be spent"
+        return ""
 
     def preview(self, params: F64) -> dict[str, str | None]:
         """What ``params`` would quote on the present view, as decimal text; sends nothing."""
@@ -340,10 +367,32 @@ class Quoter:
             work[row, W_AHEAD] = -1
             work[row, W_LEVEL] = 0
             clients[row] = client_row(order.client_id)
+        self._rebound(live)
         if self.tap is not None:
             columns = (W_SIDE, W_TICKS, W_LEAVES, W_STATE)
             rows = work[: len(self.orders), columns].tolist()
             self.tap.orders([(order.client_id, *row) for order, row in zip(self.orders, rows, strict=True)])
+
+    def rebound(self) -> None:
+        """Something was told of what the account holds."""
+        self._rebound(list(self._desk.manager.live(self.symbol)))
+
+    def _rebound(self, live: list[Order]) -> None:
+        """What the account can pay for, into the limits, where it may have changed: an order more cannot change it."""
+        funds = self.funds
+        if funds is None:
+            return
+        owing = self._desk.manager.owing(self.symbol)
+        version, stood, owed = self._bound
+        self._bound = funds.version, len(live), len(owing)
+        if funds.version == version and len(live) >= stood and not owed and not owing:
+            return
+        found, row = funds.bounds(live, owing, live[MAX_WORKING:], self.ledger.whole_lots), self.limits
+        row[L_SELL_LOTS], row[L_BUY_MONEY] = found.sell_lots, found.buy_money
+        row[L_MARGIN_CASH], row[L_MARGIN_TIMES] = found.margin_cash, found.margin_times
+
+    def order(self, client_id: str) -> Order | None:
+        return self._desk.manager.get(client_id)
 
     @property
     def order_rate(self) -> float:

@@ -47,6 +47,7 @@ HALT_ROUNDS: Final = 3  # a mismatch is believed when this many rounds in a row 
 PAUSE_S: Final = 0.3  # between rounds that follow each other
 READ_DEADLINE_S: Final = 10.0
 REBUILD_S: Final = 300.0  # reading every trade there ever was, a thousand a page
+BALANCE_BACKOFF_NS: Final = (250_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000)
 
 T = TypeVar("T")
 
@@ -68,8 +69,10 @@ class Reconciler:
         self.rebuild = False  # ledgers begin with every trade of ours that the exchange lists: a person accepted it
         self.unexplained = ""  # why no ledger could begin
         self.on_unexplained: Callable[[str], None] = lambda reason: None
+        self.on_account: Callable[[], None] = lambda: None  # what the account holds was read
         self._lock = asyncio.Lock()
         self._fills_asked: dict[str, tuple[int, int]] = {}  # missing trades: how often asked for, and when again
+        self._balance_asked = 0, 0  # how often a doubted balance was asked for, and when again
         self._halting: dict[str, int] = {}  # rounds in a row with a mismatch, by symbol
         self.epoch = desk.manager.epoch
         self.clean = False
@@ -125,9 +128,7 @@ class Reconciler:
         started = time.monotonic_ns()
         orders = await _read(self._gateway.open_orders(symbol))
         fills = await _read(self._gateway.fills_since(symbol, book.proved))
-        account = await _read(self._gateway.account())
-        if not isinstance(account, Unread):
-            self.account = account
+        account = await self._account()
         if not book.started:
             if self.rebuild and not isinstance(fills, Unread):
                 fills = await _read(self._gateway.fills_since(symbol, 0), REBUILD_S)
@@ -160,6 +161,16 @@ class Reconciler:
             self._on_report(report)
             self.on_unexplained(self.unexplained)
         return report
+
+    async def _account(self) -> Account | Unread:
+        asked = {symbol: funds.at for symbol, funds in self._books.funds.items()}
+        account = await _read(self._gateway.account())
+        if not isinstance(account, Unread):
+            self.account = account
+            for symbol, funds in self._books.funds.items():
+                funds.account(account, asked[symbol])
+            self.on_account()
+        return account
 
     def _local(self, book: SymbolBook, orders: list[VenueOrder] | Unread, account: Account | Unread) -> Local:
         symbol, manager = book.instrument.symbol, self._desk.manager
@@ -242,6 +253,19 @@ class Reconciler:
         self._fills_asked = {symbol: asked for symbol, asked in self._fills_asked.items() if symbol in missing}
         for symbol in sorted(missing):
             await self._missing_fills(symbol)
+        await self._doubted_balance()
+
+    async def _doubted_balance(self) -> None:
+        """An order was refused for want of a balance, or it is open what a word on it had in it: it is read again."""
+        unsure = any(not funds.sure for funds in self._books.funds.values())
+        now = time.monotonic_ns()
+        if not unsure:
+            self._balance_asked = 0, 0
+        elif now >= self._balance_asked[1]:
+            asked = self._balance_asked[0]
+            self._balance_asked = asked + 1, now + BALANCE_BACKOFF_NS[min(asked, len(BALANCE_BACKOFF_NS) - 1)]
+            if asked:  # the stream usually says it before the second look
+                await self._account()
 
     async def _missing_fills(self, symbol: str) -> None:
         book = self._books.symbols.get(symbol)

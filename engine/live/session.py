@@ -31,7 +31,7 @@ from engine.orders.reconcile import Report
 from engine.risk.breaker import BreakerState, Cause, Transition, Trip
 from engine.risk.centre import RiskCentre
 from engine.store.records import Record, StateRecord
-from engine.venue.protocol import FundingPayment, OrderUpdate, StreamState, VenueEvent
+from engine.venue.protocol import BalanceChange, BalanceWord, FundingPayment, OrderUpdate, StreamState, VenueEvent
 
 FROZEN_NS: Final = 1_500_000_000  # a loop that has not come round for this long was frozen
 RISK_STATE: Final = "risk"  # name of the journal's copy of breaker and day
@@ -340,8 +340,22 @@ class Session:
                 self.parts.desk.on_update(event)
             case FundingPayment():
                 self.parts.books.funding(event)
+            case BalanceWord():
+                for funds in self.parts.books.funds.values():
+                    funds.word(event)
+                self.rebound()
+            case BalanceChange():
+                self.parts.books.changed(event)
+                for funds in self.parts.books.funds.values():
+                    funds.changed(event)
+                self.rebound()
             case StreamState():
                 self._stream(event)
+
+    def rebound(self) -> None:
+        """Something was told of what the account holds."""
+        for pair in self.pairs.values():
+            pair.quoter.rebound()
 
     def _stream(self, state: StreamState) -> None:
         self.streams[state.name] = state

@@ -301,6 +301,10 @@ class OrderManager:
                 sell += order.worst_case_lots if order.side < 0 else 0
         return Exposure(away(buy), away(sell), orders, unknown)
 
+    def owing(self, symbol: str) -> list[Order]:
+        """Orders that have ended, and of whose trades some are not booked yet."""
+        return [order for order in self._table.short() if order.symbol == symbol]
+
     def expire_waits(self, now_ns: int) -> Effects:
         """Orders and cancels without any answer for ``stuck_after_ns`` are UNKNOWN; call it about once a second."""
         effects = Effects()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.compiled import use_cache
 from engine.sandbox.errors import SandboxError
-from engine.sandbox.settings import DEFAULT_ACCOUNTS, Fees, RateLimits, Settings
+from engine.sandbox.settings import DEFAULT_ACCOUNTS, AccountSettings, Fees, RateLimits, Settings, holding
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,6 +25,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=1, help="of the synthetic market and the faults")
     p.add_argument("--faults", type=Path, help="YAML or JSON file of faults")
     p.add_argument("--accounts", type=Path, help="YAML or JSON file of accounts and keys")
+    p.add_argument(
+        "--balances",
+        nargs="+",
+        default=[],
+        metavar="[spot:|usdm:]ASSET=AMOUNT",
+        help="all that the first account opens with, e.g. USDT=5000 ETH=0.5 usdm:USDT=2000",
+    )
     p.add_argument("--latency-ms", type=float, nargs=2, default=(0.0, 0.0), metavar=("ENTRY", "RESPONSE"))
     p.add_argument("--latency-spread", type=float, default=0.0, metavar="S", help="lognormal latencies (--simulate)")
     p.add_argument("--no-limits", action="store_true", help="count requests and orders but never refuse them")
@@ -46,10 +53,18 @@ def _fees(spot: list[float] | None) -> Fees:
     return Fees(spot_maker_e8=maker, spot_taker_e8=taker)
 
 
+def accounts(options: argparse.Namespace) -> tuple[AccountSettings, ...]:
+    """The accounts asked for. Raises SandboxError."""
+    from engine.sandbox.foreground import read_accounts, read_balances
+
+    spot, usdm = read_balances(options.balances)
+    return holding(read_accounts(options.accounts) if options.accounts else DEFAULT_ACCOUNTS, spot, usdm)
+
+
 def main(argv: list[str] | None = None) -> int:
     options = parser().parse_args(argv)
     use_cache()
-    from engine.sandbox.foreground import read_accounts, read_faults, run
+    from engine.sandbox.foreground import read_faults, run
 
     try:
         if options.speed < 0:
@@ -64,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
             symbols=tuple(options.symbols),
             temper=options.flow,
             fees=_fees(options.spot_fees),
-            accounts=read_accounts(options.accounts) if options.accounts else DEFAULT_ACCOUNTS,
+            accounts=accounts(options),
             limits=RateLimits(enabled=not options.no_limits),
             faults=read_faults(options.faults) if options.faults else (),
             loop=not options.once,

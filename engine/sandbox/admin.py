@@ -8,7 +8,7 @@ from aiohttp import web
 
 from engine.sandbox import history, shapes_spot, shapes_usdm
 from engine.sandbox.core import Core
-from engine.sandbox.decimals import short_text
+from engine.sandbox.decimals import parse_e8, short_text
 from engine.sandbox.errors import SandboxError
 from engine.sandbox.faults import ACTION_KINDS
 from engine.sandbox.hub import Hub
@@ -33,6 +33,7 @@ class AdminServer:
         router.add_delete("/sandbox/faults", self.clear_faults)
         router.add_delete("/sandbox/faults/{number:[0-9]+}", self.remove_fault)
         router.add_post("/sandbox/keys", self.add_key)
+        router.add_post("/sandbox/balances", self.deposit)
         router.add_post("/sandbox/pause", self.pause)
         router.add_post("/sandbox/resume", self.resume)
         router.add_post("/sandbox/step", self.step)
@@ -160,6 +161,22 @@ class AdminServer:
             fresh = AccountSettings(name, (key,))
             accounts[name] = open_account(name, 354_937_868 + len(accounts), fresh.spot, fresh.usdm)
         return _json({"account": name})
+
+    async def deposit(self, request: web.Request) -> web.Response:
+        """{"account", "market": spot or usdm, "asset", "amount"}: a deposit; a negative amount is a withdrawal."""
+        body = await _body(request)
+        if not isinstance(body, Mapping) or not isinstance(body.get("asset"), str):
+            return _json({"error": "asset is missing"}, 400)
+        account = self._core.exchange.accounts.get(str(body.get("account", "sandbox")))
+        if account is None:
+            return _json({"error": f"there is no account {body.get('account')}"}, 404)
+        try:
+            market, text = Market(body.get("market", "spot")), str(body.get("amount"))
+            amount = -parse_e8(text[1:]) if text.startswith("-") else parse_e8(text)
+            self._core.exchange.deposit(account, market, body["asset"], amount)
+        except (SandboxError, ValueError, ArithmeticError) as wrong:
+            return _json({"error": str(wrong)}, 400)
+        return _json(self._account(account.name))
 
     async def pause(self, request: web.Request) -> web.Response:
         self._pump.pause()

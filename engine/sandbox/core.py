@@ -28,10 +28,10 @@ class Core:
         self.settings = settings
         self.fees = settings.fees
         self.clock = clock
-        self.exchange = Exchange(specs, settings.accounts, settings.fees, clock, settings.queue_model)
+        self.exchange = Exchange(specs, settings.opening, settings.fees, clock, settings.queue_model)
         for state in self.exchange.markets.values():
             state.matcher.live = False  # until prepare() has the kernel ready
-        self.keys = KeyRing(settings.accounts)
+        self.keys = KeyRing(settings.opening)
         self.limits = Limits(settings.limits, clock)
         self.listen_keys = ListenKeys(clock, settings.listen_key_ms, settings.seed)
         self.faults = Faults(settings.faults, settings.seed)

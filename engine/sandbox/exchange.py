@@ -196,6 +196,16 @@ class Exchange:
             self._retire(account, order)
         self._emit(account, order, "TRADE", fill)
 
+    def deposit(self, account: Account, market: Market, asset: str, amount_e8: int) -> None:
+        """A deposit, or with a negative amount a withdrawal; told to the account's streams. Raises SandboxError."""
+        ledger.deposit(account, market, asset, amount_e8)
+        now = account.updated_ms = self.clock.now_ms()
+        if market is Market.USDM:
+            self.listener(account, market, shapes_usdm.transfer_update(account, asset, amount_e8, now))
+            return
+        self.listener(account, market, shapes_spot.balance_update(asset, amount_e8, now))
+        self.listener(account, market, shapes_spot.account_position(account, (asset,), now))
+
     def fund(self, spec: SymbolSpec, rate_e8: int) -> int:
         """Every position on a futures symbol pays or receives funding; returns how many did."""
         now, paid = self.clock.now_ms(), 0
@@ -258,6 +268,7 @@ class Exchange:
 
     def _emit(self, account: Account, order: Order, kind: str, fill: Fill | None = None) -> None:
         now, spec = self.clock.now_ms(), order.spec
+        account.updated_ms = now
         if spec.market is Market.SPOT:
             self.listener(account, Market.SPOT, shapes_spot.execution_report(order, kind, now, fill))
             self.listener(account, Market.SPOT, shapes_spot.account_position(account, (spec.base, spec.quote), now))

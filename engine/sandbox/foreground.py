@@ -5,13 +5,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import uvloop
 import yaml
 
+from engine.sandbox.decimals import parse_e8
 from engine.sandbox.errors import SandboxError
 from engine.sandbox.server import SandboxExchange
 from engine.sandbox.settings import AccountSettings, KeySettings, Settings
@@ -111,6 +112,23 @@ def read_accounts(path: Path) -> tuple[AccountSettings, ...]:
         except (TypeError, KeyError, AttributeError) as wrong:
             raise SandboxError(f"{path}: account {name}: {wrong}") from None
     return tuple(accounts)
+
+
+def read_balances(words: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """``[spot:|usdm:]ASSET=AMOUNT`` as balances on spot and on futures; without a market it is spot's."""
+    found: dict[str, dict[str, str]] = {"spot": {}, "usdm": {}}
+    for word in words:
+        asset, equals, amount = word.partition("=")
+        market, colon, name = asset.partition(":")
+        if not colon:
+            market, name = "spot", asset
+        try:
+            if not equals or not name or market not in found or parse_e8(amount) < 0:
+                raise ValueError
+        except (ValueError, ArithmeticError):
+            raise SandboxError(f"--balances {word}: expected [spot:|usdm:]ASSET=AMOUNT, e.g. ETH=0.5") from None
+        found[market][name.upper()] = amount
+    return found["spot"], found["usdm"]
 
 
 def _read(path: Path) -> Any:

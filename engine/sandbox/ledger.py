@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from engine.sandbox.decimals import ONE, parse_e8
-from engine.sandbox.errors import ApiError, order_rejected
+from engine.sandbox.decimals import ONE, e8_text, parse_e8
+from engine.sandbox.errors import ApiError, SandboxError, order_rejected
 from engine.sandbox.orders import Fill, Order
 from engine.sandbox.settings import Fees
 from engine.sandbox.symbols import MarketKey, SymbolSpec
@@ -150,26 +151,47 @@ def check_margin(account: Account, order: Order, mark_ticks: int) -> None:
     if order.reduce_only:
         return
     spec = order.spec
-    leverage = account.leverage.get(spec.symbol, 20)
-    ticks = order.ticks or mark_ticks
-    wanted = spec.notional_e8(ticks, order.lots) // leverage
-    if wanted > free_margin(account, spec.quote):
+    profit = account.position(spec.symbol).unrealized_e8(spec, mark_ticks * spec.tick_e8)
+    needed = margin_used(
+        account, spec.quote, {spec.symbol: order.side * spec.notional_e8(order.ticks or mark_ticks, order.lots)}
+    )
+    if needed > max(account.wallet.get(spec.quote, 0) + profit, margin_used(account, spec.quote)):
         raise ApiError(-2019, "Margin is insufficient.")
+
+
+def margin_used(account: Account, asset: str, more: Mapping[str, int] = MappingProxyType({})) -> int:
+    """Initial margin of positions and open orders, 1e-8 of ``asset``, in one-way mode: of each symbol's two sides the
+    larger worst case. ``more``: per symbol, another order's notional, negative for a sell."""
+    buys: dict[str, int] = {symbol: max(notional, 0) for symbol, notional in more.items()}
+    sells: dict[str, int] = {symbol: max(-notional, 0) for symbol, notional in more.items()}
+    for (market, symbol), orders in account.open.items():
+        for order in orders.values() if market is Market.USDM else ():
+            if order.spec.quote == asset and not order.reduce_only:
+                side = buys if order.side > 0 else sells
+                side[symbol] = side.get(symbol, 0) + order.spec.notional_e8(order.ticks, order.left)
+    used = 0
+    for symbol in {*buys, *sells, *(symbol for symbol in account.positions if symbol.endswith(asset))}:
+        position = account.positions.get(symbol, Position())
+        held = position.cost_e8 if position.lots >= 0 else -position.cost_e8
+        worst = max(abs(held + buys.get(symbol, 0)), abs(held - sells.get(symbol, 0)))
+        used += worst // account.leverage.get(symbol, 20)
+    return used
 
 
 def free_margin(account: Account, asset: str) -> int:
     """Wallet minus the initial margin of positions and open orders, 1e-8 of ``asset``."""
-    used = 0
-    for (market, symbol), orders in account.open.items():
-        if market is Market.USDM:
-            for order in orders.values():
-                if order.spec.quote == asset and not order.reduce_only:
-                    leverage = account.leverage.get(symbol, 20)
-                    used += order.spec.notional_e8(order.ticks, order.left) // leverage
-    for symbol, position in account.positions.items():
-        if symbol.endswith(asset):
-            used += position.cost_e8 // account.leverage.get(symbol, 20)
-    return account.wallet.get(asset, 0) - used
+    return account.wallet.get(asset, 0) - margin_used(account, asset)
+
+
+def deposit(account: Account, market: Market, asset: str, amount: int) -> None:
+    """Move ``amount`` (1e-8, negative: out) of what is free; ``SandboxError`` where there is not so much."""
+    free = account.balance(asset).free if market is Market.SPOT else free_margin(account, asset)
+    if free + amount < 0:
+        raise SandboxError(f"{account.name} has {e8_text(free)} {asset} free on {market.value}")
+    if market is Market.SPOT:
+        account.balance(asset).free += amount
+    else:
+        account.wallet[asset] = account.wallet.get(asset, 0) + amount
 
 
 def book_fill(account: Account, order: Order, fill: Fill, fees: Fees) -> None:

@@ -1,7 +1,7 @@
 """What a sandbox is started with: address, market, accounts, fees, limits and faults."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,14 +26,17 @@ def _balances(**amounts: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """One account: its keys and opening balances, in whole units of each asset as decimal text."""
+    """One account: its keys and opening balances, in whole units of each asset as decimal text.
+
+    They are modest, so that what an account cannot pay for is refused here as it is on Binance.
+    """
 
     name: str
     keys: tuple[KeySettings, ...]
     spot: Mapping[str, str] = field(
-        default_factory=lambda: _balances(USDT="1000000", USDC="1000000", BTC="10", ETH="200", BNB="10")
+        default_factory=lambda: _balances(USDT="10000", USDC="10000", BTC="0.1", ETH="1", BNB="1")
     )
-    usdm: Mapping[str, str] = field(default_factory=lambda: _balances(USDT="1000000", USDC="1000000"))
+    usdm: Mapping[str, str] = field(default_factory=lambda: _balances(USDT="10000", USDC="10000"))
     hedge_mode: bool = False  # futures: two positions a symbol; an order without a side of them is refused (-4061)
     multi_assets: bool = False  # futures: every asset is margin for every position
     isolated: tuple[str, ...] = ()  # futures symbols on isolated margin
@@ -49,6 +52,24 @@ DEFAULT_ACCOUNTS = (
     AccountSettings("sandbox", (DEFAULT_KEY, SENTINEL_KEY, WITHDRAW_KEY)),
     AccountSettings("second", (SECOND_KEY,)),
 )
+
+
+AMPLE = replace(
+    DEFAULT_ACCOUNTS[0],
+    spot=_balances(USDT="1000000", USDC="1000000", BTC="10", ETH="200", BNB="10"),
+    usdm=_balances(USDT="1000000", USDC="1000000"),
+)
+"""The default account in simulated time, where it is compared with a backtest, which none binds unless it is given."""
+
+
+def holding(
+    accounts: tuple[AccountSettings, ...], spot: Mapping[str, str], usdm: Mapping[str, str]
+) -> tuple[AccountSettings, ...]:
+    """The accounts, the first of them opening with other balances; an empty mapping leaves a market's as they are."""
+    first, *others = accounts
+    if not spot and not usdm:
+        return accounts
+    return (replace(first, spot=spot or first.spot, usdm=usdm or first.usdm), *others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +131,10 @@ class Settings:
     entry_latency_ms: float = 0.0  # from a trading request's arrival to the exchange's matching
     response_latency_ms: float = 0.0  # from there to its answer
     latency_spread: float = 0.0  # simulate: lognormal around the two, by ``seed``, as a backtest draws them
+
+    @property
+    def opening(self) -> tuple[AccountSettings, ...]:
+        """The accounts as they open; in simulated time the usual one is ample."""
+        if self.simulate and self.accounts == DEFAULT_ACCOUNTS:
+            return (AMPLE, *DEFAULT_ACCOUNTS[1:])
+        return self.accounts

@@ -175,6 +175,11 @@ def account_position(owner: Account, assets: tuple[str, ...], now_ms: int) -> Js
     }
 
 
+def balance_update(asset: str, amount_e8: int, now_ms: int) -> Json:
+    """A deposit, a withdrawal or a transfer."""
+    return {"e": "balanceUpdate", "E": now_ms, "a": asset, "d": e8_text(amount_e8), "T": now_ms}
+
+
 def _amounts(order: Order) -> Json:
     spec = order.spec
     return {

@@ -158,6 +158,13 @@ def funding_update(owner: Account, spec: SymbolSpec, now_ms: int) -> Json:
     return {"e": "ACCOUNT_UPDATE", "T": now_ms, "E": now_ms, "a": inner}
 
 
+def transfer_update(owner: Account, asset: str, amount_e8: int, now_ms: int) -> Json:
+    """The ACCOUNT_UPDATE of a deposit, or of a withdrawal."""
+    wallet, reason = e8_text(owner.wallet.get(asset, 0)), "DEPOSIT" if amount_e8 > 0 else "WITHDRAW"
+    inner = {"m": reason, "B": [{"a": asset, "wb": wallet, "cw": wallet, "bc": e8_text(amount_e8)}], "P": []}
+    return {"e": "ACCOUNT_UPDATE", "T": now_ms, "E": now_ms, "a": inner}
+
+
 def income_row(symbol: str, kind: str, amount_e8: int, asset: str, time_ms: int, number: int) -> Json:
     """One row of /income."""
     return {

@@ -186,7 +186,13 @@ class Simulated:
         if kind == FILL and asked.order is not None:
             self._exchange.book_fill(asked.order, row[M_TICKS], row[M_LOTS], bool(row[M_MAKER]))
         elif kind == ACKED:
-            asked.order = self._exchange.accept(asked.account, asked.request)
+            try:
+                asked.order = self._exchange.accept(asked.account, asked.request)
+            except (
+                ApiError
+            ) as refused:  # for want of a balance: the recording's market has taken it, the account has not
+                asked.placed.set_exception(refused)
+                return
             self._numbers[asked.order.order_id] = row[M_ID]
             asked.placed.set_result(asked.shape(asked.order))
         elif kind == REFUSED:

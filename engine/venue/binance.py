@@ -349,9 +349,12 @@ class BinanceGateway:
             if update is not None:
                 self.reads.note(update)
                 self._emit(update)
-        elif kind == "ACCOUNT_UPDATE":
-            for payment in words.funding_of(event):
-                self._emit(payment)
+        elif kind in ("ACCOUNT_UPDATE", "outboundAccountPosition", "balanceUpdate"):
+            if kind == "ACCOUNT_UPDATE":
+                for payment in words.funding_of(event):
+                    self._emit(payment)
+            for told in words.balances_of(self.reads.grids, event):
+                self._emit(told)
 
     def _user_state(self, up: bool, reason: str) -> None:
         if up and self._user.link.connects > 1:

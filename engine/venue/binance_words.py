@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from engine.venue.protocol import (
     Account,
+    BalanceChange,
+    BalanceWord,
     FundingPayment,
     Instrument,
     Market,
@@ -138,8 +140,42 @@ def funding_of(event: Json) -> list[FundingPayment]:
     return [FundingPayment(symbol, Decimal(row["bc"]), int(event["T"])) for row in body.get("B", [])]
 
 
+def balances_of(grids: Mapping[str, Grid], event: Json) -> list[BalanceWord | BalanceChange]:
+    """What a spot outboundAccountPosition or balanceUpdate, or a futures ACCOUNT_UPDATE, says of the balances.
+
+    A futures event that names no position of ours tells of the change alone. Raises one of ``MALFORMED``.
+    """
+    match event["e"]:
+        case "outboundAccountPosition":
+            spot = {row["a"]: (_money(row["f"]), _money(row["l"])) for row in event["B"]}
+            return [BalanceWord(spot, {}, int(event["u"]))]
+        case "balanceUpdate":
+            return [BalanceChange(event["a"], _money(event["d"]), int(event["T"]))]
+        case "ACCOUNT_UPDATE":
+            body, at_ms = event["a"], int(event["T"])
+            held = {}
+            for row in body.get("P") or []:
+                grid = grids.get(row["s"])
+                if grid is not None and row.get("ps", "BOTH") == "BOTH":
+                    lots = grid.lots(row["pa"].lstrip("-")) * (-1 if Decimal(row["pa"]) < 0 else 1)
+                    held[row["s"]] = Position(row["s"], lots, _money(row["ep"]))
+            rows = body.get("B") or []
+            if held:
+                return [BalanceWord({row["a"]: (_money(row["wb"]), Decimal(0)) for row in rows}, held, at_ms)]
+            return [BalanceChange(row["a"], _money(row["bc"]), at_ms) for row in rows if Decimal(row["bc"])]
+    return []
+
+
+def _money(text: str) -> Decimal:
+    """An amount that is a number: "NaN" is a word nobody can count with. Raises one of ``MALFORMED``."""
+    amount = Decimal(text)
+    if not amount.is_finite():
+        raise ValueError(f"{text!r} is no amount")
+    return amount
+
+
 def spot_account(word: Json) -> Account:
-    balances = {row["asset"]: (Decimal(row["free"]), Decimal(row["locked"])) for row in word["balances"]}
+    balances = {row["asset"]: (_money(row["free"]), _money(row["locked"])) for row in word["balances"]}
     # canWithdraw on spot speaks of the account, not of the key: see scopes.py for the key's own rights.
     return Account(balances, {}, bool(word["canTrade"]), None, int(word.get("updateTime") or 0))
 
@@ -149,20 +185,31 @@ def usdm_account(word: Json, grids: Mapping[str, Grid]) -> Account:
 
     Raises VenueError for a hedge-mode account, whose two positions per symbol this engine does not trade.
     """
-    balances = {}
+    balances, used, at_ms = {}, {}, int(word.get("updateTime") or 0)
     for row in word["assets"]:
-        wallet, available = Decimal(row["walletBalance"]), Decimal(row["availableBalance"])
+        wallet, available = _money(row["walletBalance"]), _money(row["availableBalance"])
         balances[row["asset"]] = (available, wallet - available)
+        used[row["asset"]] = _money(row.get("initialMargin") or "0")
+        at_ms = max(at_ms, int(row.get("updateTime") or 0))
     positions = {}
     for row in word["positions"]:
         grid = grids.get(row["symbol"])
+        if grid is not None and (asset := _margin_asset(row["symbol"], used)):
+            used[asset] -= _money(row.get("initialMargin") or "0")
         amount = Decimal(row["positionAmt"])
         if amount and row.get("positionSide", "BOTH") != "BOTH":
             raise VenueError("the futures account is in hedge mode: switch it to one-way mode first", known=True)
         if grid is not None and amount:
             lots = grid.lots(row["positionAmt"].lstrip("-")) * (-1 if amount < 0 else 1)
             positions[row["symbol"]] = Position(row["symbol"], lots, Decimal(row["entryPrice"]))
-    return Account(balances, positions, bool(word.get("canTrade", True)), None, int(word.get("updateTime") or 0))
+    elsewhere = {asset: max(margin, Decimal(0)) for asset, margin in used.items()}
+    return Account(balances, positions, bool(word.get("canTrade", True)), None, at_ms, elsewhere)
+
+
+def _margin_asset(symbol: str, assets: Iterable[str]) -> str:
+    """The asset a contract's margin is kept in, by its name (BTCUSDT, BTCUSDC_250328)."""
+    name = symbol.partition("_")[0]
+    return max((asset for asset in assets if name.endswith(asset)), key=len, default="")
 
 
 def instrument_of(market: Market, word: Json, fees: tuple[Decimal, Decimal] | None = None) -> Instrument:

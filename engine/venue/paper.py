@@ -252,6 +252,7 @@ class PaperGateway:
         return KeyScopes(trade=True, withdraw=False)
 
     async def set_leverage(self, symbol: str, leverage: int) -> bool:
+        self.exchange.leverage = leverage
         return True
 
     async def arm_dead_man(self, symbol: str, timeout_ms: int) -> bool:

@@ -123,6 +123,7 @@ class PaperExchange:
         self._ended: deque[str] = deque()
         self._numbers = 0
         self._now_ms = 0
+        self.leverage = 1
 
     def in_step(self, name: str) -> bool:
         """Whether the book of a symbol is LIVE."""
@@ -245,7 +246,21 @@ class PaperExchange:
             need = one.quantity(request.lots) * (price if request.side is Side.BUY else 1)
             if self.balances.get(asset, Decimal(0)) - self._locked(asset) < need:
                 return Refusal(-2010, "Account has insufficient balance for requested action.")
+        elif not request.market_order and not request.reduce_only and not self._covered(one, request):
+            return Refusal(-2019, "Margin is insufficient.")
         return None
+
+    def _covered(self, one: Instrument, request: PlaceRequest) -> bool:
+        """Futures: whether wallet and open result cover the margin of the worst case with this order."""
+        sides: dict[Side, Units] = {Side.BUY: 0, Side.SELL: 0}
+        for order in map(self.orders.__getitem__, self._open):
+            if order.symbol == one.symbol:
+                sides[order.side] += order.lots - order.filled_lots
+        held = self.positions.get(one.symbol, Position(one.symbol, 0, Decimal(0)))
+        worst = int(request.side) * held.lots + sides[request.side] + request.lots
+        price = one.price(request.ticks)
+        worth = self.balances.get(one.quote, Decimal(0)) + (price - held.entry_price) * one.quantity(held.lots)
+        return worst <= 0 or one.quantity(worst) * price <= worth * self.leverage
 
     def cancel(self, client_id: str, now_ns: int) -> tuple[VenueOrder | Refusal, list[OrderUpdate]]:
         order = self.orders.get(client_id)

@@ -158,6 +158,7 @@ class Account:
     can_trade: bool = False
     can_withdraw: bool | None = None  # None: the exchange did not say
     exchange_ms: int = 0
+    margin_elsewhere: dict[str, Decimal] = field(default_factory=dict)  # futures: per asset, that other symbols use
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +178,27 @@ class FundingPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class BalanceWord:
+    """The user stream's word on what the account holds: assets to (free, locked), on futures to (wallet, 0).
+
+    Only what changed is in it; on futures, positions (also flat ones) that changed with it.
+    """
+
+    balances: dict[str, tuple[Decimal, Decimal]]
+    positions: dict[str, Position]
+    exchange_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceChange:
+    """A balance changed otherwise than by trading: deposit, withdrawal, transfer, funding. Negative when paid."""
+
+    asset: str
+    amount: Decimal
+    exchange_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class StreamState:
     """``name`` is market, user or orders (the WebSocket API)."""
 
@@ -185,7 +207,7 @@ class StreamState:
     reason: str = ""
 
 
-VenueEvent = OrderUpdate | FundingPayment | StreamState
+VenueEvent = OrderUpdate | FundingPayment | BalanceWord | BalanceChange | StreamState
 
 
 class VenueError(Exception):

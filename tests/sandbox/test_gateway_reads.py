@@ -118,7 +118,7 @@ async def test_spot_balances_are_free_and_locked(sandbox: SandboxExchange) -> No
         order = await bench.place()
         account = await bench.gateway.account()
         locked = bench.instrument.price(order.ticks) * bench.instrument.quantity(order.lots)
-        assert account.balances["USDT"] == (Decimal(1_000_000) - locked, locked)
+        assert account.balances["USDT"] == (Decimal(10_000) - locked, locked)
         assert account.can_trade
         assert await bench.gateway.set_leverage(SYMBOL, 1)
 

@@ -9,12 +9,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from engine.live import ledger
 from engine.live.reconciler import Reconciler
 from engine.orders.fills import FillBook
+from engine.orders.funds import Bounds, Funds, Holding, _Change
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects
 from engine.orders.table import OrderTable
@@ -162,3 +165,44 @@ def test_hostile_schedules_find_a_gateway_that_takes_a_server_error_for_a_refusa
         lambda status, code, message="": Outcome.ACCEPTED if 200 <= status < 300 else Outcome.REJECTED,
     )
     assert "held as REJECTED" in broken_within(CAUGHT_WITHIN)
+
+
+def test_hostile_schedules_find_an_engine_that_does_not_count_what_it_holds(
+    on_stage: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Funds, "bounds", lambda self, *orders: Bounds())
+    assert "was refused with -201" in broken_within(CAUGHT_WITHIN)
+
+
+def test_hostile_schedules_find_an_engine_that_takes_what_a_persons_order_has_locked_for_its_own(
+    on_stage: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Holding, "share_out", lambda self, sure, maybe: None)
+    assert "short, 0 taken" in broken_within(10 * CAUGHT_WITHIN)
+
+
+def test_hostile_schedules_find_an_engine_that_counts_what_it_received_twice(
+    on_stage: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word on the balance has a fill in it, and the fill is told afterwards."""
+
+    def twice(self: Holding, amount: Decimal, spent: Decimal, ms: int, at: int, *, outside: bool = False) -> None:
+        self.changes.append(_Change(amount, spent, ms, at, doubtful=False, outside=outside))
+
+    monkeypatch.setattr(Holding, "change", twice)
+    assert "short, 0 taken" in broken_within(10 * CAUGHT_WITHIN)
+
+
+def test_hostile_schedules_find_an_engine_that_forgets_orders_whose_trades_it_has_not_seen(
+    on_stage: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OrderManager, "owing", lambda self, symbol: [])
+    assert "short, 0 taken" in broken_within(25 * CAUGHT_WITHIN)
+
+
+def test_hostile_schedules_find_an_engine_that_reads_old_lots_as_if_they_were_todays(
+    on_stage: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lot grew between two starts, and the journal's inventory is counted in lots."""
+    monkeypatch.setattr(ledger, "scaled", lambda count, before, after: count)
+    assert broken_within(10 * CAUGHT_WITHIN)

@@ -77,7 +77,7 @@ async def test_an_order_against_the_rules_is_refused(
         assert words in body["msg"]
         accounts = await rest.admin("GET", "accounts")
     assert accounts["sandbox"]["open_orders"] == 0
-    assert accounts["sandbox"]["spot"]["USDT"] == {"free": "1000000", "locked": "0"}
+    assert accounts["sandbox"]["spot"]["USDT"] == {"free": "10000", "locked": "0"}
 
 
 @pytest.mark.parametrize(("path", "code"), [("/api/v3/order", -2010), ("/fapi/v1/order", -4116)])
@@ -216,7 +216,7 @@ async def test_a_futures_round_trip_realises_its_profit(sandbox: SandboxExchange
         _, trades, _ = await rest.signed("GET", "/fapi/v1/userTrades", symbol="ETHUSDT")
         wallet = (await rest.admin("GET", "accounts"))["sandbox"]["wallet"]["USDT"]
     gained = sum(float(t["realizedPnl"]) - float(t["commission"]) for t in trades)
-    assert float(wallet) == pytest.approx(1_000_000 + gained, abs=1e-6)
+    assert float(wallet) == pytest.approx(10_000 + gained, abs=1e-6)
 
 
 async def test_realised_profit_is_exit_minus_entry(sandbox: SandboxExchange) -> None:

@@ -13,6 +13,7 @@ import pytest
 from engine.backtest.replay import Journalled, replay
 from engine.backtest.settings import LatencySpec, Simulation
 from engine.config.load import load
+from engine.config.schema import Paper
 from engine.sandbox import SandboxExchange, Settings
 from engine.venue.protocol import Market
 from tests.needs import DATA, ROOT
@@ -131,13 +132,21 @@ def decisions(engine: Engine) -> list[Journalled]:
 
 
 @pytest.mark.parametrize(
-    ("market", "strategy", "spread", "tolerance", "logs_on"),
+    ("market", "strategy", "spread", "tolerance", "logs_on", "balances"),
     [
-        (Market.USDM, "basic", 0.00004, 0.5, False),
-        (Market.SPOT, "basic", 0.00002, 0.5, True),
-        (Market.USDM, "glft", 0.00004, 0.5, True),
+        (Market.USDM, "basic", 0.00004, 0.5, False, {}),
+        (Market.SPOT, "basic", 0.00002, 0.5, True, {}),
+        (Market.USDM, "glft", 0.00004, 0.5, True, {}),
+        (Market.SPOT, "basic", 0.00002, 0.5, True, {"ETH": "0.0712", "USDT": "301.5"}),
+        (Market.USDM, "basic", 0.00004, 0.5, False, {"USDT": "290.25"}),
     ],
-    ids=["usdm-basic", "spot-basic-lane", "usdm-glft-lane"],
+    ids=[
+        "usdm-basic",
+        "spot-basic-lane",
+        "usdm-glft-lane",
+        "spot-basic-that-can-pay-little",
+        "usdm-basic-little-margin",
+    ],
 )
 def test_the_daemon_and_the_backtest_take_the_same_decisions(
     tmp_path: Path,
@@ -149,11 +158,18 @@ def test_the_daemon_and_the_backtest_take_the_same_decisions(
     spread: float,
     tolerance: float,
     logs_on: bool,
+    balances: dict[str, str],
 ) -> None:
-    monkeypatch.setattr("tests.sandbox.engines.CONFIG", CONFIG)
+    """With balances that bind, too: then both quote no more than the account can pay for."""
+    held = ", ".join(f"{asset}: {amount}" for asset, amount in balances.items())
+    monkeypatch.setattr(
+        "tests.sandbox.engines.CONFIG", CONFIG + (f"paper: {{{{balances: {{{{{held}}}}}}}}}\n" if held else "")
+    )
     data = a_recording(market, 20.0, tmp_path / f"{market.value}.gz")
     SandboxExchange(Settings(data=(data,), simulate=True))  # compiles here, where no deadline runs
     options = ["--simulate", "--paused", "--hold", str(HOLD_S), "--latency-ms", str(LATENCY_MS), str(LATENCY_MS)]
+    if balances:
+        options += ["--balances", *(f"{market.value}:{asset}={amount}" for asset, amount in balances.items())]
     venue = start_sandbox_process(*options, "--whole-fills", "--no-limits", "--data", str(data))
     post(venue, "/sandbox/limits", BOUNDLESS)
     settings: dict[str, Any] = {"strategy": strategy, "spread": spread, "tolerance": tolerance, "symbol": "ETHUSDT"}
@@ -169,13 +185,17 @@ def test_the_daemon_and_the_backtest_take_the_same_decisions(
     taken = decisions(engine)
     replayed = replay(taken, [data], load(engine.config), simulation)
     assert replayed.same, replayed.first_difference
-    assert replayed.live_decisions > 50
+    if balances:
+        unbound = load(engine.config).model_copy(update={"paper": Paper()})
+        assert not replay(taken, [data], unbound, simulation).same, "the balances bind nothing here"
+    else:
+        assert replayed.live_decisions > 50
     fills = engine.journal("SELECT side, price, quantity FROM trades ORDER BY trade_id")
     assert len(fills) > 0
     ours = [("buy" if side > 0 else "sell", float(price), float(quantity)) for side, price, quantity in fills]
     theirs = [(side, price, quantity) for _, _, side, price, quantity, _ in replayed.result.fills]
     assert ours == theirs
-    if market is Market.USDM and strategy == "basic":
+    if market is Market.USDM and strategy == "basic" and not balances:
         command = [sys.executable, "-m", "mmctl", "backtest", "replay", str(engine.data), "--data", str(data)]
         command += ["--config", str(engine.config), "--json"]
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)

@@ -67,6 +67,7 @@ class Exchange:
         self.recorded = None  # the wall clock, not a recording's
         self.orders_connected = self.user_connected = True
         self.cancels = asyncio.Event()  # set by every cancel; a test clears it
+        self.holds = Account({"ETH": (Decimal(10), Decimal(0)), "USDT": (Decimal(50_000), Decimal(0))}, can_trade=True)
 
     def send_place(self, request: PlaceRequest, on_answer: Any) -> Answer | None:
         self.requests[request.client_id] = request
@@ -99,7 +100,7 @@ class Exchange:
         return [fill for fill in self.fills if fill.trade_id > after_trade_id]
 
     async def account(self) -> Account:
-        return Account({"ETH": (Decimal(10), Decimal(0)), "USDT": (Decimal(50_000), Decimal(0))}, can_trade=True)
+        return self.holds
 
     async def depth_snapshot(self, symbol: str) -> bytes:
         return snapshot(100)
@@ -185,11 +186,13 @@ class Rig:
         self.pair = self.session.pairs[SYMBOL]
         self.feed = self.pair.feed
         self.last_id = 100
-        self.now = 1_700_000_000_000_000_000
+        self.now = 4_000_000_000_000_000_000  # later than any clock here: what a tick tells is the newest
 
     def live(self) -> "Rig":
         """Book LIVE, everything well, quoting on: the first tick quotes both sides."""
-        facts = self.session.facts
+        facts, funds = self.session.facts, self.session.parts.books.funds[SYMBOL]
+        funds.account(self.exchange.holds, funds.at)
+        self.session.rebound()
         facts.leader = facts.reconciled = facts.orders_up = facts.user_up = True
         self.session.quoting_on()
         self.frame(snapshot(self.last_id))

@@ -16,6 +16,7 @@ from engine.orders.states import OrderState
 from engine.risk.breaker import BreakerState, Cause, Trip
 from engine.store.records import FillRecord, OrderRecord, RiskEventRecord, StateRecord
 from engine.venue.protocol import (
+    Account,
     OrderUpdate,
     Outcome,
     Side,
@@ -255,9 +256,27 @@ async def test_order_errors_in_a_row_trip_the_breaker_and_post_only_refusals_do_
         rig.tick()
     assert rig.risk.breaker.state is BreakerState.CLOSED
     for _ in range(3):
-        rig.exchange.answer(Outcome.REJECTED, -2010, "Account has insufficient balance for requested action.")
+        rig.exchange.answer(Outcome.REJECTED, -1013, "Filter failure: LOT_SIZE")
         rig.tick()
     assert rig.risk.breaker.cause is Cause.ORDER_ERRORS
+
+
+async def test_a_refusal_for_want_of_balance_ends_that_side_until_the_account_is_read(rig: Rig) -> None:
+    """Not ten orders refused and an open breaker: one of a side, and why says what is known."""
+    for _ in range(5):
+        rig.exchange.answer(Outcome.REJECTED, -2010, "Account has insufficient balance for requested action.")
+        rig.tick()
+    assert len(rig.exchange.placed) == 2
+    assert rig.risk.breaker.state is BreakerState.CLOSED
+    told = {(one["side"], one["reason"]) for one in rig.session.parts.why.all()}
+    assert {("sell", "BASE_BALANCE"), ("buy", "QUOTE_BALANCE")} <= told
+    rig.exchange.holds = Account({"ETH": (Decimal(0), Decimal(0)), "USDT": (Decimal(50_000), Decimal(0))})
+    await rig.session.reconcile()
+    rig.tick()
+    assert [request.side for request in list(rig.exchange.requests.values())[2:]] == [Side.BUY]
+    newest = rig.session.parts.why.all()[0]
+    assert (newest["side"], newest["reason"]) == ("sell", "BASE_BALANCE")
+    assert "0.000 ETH can be sold" in newest["detail"]
 
 
 async def test_an_order_the_rate_budget_refused_is_not_tried_again_on_every_tick(rig: Rig) -> None:

@@ -4,7 +4,7 @@ Every message passes through ``Wires``: it may be late, overtaken or lost. The s
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -86,6 +86,7 @@ class Socket:
         if not self.is_disconnected and not self.owner.dead and not self.peer.frozen:
             if not self.peer.combined:
                 self.venue.told("down", payload)
+                self.owner.see(payload)
             self.owner.context.run(self.listener.on_ws_frame, self, Frame(payload))
             self.venue.after_step()
 
@@ -167,6 +168,7 @@ class Wire:
     def __init__(self, venue: "Venue") -> None:
         self.venue, self.wires, self.epoch, self.dead = venue, venue.wires, 0, False
         self.sockets: list[Socket] = []
+        self.takings_seen: dict[str, int] = {}  # by asset: how many takings the newest word on its balance knew of
         self.context = copy_context()  # everything of this process runs in it
         self.context.run(OWNER.set, self)
 
@@ -183,6 +185,23 @@ class Wire:
         self.venue.opened(socket.peer)
         listener.on_ws_connected(socket)
         return socket, listener
+
+    def see(self, payload: bytes) -> None:
+        """A word on balances has reached this process."""
+        if b'"outboundAccountPosition"' in payload or b'"ACCOUNT_UPDATE"' in payload:
+            try:
+                word = orjson.loads(payload)
+            except orjson.JSONDecodeError:
+                return  # a fault cut it off
+            if b'"NaN"' in payload:
+                return  # a fault made it senseless
+            event = word.get("event", word)
+            rows = event["B"] if event["e"] == "outboundAccountPosition" else event["a"]["B"]
+            self.saw((row["a"] for row in rows), event["takings"])
+
+    def saw(self, assets: Iterable[str], takings: int) -> None:
+        for asset in assets:
+            self.takings_seen[asset] = max(self.takings_seen.get(asset, 0), takings)
 
     def client_class(self, on_headers: Any) -> Callable[[Any], "Rest"]:
         """In place of ccxt."""
@@ -237,6 +256,7 @@ class Rest:
     ) -> None:
         venue = self._wire.venue
         word: Any
+        takings = 0
         try:
             asked = Params({name: str(value) for name, value in params.items()})
 
@@ -247,6 +267,7 @@ class Rest:
 
             word, _ = await answer(venue.core, Asked(venue.core.table[place], asked, place[1], "127.0.0.1", key))
             word = orjson.loads(orjson.dumps(word))
+            takings = len(venue.person.takings)
         except ApiError as refused:
             word = refused
         except NoAnswer:
@@ -254,9 +275,10 @@ class Rest:
         venue.told("rest", f"{place} {params} -> {word}".encode())
         delay_s = self._wire.wires.down_s()
         if delay_s != LOST and not self._wire.dead:
-            venue.later(venue.loop.time() + delay_s, _finish, done, word)
+            venue.later(venue.loop.time() + delay_s, self._finish, done, word, takings)
 
-
-def _finish(done: asyncio.Future[Any], word: Any) -> None:
-    if not done.done():
-        done.set_result(word)
+    def _finish(self, done: asyncio.Future[Any], word: Any, takings: int) -> None:
+        if not done.done():
+            done.set_result(word)
+            if isinstance(word, dict) and ("balances" in word or "assets" in word):
+                self._wire.saw((row["asset"] for row in word.get("balances") or word["assets"]), takings)

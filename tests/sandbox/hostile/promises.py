@@ -1,6 +1,8 @@
 """What must hold after every step of a schedule, and at its end, measured on the exchange's own books."""
 
 from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
 from itertools import islice
 from typing import Final
 
@@ -9,10 +11,10 @@ from engine.kernel.levels import M_LAST_ID
 from engine.live.books import state_name
 from engine.live.ledger import Ledger
 from engine.live.proof import led_by_us
-from engine.orders.ids import epoch_of
+from engine.orders.ids import epoch_of, is_ours
 from engine.orders.manager import OrderManager
 from engine.orders.states import TERMINAL, OrderState
-from engine.sandbox.orders import Order
+from engine.sandbox.orders import Fill, Order
 from engine.venue.protocol import Market
 from tests.sandbox.hostile.engine import EngineRun
 from tests.sandbox.hostile.venue import SYMBOL, Venue
@@ -26,6 +28,36 @@ def reachable(order: Order) -> int:
     return order.lots if order.is_live else order.filled
 
 
+def affordable(run: EngineRun, traded: Iterable[Order]) -> None:
+    """No order is refused because the account cannot pay for it, but where a person had taken something away of which
+    the engine could not have been told yet, or an order of another epoch that it cannot know has reached the exchange.
+    """
+    venue, session = run.venue, run.session
+    unpaid, venue.unpaid = venue.unpaid, []
+    for one in unpaid:
+        order = one.order
+        if session is None or run.wire.dead or epoch_of(order.client_id) != run.lease.epoch or not run.agreed:
+            continue
+        spec, account, excuse = order.spec, venue.account, one.taken
+        for other in traded:
+            if not late_of_another(run, other):
+                continue
+            if venue.market is Market.USDM:
+                excuse += 1
+            elif other.side == order.side:
+                lots = reachable(other)
+                excuse += lots * other.spec.lot_e8 if order.side < 0 else other.spec.notional_e8(other.ticks, lots)
+        if venue.market is Market.USDM:
+            lacks = 1
+        elif order.side < 0:
+            lacks = order.lots * spec.lot_e8 - account.balance(spec.base).free
+        else:
+            lacks = spec.notional_e8(order.ticks, order.lots) - account.balance(spec.quote).free
+        assert lacks <= excuse, (
+            f"{order.client_id} was refused with {one.code}: {lacks} of {one.asset} short, {excuse} taken"
+        )
+
+
 def untold(run: EngineRun, manager: OrderManager, order: Order) -> int:
     """Lots nobody can count yet, because nobody was told; the end of the schedule must find them.
 
@@ -34,16 +66,25 @@ def untold(run: EngineRun, manager: OrderManager, order: Order) -> int:
     """
     held = manager.get(order.client_id)
     if held is None:
-        venue, since_s = run.venue, run.reading_s
-        arriving = order.client_id in venue.on_its_way  # it is in the book, and its answer not yet written
-        late = (
-            arriving
-            or max(venue.arrived_s.get(order.client_id, 0.0), venue.filled_s.get(order.order_id, 0.0)) >= since_s
-        )
-        return reachable(order) if late and (epoch_of(order.client_id) or 0) < run.lease.epoch else 0
+        return reachable(order) if late_of_another(run, order) else 0
     if held.state in TERMINAL and held.venue_told:
-        return max(order.filled - max(held.venue_filled, held.filled_lots), 0)
+        told = max(Decimal(held.venue_filled), Decimal(held.filled_lots)) * lot_of(run)
+        return max(int(order.filled - told), 0)
     return 0
+
+
+def late_of_another(run: EngineRun, order: Order) -> bool:
+    """An order another epoch had written, that arrived or was filled after this engine had read the exchange."""
+    venue, since_s = run.venue, run.reading_s
+    arriving = order.client_id in venue.on_its_way  # it is in the book, and its answer not yet written
+    last_s = max(venue.arrived_s.get(order.client_id, 0.0), venue.filled_s.get(order.order_id, 0.0))
+    return (arriving or last_s >= since_s) and (epoch_of(order.client_id) or 0) < run.lease.epoch
+
+
+def lot_of(run: EngineRun) -> Decimal:
+    """The lots of the market's own grid in one of the engine's, which it read when it started."""
+    assert run.session is not None
+    return run.session.pairs[SYMBOL].instrument.lot_size * 10**8 / run.venue.spec.lot_e8
 
 
 class Settled:
@@ -60,7 +101,8 @@ class Settled:
         """Orders still worth a look."""
         orders, now_ms = run.venue.account.orders, run.venue.time.now_ms()
         if len(orders) > self._seen:
-            self._recent.update(islice(orders.items(), self._seen, None))
+            new = islice(orders.items(), self._seen, None)
+            self._recent.update((number, order) for number, order in new if is_ours(order.client_id))
             self._seen = len(orders)
         if len(self._recent) > 12:
             for number, order in list(self._recent.items()):
@@ -82,6 +124,8 @@ def keep(run: EngineRun, settled: Settled) -> None:
         held = manager.get(order.client_id)
         assert held is None or held.state not in TERMINAL, f"{order.client_id} is live and held as {held.state.value}"
     flying = _flying(run, manager)
+    if venue.unpaid:
+        affordable(run, [order for order in venue.account.orders.values() if is_ours(order.client_id)])
     if not run.agreed:
         return
     ledger = session.pairs[SYMBOL].book.ledger
@@ -92,7 +136,8 @@ def keep(run: EngineRun, settled: Settled) -> None:
         worst[order.side] += order.left if order.is_live else 0
         traded[order.side] += order.filled
         slack[order.side] += untold(run, manager, order)
-    counted = {1: ledger.bought_lots + exposure.buy_lots, -1: ledger.sold_lots + exposure.sell_lots}
+    bought, sold = ledger.bought_lots + exposure.buy_lots, ledger.sold_lots + exposure.sell_lots
+    counted = {1: bought * lot_of(run), -1: sold * lot_of(run)}
     limit = venue.spec.lots(str(run.config.risk.max_position))
     for side, name in SIDES:
         told = traded[side] + worst[side] - slack[side]
@@ -125,6 +170,8 @@ def on_place(run: EngineRun) -> None:
     assert run.lease.held(), "an order without the lease"
     feed = session.pairs[SYMBOL].feed
     seen, number = (int(feed.view[V_BID_TICKS]), int(feed.view[V_ASK_TICKS])), int(feed.book.meta[M_LAST_ID])
+    grain = round(session.pairs[SYMBOL].instrument.tick_size * 10**8) // run.venue.spec.tick_e8
+    seen = seen[0] * grain, seen[1] * grain
     there = run.venue.tape.tops.get(number)
     assert seen == there, f"an order on the book {seen} at update {number}, where the exchange had {there}"
 
@@ -161,24 +208,21 @@ def final(run: EngineRun) -> None:
     """After quiet, reconciliation and a stop: nothing is open, and the ledger is the exchange's."""
     session, venue, disk = run.session, run.venue, run.disk
     assert session is not None
-    left = [order.client_id for order in venue.account.open_on(venue.spec.key)]
+    left = [order.client_id for order in venue.account.open_on(venue.spec.key) if is_ours(order.client_id)]
     assert not left, f"orphans: {left}"
-    made = venue.account.trades.get(venue.spec.key, [])
-    trades = {fill.trade_id: (order.side, fill.ticks, fill.lots) for order, fill in made}
+    made = trades_of(venue)
+    trades = {fill.trade_id: (order.side, Decimal(fill.ticks), Decimal(fill.lots)) for order, fill in made}
     instrument = session.pairs[SYMBOL].instrument
     booked = {
-        trade_id: (
-            record.side,
-            round(record.price / instrument.tick_size),
-            round(record.quantity / instrument.lot_size),
-        )
+        trade_id: (record.side, record.price * 10**8 / venue.spec.tick_e8, record.quantity * 10**8 / venue.spec.lot_e8)
         for trade_id, record in disk.trades.items()
     }
     assert booked == trades, f"journal and exchange differ in trades {sorted(booked.items() ^ trades.items())[:4]}"
     ledger = session.pairs[SYMBOL].book.ledger
-    _same_ledger(ledger, venue)
+    _same_ledger(ledger, run)
+    _same_means(run)
     kept = Ledger.restore(instrument.tick_size, instrument.lot_size, disk.state[state_name(SYMBOL)]["ledger"])
-    _same_ledger(kept, venue)
+    _same_ledger(kept, run)
     theirs: dict[str, int] = defaultdict(int)
     for _, fill in made:
         theirs[fill.asset] += fill.commission_e8
@@ -195,19 +239,46 @@ def final(run: EngineRun) -> None:
         held = manager.get(order.client_id)
         assert held is None or held.state not in NEVER_WAS, f"{order.client_id} traded or rested, held as {held.state}"
         ours_alone = epoch_of(order.client_id) == run.lease.epoch
-        assert held is None or not ours_alone or held.filled_lots == order.filled, (
+        assert held is None or not ours_alone or held.filled_lots * lot_of(run) == order.filled, (
             f"{order.client_id}: {held.filled_lots} lots booked, {order.filled} traded"
         )
 
 
-def _same_ledger(ledger: Ledger, venue: Venue) -> None:
-    made = venue.account.trades.get(venue.spec.key, [])
-    bought = sum(fill.lots for order, fill in made if order.side > 0)
-    sold = sum(fill.lots for order, fill in made if order.side < 0)
-    assert (ledger.bought_lots, ledger.sold_lots) == (bought, sold), (
+def _same_means(run: EngineRun) -> None:
+    """With no order of ours open the engine takes for payable just what is free: no less, and no more."""
+    session, venue = run.session, run.venue
+    assert session is not None
+    funds, spec = session.parts.books.funds[SYMBOL], venue.spec
+    bounds = funds.bounds([], [], [], session.pairs[SYMBOL].book.ledger.lots)
+    if venue.market is Market.USDM:
+        entry = venue.account.position(SYMBOL)
+        worth = venue.account.wallet[spec.quote] - (entry.cost_e8 if entry.lots > 0 else -entry.cost_e8)
+        at = session.pairs[SYMBOL].instrument
+        told = round(bounds.margin_cash * at.tick_size * at.lot_size * 10**8)
+        assert abs(told - worth) < 10**6, f"{told} taken for the account's worth, {worth} is"
+        return
+    base, quote = (max(venue.account.balance(asset).free, 0) for asset in (spec.base, spec.quote))
+    at = session.pairs[SYMBOL].instrument
+    tick_e8, lot_e8 = round(at.tick_size * 10**8), round(at.lot_size * 10**8)
+    assert bounds.sell_lots == base // lot_e8, f"{bounds.sell_lots} lots taken for free, {base} is"
+    money = quote * 10**8 // (tick_e8 * lot_e8)
+    money = money * 10**6 // (10**6 + 1_000)
+    assert bounds.buy_money == money, f"{bounds.buy_money} ticks * lots taken for free, {money} are"
+
+
+def trades_of(venue: Venue) -> list[tuple[Order, Fill]]:
+    """Every trade of an engine's; those of the account's past were nobody's of ours."""
+    return [(order, fill) for order, fill in venue.account.trades.get(venue.spec.key, []) if is_ours(order.client_id)]
+
+
+def _same_ledger(ledger: Ledger, run: EngineRun) -> None:
+    venue, lot, made = run.venue, lot_of(run), trades_of(run.venue)
+    bought = Decimal(sum(fill.lots for order, fill in made if order.side > 0))
+    sold = Decimal(sum(fill.lots for order, fill in made if order.side < 0))
+    assert (ledger.bought_lots * lot, ledger.sold_lots * lot) == (bought, sold), (
         f"ledger bought {ledger.bought_lots} sold {ledger.sold_lots}, the exchange {bought} and {sold}"
     )
     assert ledger.fills == len(made)
-    assert ledger.lots == bought - sold
+    assert ledger.lots * lot == bought - sold
     if venue.market is Market.USDM:
-        assert ledger.lots == venue.account.position(SYMBOL).lots
+        assert ledger.lots * lot == venue.account.position(SYMBOL).lots

@@ -124,13 +124,17 @@ class Schedule:
             self._start()
         if self.more.random() < 0.8:
             await self._fair_start()
-        end_s = self.loop.time() + self.weather.seconds
+        begun_s = self.loop.time()
+        end_s = begun_s + self.weather.seconds
         kills = sorted(self.dice.uniform(0.05, self.weather.seconds) for _ in range(self.weather.crashes))
         kill_at = [self.loop.time() + after for after in kills]
         while self.loop.time() < end_s:
             await self._step()
             self._mischief()
             self._more_mischief()
+            if self.loop.time() >= begun_s + self.venue.past.grows_after_s:
+                self.venue.past.grows_after_s = float("inf")
+                self.venue.past.grow()
             if kill_at and self.loop.time() >= kill_at[0]:
                 kill_at.pop(0)
                 self._crash()
@@ -182,6 +186,7 @@ class Schedule:
     def _more_mischief(self) -> None:
         """User streams ended by the exchange, snapshots that stay old, a lease taken from the engine that leads."""
         more, venue = self.more, self.venue
+        venue.person.act()
         if more.random() < 0.02:
             venue.end_user_streams()
         if more.random() < 0.03:

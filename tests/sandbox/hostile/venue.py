@@ -13,18 +13,21 @@ import orjson
 
 from engine.sandbox.connection import Connection
 from engine.sandbox.core import Core
+from engine.sandbox.errors import ApiError
 from engine.sandbox.hub import Hub
 from engine.sandbox.ledger import Account
 from engine.sandbox.listen_keys import ListenKey
 from engine.sandbox.orders import Order
-from engine.sandbox.settings import KeySettings, RateLimits, Settings
+from engine.sandbox.settings import DEFAULT_ACCOUNTS, KeySettings, RateLimits, Settings, holding
 from engine.sandbox.streams import StreamServer
 from engine.sandbox.symbols import SYMBOLS, SymbolSpec
+from engine.sandbox.tape import MarketState
 from engine.sandbox.ws_api import WsApiServer
 from engine.venue.protocol import Market
 from tests.sandbox.hostile.clockwork import Clock, Loop
 from tests.sandbox.hostile.keys import ED25519_KEY, ED25519_PUBLIC
 from tests.sandbox.hostile.line import Peer, Wire
+from tests.sandbox.hostile.means import Means, Past, Person, Unpaid
 from tests.sandbox.hostile.weather import RECV_WINDOW_S, Wires
 
 SYMBOL: Final = "ETHUSDT"
@@ -32,13 +35,14 @@ LEVELS: Final = 8
 
 
 class ExchangeTime:
-    """The exchange's clock: the engine's, moved by ``step_ms``."""
+    """The exchange's clock: the engine's, moved by ``step_ms``. Moved back it stands still until it is overtaken."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock, self.step_ms = clock, 0
+        self._clock, self.step_ms, self._latest = clock, 0, 0
 
     def now_ms(self) -> int:
-        return self._clock.time_ns() // 1_000_000 + self.step_ms
+        self._latest = max(self._latest, self._clock.time_ns() // 1_000_000 + self.step_ms)
+        return self._latest
 
 
 @dataclass(slots=True)
@@ -57,7 +61,9 @@ class Venue:
     def __init__(self, loop: Loop, clock: Clock, wires: Wires, market: Market, seed: int) -> None:
         self.loop, self.clock, self.wires, self.market = loop, clock, wires, market
         self.spec: SymbolSpec = SYMBOLS[(market, SYMBOL)]
-        settings = Settings(limits=RateLimits(enabled=False), seed=seed, symbols=(SYMBOL,))
+        self.means = Means.drawn(random.Random(seed ^ 0xBA1A), market)
+        accounts = holding(DEFAULT_ACCOUNTS, self.means.spot, self.means.usdm)
+        settings = Settings(limits=RateLimits(enabled=False), seed=seed, symbols=(SYMBOL,), accounts=accounts)
         self.time = ExchangeTime(clock)
         self.core = Core(settings, [self.spec], self.time)
         self.hub = Hub(self.core.faults)
@@ -66,9 +72,14 @@ class Venue:
         self.core.keys.add("sandbox", KeySettings(ED25519_KEY, ed25519_public=ED25519_PUBLIC))
         self.key = self.core.keys.find("sandbox-key")
         self.core.exchange.listener = self._user_event
+        self.person = Person(self, random.Random(seed ^ 0xFACE))
+        self.unpaid: list[Unpaid] = []  # orders refused for want of balance or margin, not yet judged
+        self._seen_when_written: dict[str, dict[str, int]] = {}
+        self._refuse_as_before, self.core.exchange._reserve = self.core.exchange._reserve, self._reserve  # type: ignore[method-assign]
         self.core.listen_keys.on_expiry = self._key_expired
         self._context = copy_context()  # nobody's: what the exchange does runs in it
         self.account: Account = self.core.exchange.accounts["sandbox"]
+        self.past = Past(self, random.Random(seed ^ 0x01D5))
         self.tape = Tape(self, random.Random(seed ^ 0x5EED))
         self.core.matching.set()
         for state in self.core.exchange.markets.values():
@@ -126,7 +137,17 @@ class Venue:
         side = 1 if params["side"] == "BUY" else -1
         until_s = self.loop.time() + RECV_WINDOW_S + 0.001
         self.on_its_way[client_id] = OnItsWay(wire.epoch, side, self.spec.lots(params["quantity"]), until_s)
+        self._seen_when_written[client_id] = dict(wire.takings_seen)
         self.on_place(wire)
+
+    def _reserve(self, account: Account, order: Order, market: MarketState) -> None:
+        try:
+            self._refuse_as_before(account, order, market)
+        except ApiError as refused:
+            asset = order.spec.base if order.side < 0 and self.market is Market.SPOT else order.spec.quote
+            seen = self._seen_when_written.get(order.client_id, {}).get(asset, 0)
+            self.unpaid.append(Unpaid(order, asset, self.person.taken_since(asset, seen), refused.code))
+            raise
 
     def lost(self, text: bytes) -> None:
         self.told("lost", text)
@@ -166,6 +187,8 @@ class Venue:
         self.hub.forget(cast(Connection, peer))
 
     def _user_event(self, account: Account, market: Market, event: dict[str, Any]) -> None:
+        self.person.watch(event)
+        event["takings"] = len(self.person.takings)
         self.told("event", orjson.dumps(event))
         body = event.get("o", event) if market is Market.USDM else event
         if isinstance(body, dict):
@@ -225,6 +248,7 @@ class Tape:
         self._price, self._quantity = _texts(venue.market)
         self._mid = spec.start_price_e8 // spec.tick_e8
         self._update_id, self._trade_id = 1_000, 1
+        self._grain, self._parcel = 1, 1  # ticks and lots of the exchange's grid, in those of the market's own
         self._levels = self._wanted()
         self.tops = {self._update_id: self._top()}
         bids = [(t, q) for (side, t), q in self._levels.items() if side > 0]
@@ -239,7 +263,7 @@ class Tape:
         if dice.random() < 0.5 or move:
             side = 1 if move > 0 else -1 if move < 0 else dice.choice((1, -1))
             touch = self._mid + side * (1 + abs(move) + dice.randint(0, 3))
-            self._trade(side, touch)
+            self._trade(side, touch * self._grain)
         self._mid += move
         wanted = self._wanted()
         gone = {level: 0 for level in self._levels if level not in wanted}
@@ -250,10 +274,14 @@ class Tape:
         self._venue.publish("depth", self._depth(first, changes))
 
     def jump(self) -> None:
-        self._mid += self._dice.choice((-1, 1)) * self._dice.randint(50, 400)
+        self._mid += self._dice.choice((-1, 1)) * self._dice.randint(50, 400) // self._grain
 
     def _top(self) -> tuple[int, int]:
-        return self._mid - 1, self._mid + 1
+        return (self._mid - 1) * self._grain, (self._mid + 1) * self._grain
+
+    def coarsen(self, ticks: int, lots: int) -> None:
+        """From the next step on, prices and quantities are multiples of so many more ticks and lots."""
+        self._mid, self._grain, self._parcel = self._mid // ticks, self._grain * ticks, self._parcel * lots
 
     def _wanted(self) -> dict[tuple[int, int], int]:
         held = {}
@@ -261,12 +289,12 @@ class Tape:
             for side in (1, -1):
                 far = depth > 3
                 lots = 5_000 if far else self._dice.randint(20, 3_000)
-                held[(side, self._mid - side * (1 + depth))] = lots
+                held[(side, (self._mid - side * (1 + depth)) * self._grain)] = lots * self._parcel
         return held
 
     def _trade(self, taker: int, ticks: int) -> None:
         spec, now_ms = self._venue.spec, self._venue.time.now_ms()
-        lots = self._dice.choice((10, 100, 500, 3_000, 20_000))
+        lots = self._dice.choice((10, 100, 500, 3_000, 20_000)) * self._parcel
         data: dict[str, Any] = {
             "e": "trade", "E": now_ms, "T": now_ms, "s": spec.symbol, "t": self._trade_id,
             "p": spec.price_text(ticks), "q": spec.quantity_text(lots), "m": taker < 0, "X": "MARKET",

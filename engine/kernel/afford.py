@@ -1,0 +1,82 @@
+"""What the account can pay for: how much of a wanted quote its balances, or on futures its margin, cover at worst case.
+
+A quote is made as small as what can be paid; where that is less than a fifth of it, or than the exchange takes, it is
+refused: crumbs earn nothing, and a backtest, which does not know the exchange's minimum, decides as the engine. The figures
+are of the limits row: what all our orders of one side *together* may give away, so that what our own orders have
+locked is no matter, and an order that takes another's place is as large as the other's end allows.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.kernel.checks import (
+    L_BUY_MONEY,
+    L_MARGIN_CASH,
+    L_MARGIN_TIMES,
+    L_SELL_LOTS,
+    R_BALANCE_UNKNOWN,
+    R_BASE_BALANCE,
+    R_MARGIN,
+    R_NONE,
+    R_QUOTE_BALANCE,
+    UNLIMITED,
+)
+from engine.kernel.jit import entry, inner, part
+from engine.kernel.layout import V_ASK_TICKS, V_BID_TICKS, V_POSITION_LOTS
+
+I64 = npt.NDArray[np.int64]
+
+LEAST_SHARE: Final = 5  # a quote is made no smaller than this part of what is wanted
+MARGIN_KEPT: Final = 10  # thousandths of the account's worth that bind no position: the mark moves while orders fly
+
+
+@part
+def covered_lots(limits: I64, view: I64, ticks: int) -> int:
+    """Futures: the largest position at ``ticks`` that the account's worth covers now, at the book's mid."""
+    worth = limits[L_MARGIN_CASH] + view[V_POSITION_LOTS] * (view[V_BID_TICKS] + view[V_ASK_TICKS]) // 2
+    return int(max(worth, 0) // 1000 * limits[L_MARGIN_TIMES] // ticks)
+
+
+@entry
+def payable(side: int, ticks: int, lots: int, standing: int, limits: I64, view: I64) -> int:
+    """``lots``, or as many of them as can be paid when nothing else of that side stands.
+
+    ``standing``: lots of the largest order of that side that stands; it has been paid for, whatever is known of the
+    balance since.
+    """
+    if limits[L_MARGIN_TIMES] > 0:
+        held = side * view[V_POSITION_LOTS]
+        most = max(covered_lots(limits, view, ticks) - held, -held)  # what closes the position needs no more margin
+    elif side > 0:
+        most = limits[L_BUY_MONEY] // ticks
+    else:
+        most = limits[L_SELL_LOTS]
+    return int(min(lots, max(most, standing, 0)))
+
+
+@entry
+def short_of(side: int, ticks: int, lots: int, pending: int, cost: int, limits: I64, view: I64) -> int:
+    """R_NONE, or what an order lacks beside those of its side that may still fill: ``pending`` lots, worth ``cost``."""
+    if limits[L_MARGIN_TIMES] > 0:
+        held = side * view[V_POSITION_LOTS]
+        worst = held + pending + lots
+        if worst > 0 and worst > covered_lots(limits, view, ticks):
+            return R_MARGIN
+    elif side > 0:
+        if cost + ticks * lots > limits[L_BUY_MONEY]:
+            return lacking(side, limits)
+    elif pending + lots > limits[L_SELL_LOTS]:
+        return lacking(side, limits)
+    return R_NONE
+
+
+@inner
+def lacking(side: int, limits: I64) -> int:
+    """The reason for which a quote of that side is smaller than wanted."""
+    if limits[L_MARGIN_TIMES] > 0:
+        return R_MARGIN if limits[L_MARGIN_CASH] > -UNLIMITED else R_BALANCE_UNKNOWN
+    if side > 0:
+        return R_QUOTE_BALANCE if limits[L_BUY_MONEY] >= 0 else R_BALANCE_UNKNOWN
+    return R_BASE_BALANCE if limits[L_SELL_LOTS] >= 0 else R_BALANCE_UNKNOWN
