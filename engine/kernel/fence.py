@@ -19,6 +19,15 @@ from numba.np.arrayobj import make_array, populate_array
 from engine.kernel.checks import R_MAX_INVENTORY, R_NONE, R_NOT_WANTED, REASONS
 from engine.kernel.jit import inner as compiled_apart
 from engine.kernel.layout import (
+    CELL_COUNT,
+    CELL_FAILED_NS,
+    CELL_LEFT,
+    CELL_LINE,
+    CELL_OUT,
+    CELL_SINCE,
+    CELL_STACK,
+    CELL_STATE,
+    CELLS,
     O_ASK_LOTS,
     O_ASK_REASON,
     O_ASK_TICKS,
@@ -37,17 +46,6 @@ from engine.kernel.quoting import QUOTE_SIGNATURE, sane
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
-
-# cells: int64
-CELL_STATE: Final = 0  # FAILED_*; while it is not 0 the strategy is not asked
-CELL_LINE: Final = 1  # the line of the file it is at, or failed at
-CELL_LEFT: Final = 2  # rounds of loops and calls that the decision may still take; below 0: it took too many
-CELL_STACK: Final = 3  # address of the stack where the decision began
-CELL_SINCE: Final = 4  # time of the decision it is in, ns; 0 while it is in none
-CELL_COUNT: Final = 5  # decisions begun
-CELL_FAILED_NS: Final = 6  # time of the decision that failed
-CELL_OUT: Final = 8  # what it wanted when that made no sense: OUT_SIZE cells
-CELLS: Final = 16
 
 FAILED_RAISED: Final = 1
 FAILED_SENSELESS: Final = 2

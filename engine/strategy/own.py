@@ -21,8 +21,14 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from engine.kernel import fence
-from engine.kernel.fence import CELL_FAILED_NS, CELL_LEFT, CELL_LINE, CELL_OUT, CELL_STATE, FAILED_SENSELESS, I64
+from engine.kernel.fence import FAILED_SENSELESS, I64
 from engine.kernel.layout import (
+    CELL_FAILED_NS,
+    CELL_LEFT,
+    CELL_LINE,
+    CELL_OUT,
+    CELL_STACK,
+    CELL_STATE,
     O_ASK_LOTS,
     O_ASK_TICKS,
     O_BID_LOTS,
@@ -51,6 +57,15 @@ _TYPES: Final = (types.int64, types.int64[::1], types.float64[::1], types.float6
 _SIDES: Final = ((O_BID_LOTS, O_BID_TICKS), (O_ASK_LOTS, O_ASK_TICKS))
 #: A file larger than this is no strategy.
 LARGEST: Final = 1 << 20
+
+
+_of_process: I64 | None = None
+
+
+def use_cells(cells: I64) -> None:
+    """Where strategies loaded from now on tell what they are doing, if whoever loads them names no cells of its own."""
+    global _of_process
+    _of_process = cells
 
 
 class Own:
@@ -96,7 +111,7 @@ class Own:
 
 def from_file(path: Path, name: str, cells: I64 | None = None) -> Strategy:
     """The strategy in ``path``, compiled and tried. Raises StrategyError naming the file, the line and the cause."""
-    cells = fence.new_cells() if cells is None else cells
+    cells = cells if cells is not None else _of_process if _of_process is not None else fence.new_cells()
     module = _load(path, cells)
     quote = getattr(module, "quote", None)
     if quote is None:
@@ -115,7 +130,7 @@ def from_file(path: Path, name: str, cells: I64 | None = None) -> Strategy:
 
     def replay(now_ns: int) -> None:
         cells[CELL_LEFT] = fence.ROUNDS
-        cells[fence.CELL_STACK] = 0  # asked from Python, its stack is another
+        cells[CELL_STACK] = 0  # asked from Python, its stack is another
         compiled(now_ns, *(array.copy() for array in inputs), np.zeros(OUT_SIZE, np.int64))
 
     own.replay = replay

@@ -43,8 +43,8 @@ def run(
     """Run the configuration's strategy over the data and print what it would have earned."""
     from dataclasses import replace
 
+    from engine.backtest.apart import run as backtest
     from engine.backtest.candles import CandleModel
-    from engine.backtest.driver import run as backtest
     from engine.backtest.funding import read_funding
     from engine.backtest.settings import SettingsError
     from engine.backtest.tape import TapeError, symbols_in
