@@ -86,6 +86,8 @@ def run(
     shown |= {"fills": len(result.fills)} | {f"pnl {name}": value for name, value in result.pnl.items()}
     shown |= {f"markout {horizon} s, bps": value for horizon, value in result.markouts.items()}
     shown |= {"max drawdown": found["max_drawdown"], "decisions sha256": result.decisions_sha256}
+    if stopped := found["would_have_stopped"]:
+        shown["live would have stopped"] = f"{stopped['time']} by {stopped['rule']}"
     invocation.out.table(("what", "value"), [(key, str(value)) for key, value in shown.items()])
 
 
