@@ -4,6 +4,7 @@ The first bytes are the cells (``layout.CELL_*``, int64), after them one JSON ob
 neither numpy nor numba: the sentinel does it.
 """
 
+import fcntl
 import json
 import mmap
 import os
@@ -48,10 +49,21 @@ def mapped(path: Path, facts: Mapping[str, Any]) -> "I64":
         os.ftruncate(descriptor, 0)
         os.ftruncate(descriptor, SIZE)
         memory = mmap.mmap(descriptor, SIZE)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # held by the mapping: the owner lives
     finally:
         os.close(descriptor)
     memory[HEAD : HEAD + len(told)] = told
     return np.frombuffer(memory, np.int64, CELLS)
+
+
+def abandoned(path: Path) -> bool:
+    """Whether the process that mapped ``path`` has ended."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def read(path: Path) -> Seen | None:

@@ -186,6 +186,8 @@ def _whole(value):  # type: ignore[no-untyped-def]
 
 # --- the fence ---
 
+_KEPT: Final[list[tuple[Any, ...]]] = []  # arrays that compiled code knows by address
+
 
 def new_cells() -> I64:
     """Cells of this process alone."""
@@ -212,9 +214,11 @@ def _within(side: int, wanted: I64, view: I64, params: F64, out: I64) -> None:
 
 def fenced(inner: Any, cells: I64) -> tuple[Any, tuple[I64, F64, F64]]:
     """``inner``, compiled, as the drivers call a strategy; and the arrays it is given: view, signals and params of the
-    decision that failed, once one has. ``cells`` and those arrays must outlive it."""
+    decision that failed, once one has. They and ``cells`` stay where they are until the process ends, because what was
+    compiled knows them by address alone."""
     own_view, own_signals = np.zeros(VIEW_SIZE, np.int64), np.zeros(SIGNALS_SIZE)
     own_params, own_out = np.zeros(PARAMS_SIZE), np.zeros(OUT_SIZE, np.int64)
+    _KEPT.append((cells, own_view, own_signals, own_params, own_out))
     base = cells.ctypes.data
     view_at, signals_at = own_view.ctypes.data, own_signals.ctypes.data
     params_at, out_at = own_params.ctypes.data, own_out.ctypes.data

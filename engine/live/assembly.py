@@ -170,6 +170,7 @@ def build_session(
             strategy.quote,
             parameters_of(config, strategy, instrument),
             _decisions(journal, lease.epoch, symbol) if config.store.decisions else None,
+            strategy.own,
         )
         pairs[symbol] = clerk.pairs[symbol] = Pair(instrument, markets.feeds[symbol], book, quoter)
     parts = Parts(config, lease, journal, memory, gateway, desk, books, clerk, reconciler, risk, why, latencies, disk)

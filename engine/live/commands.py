@@ -102,6 +102,9 @@ class Commands:
             return await asyncio.to_thread(self._resume_later, reason, actor)
         if session.parts.risk.halted:
             raise ControlRefused("the engine is halted: `mmctl breaker reset` with a reason comes first")
+        if session.strategy_failed:
+            session.parts.clerk.note("resume", INFO, f"{actor} has the strategy asked again", {"actor": actor})
+            session.ask_strategy_again()
         if not session.switch.off:
             return {"message": session.not_quoting_reason() or "quoting already", "quoting": session.quoting}
         switch = session.switch.after("", actor, reason)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from engine.config.schema import Config
@@ -106,6 +107,7 @@ class Session:
         for pair in pairs.values():
             pair.quoter.set_limits(parts.risk.rules.limits)
             pair.quoter.min_life_ns = int(parts.config.strategy.min_quote_life)
+            pair.quoter.on_failed = partial(self.on_strategy_failed, pair)
 
     # --- the frames' path ---
 
@@ -196,8 +198,8 @@ class Session:
             self.on_log("info", "gate", {"reason": text})
 
     def _gate_symbol(self, pair: Pair) -> None:
-        block = symbol_block(self.block, pair.feed.state, pair.feed.state_name)
         quoter = pair.quoter
+        block = symbol_block(self.block, pair.feed.state, pair.feed.state_name, quoter.failed)
         if block == quoter.block:
             return
         was = quoter.block
@@ -242,6 +244,33 @@ class Session:
         if not self.facts.marks:
             self.facts.marks = True
             self.regate()
+
+    # --- a user's strategy ---
+
+    def on_strategy_failed(self, pair: Pair, reason: str = "") -> None:
+        """It raised, or asked for what makes no sense: the symbol is not quoted until a person says so."""
+        quoter = pair.quoter
+        if quoter.failed or quoter.own is None:
+            return
+        quoter.failed = reason or quoter.own.failure()
+        quoter.failures += 1
+        self._gate_symbol(pair)
+        message = f"{pair.symbol} is not quoted: the strategy failed: {quoter.failed}"
+        self.parts.clerk.note("strategy", CRITICAL, message, {"symbol": pair.symbol, "where": quoter.failed})
+        self.on_log("error", message, {"symbol": pair.symbol})
+
+    @property
+    def strategy_failed(self) -> bool:
+        return any(pair.quoter.failed for pair in self.pairs.values())
+
+    def ask_strategy_again(self) -> None:
+        """A person resumed, or changed its parameters: what failed may be asked again."""
+        for pair in self.pairs.values():
+            if pair.quoter.failed and pair.quoter.own is not None:
+                pair.quoter.own.reset()
+                pair.quoter.failed = ""
+                self.parts.disk.submit(self.parts.memory.clear_strategy)
+        self.regate()
 
     # --- risk ---
 
@@ -406,7 +435,7 @@ class Session:
 
     @property
     def quoting(self) -> bool:
-        return any(not pair.quoter.block.code for pair in self.pairs.values())
+        return any(not pair.quoter.not_quoting for pair in self.pairs.values())
 
     def not_quoting_reason(self) -> str | None:
         """For people; None while any symbol is quoted."""
@@ -414,7 +443,7 @@ class Session:
             return None
         if self.block.code:
             return self.block.text
-        return next((pair.quoter.block.text for pair in self.pairs.values()), "no symbol")
+        return next((pair.quoter.not_quoting for pair in self.pairs.values()), "no symbol")
 
 
 def _reason_name(code: int) -> str:

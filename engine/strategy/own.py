@@ -89,6 +89,18 @@ class Own:
         """Ask it again."""
         self.cells[:] = 0
 
+    def tried(self, ask: Callable[[], int]) -> int:
+        """What ``ask`` returns, as if it had not been asked. Raises ValueError where it fails."""
+        kept = self.cells.copy()
+        self.reset()
+        try:
+            code = ask()
+            if self.failed:
+                raise ValueError(self.failure())
+        finally:
+            self.cells[:] = kept
+        return code
+
     def failure(self) -> str:
         """Where and why it is not asked any more: ``FILE:LINE: cause``; empty while it is."""
         state, line = int(self.cells[CELL_STATE]), int(self.cells[CELL_LINE]) or self.line
