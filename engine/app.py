@@ -20,6 +20,7 @@ from engine.lease import LeaseError, LeaseTrouble, open_lease
 from engine.live.assembly import Markets, build_session, open_day
 from engine.live.commands import Commands
 from engine.live.deciding import tell, verdict
+from engine.live.failing import strategy_failed
 from engine.live.failures import Exit, StartError
 from engine.live.figures import Figures
 from engine.live.inputs import record_inputs
@@ -305,7 +306,7 @@ class App:
         except OSError as error:
             raise StartError(Exit.FAILED, f"data_dir {self.memory.folder}: {error.strerror or error}") from None
         for pair in session.pairs.values() if reason else ():
-            session.on_strategy_failed(pair, reason)
+            strategy_failed(session, pair, reason)
 
     # --- leading ---
 

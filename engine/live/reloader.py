@@ -12,6 +12,7 @@ from engine.config.errors import ConfigErrors
 from engine.config.load import load_as_read
 from engine.config.schema import Config
 from engine.config.show import config_hash
+from engine.live.failing import ask_again
 from engine.live.failures import StartError
 from engine.live.session import Session
 from engine.live.tactics import parameters_of, prepare
@@ -110,7 +111,7 @@ class Reloader:
                 session.pairs[symbol].quoter.params = row
                 prepare(session.pairs[symbol].feed, fresh, self._strategy)
             session.reconfigure(fresh)
-            session.ask_strategy_again()
+            ask_again(session)
             self._journal(session, old, fresh, actor, reason, changes)
         self._on_applied(fresh)
         return {**answer, "message": f"{len(changes)} keys changed", "undo": "mmctl reload --previous"}

@@ -19,6 +19,7 @@ from engine.lease.protocol import Lease
 from engine.live.books import Books
 from engine.live.clerk import Clerkship, Rejection
 from engine.live.desk import Desk
+from engine.live.failing import strategy_failed
 from engine.live.fast_path import FastPath
 from engine.live.feed import Feed
 from engine.live.gate import Block, Facts, account_block, symbol_block
@@ -107,7 +108,7 @@ class Session:
         for pair in pairs.values():
             pair.quoter.set_limits(parts.risk.rules.limits)
             pair.quoter.min_life_ns = int(parts.config.strategy.min_quote_life)
-            pair.quoter.on_failed = partial(self.on_strategy_failed, pair)
+            pair.quoter.on_failed = partial(strategy_failed, self, pair)
 
     # --- the frames' path ---
 
@@ -244,33 +245,6 @@ class Session:
         if not self.facts.marks:
             self.facts.marks = True
             self.regate()
-
-    # --- a user's strategy ---
-
-    def on_strategy_failed(self, pair: Pair, reason: str = "") -> None:
-        """It raised, or asked for what makes no sense: the symbol is not quoted until a person says so."""
-        quoter = pair.quoter
-        if quoter.failed or quoter.own is None:
-            return
-        quoter.failed = reason or quoter.own.failure()
-        quoter.failures += 1
-        self._gate_symbol(pair)
-        message = f"{pair.symbol} is not quoted: the strategy failed: {quoter.failed}"
-        self.parts.clerk.note("strategy", CRITICAL, message, {"symbol": pair.symbol, "where": quoter.failed})
-        self.on_log("error", message, {"symbol": pair.symbol})
-
-    @property
-    def strategy_failed(self) -> bool:
-        return any(pair.quoter.failed for pair in self.pairs.values())
-
-    def ask_strategy_again(self) -> None:
-        """A person resumed, or changed its parameters: what failed may be asked again."""
-        for pair in self.pairs.values():
-            if pair.quoter.failed and pair.quoter.own is not None:
-                pair.quoter.own.reset()
-                pair.quoter.failed = ""
-                self.parts.disk.submit(self.parts.memory.clear_strategy)
-        self.regate()
 
     # --- risk ---
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.live.deciding import Lookout, tell, verdict
+from engine.live.failing import ask_again
 from engine.live.memory import Memory, StrategyMark
 from tests.unit.live_session import SYMBOL, Rig
 
@@ -43,7 +44,7 @@ def test_it_quotes_and_its_failure_cancels_and_closes_the_gate_of_its_symbol(rig
     assert rig.pair.quoter.failures == 1, "it is not asked again"
     rig.tick(bids='["2000.00","5.000"]')
     rig.exchange.answer()
-    rig.session.ask_strategy_again()
+    assert ask_again(rig.session)
     rig.tick()
     assert rig.session.quoting
     assert len(rig.exchange.placed) == 4

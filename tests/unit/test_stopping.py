@@ -1,6 +1,5 @@
 """A backtest says when and by which rule live would have stopped, as the engine's own risk centre finds it."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +35,7 @@ def config(daily: float = 1e6, drawdown: float = 0.99, threshold: int = 1000, mo
 
 def lively() -> list[bytes]:
     """Five minutes received as they happened: hundreds of fills whose fees are higher than what their spread earns."""
-    first, *rest = recordings.lines(Market.USDM, "ETHUSDT", 6000)
-    made = [first]
-    for line in rest:
-        found = re.search(rb'"E":(\d+)', line)
-        assert found is not None
-        made.append(b"%d %s" % (int(found[1]) * 1_000_000 + 3_000_000, line.split(b" ", 1)[1]))
-    return made
+    return recordings.retimed(recordings.lines(Market.USDM, "ETHUSDT", 6000))
 
 
 @pytest.fixture(scope="module")
