@@ -19,6 +19,8 @@ from engine.config.show import config_hash
 from engine.lease import LeaseError, LeaseTrouble, open_lease
 from engine.live.assembly import Markets, build_session, open_day
 from engine.live.commands import Commands
+from engine.live.deciding import tell, verdict
+from engine.live.failing import strategy_failed
 from engine.live.failures import Exit, StartError
 from engine.live.figures import Figures
 from engine.live.inputs import record_inputs
@@ -74,7 +76,7 @@ class App:
         self.notify = Notifier()
         self.memory = Memory(config.data_dir, self.account)
         self.disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
-        self.strategy = strategy_of(config)
+        self.strategy = strategy_of(config, tell(config, self.memory))
         self.status = Status(about(config, self.strategy.name), self.latencies)
         self.reloader = Reloader(config, path, env_file, self.strategy, self._reloaded, digest)
         self.status.configuration = self.reloader.standing
@@ -254,6 +256,7 @@ class App:
         session.turn(self.switch)
         self.session = session
         self.markets.lead(session)
+        await self._judge_strategy(session)
         self.reloader.session = self.commands.session = self.status.session = self.figures.session = session
         self.lease.on_lost(self._lost)
         reconciler = session.parts.reconciler
@@ -293,6 +296,17 @@ class App:
             self.memory.clear_acceptance()
         except OSError as error:
             raise StartError(Exit.FAILED, f"cannot write in {self.config.data_dir}: {error.strerror}") from None
+
+    async def _judge_strategy(self, session: Session) -> None:
+        """A file that an engine before us did not come back from is not asked again."""
+        if self.strategy.own is None:
+            return
+        try:
+            reason = await asyncio.to_thread(verdict, self.config, self.memory)
+        except OSError as error:
+            raise StartError(Exit.FAILED, f"data_dir {self.memory.folder}: {error.strerror or error}") from None
+        for pair in session.pairs.values() if reason else ():
+            strategy_failed(session, pair, reason)
 
     # --- leading ---
 

@@ -160,6 +160,7 @@ QUOTING: Final = (
         Threshold(0.001, 0.05),
     ),
     _counter("mm_quotes_total", Unit.COUNT, "Quote decisions made", SYMBOL),
+    _counter("mm_strategy_failures_total", Unit.COUNT, "Times a user's strategy failed", SYMBOL),
     _counter(
         "mm_quotes_refused_total", Unit.COUNT, "Quotes refused or suppressed, by reason", Label("reason", most=32)
     ),

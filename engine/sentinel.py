@@ -19,6 +19,7 @@ from engine.config.errors import ConfigErrors
 from engine.config.load import load
 from engine.config.schema import Config
 from engine.config.show import secrets
+from engine.live.deciding import Lookout
 from engine.live.failures import Exit, StartError
 from engine.live.guard import Guard, Report
 from engine.live.rules import sentinel_rules
@@ -43,6 +44,8 @@ class Sentinel:
         self._venue = VenueSeen(True)
         self._venue_at = 0.0
         self._said = ""
+        self._lookout = Lookout(guard.memory)
+        self._stuck = ""
 
     async def run(self, stop: asyncio.Event, notify: Notifier) -> None:
         interval = self.config.sentinel.interval.seconds
@@ -62,6 +65,7 @@ class Sentinel:
         if engine.reachable:
             self._engine_seen = now
         doubtful = not _well(engine, self.rules.engine_stale_s)
+        self._look_at_strategy(doubtful)
         if doubtful or now - self._venue_at > VENUE_EVERY_S:
             self._venue = await self.guard.see_venue()
             self._venue_at = now = time.monotonic()
@@ -77,6 +81,16 @@ class Sentinel:
         )
         await self._act(decision)
         return decision
+
+    def _look_at_strategy(self, doubtful: bool) -> None:
+        """Where the engine is silent because its strategy does not return, say where that is."""
+        try:
+            stuck = self._lookout.stuck(self.rules.engine_stale_s) if not self.guard.direct else ""
+        except OSError as error:
+            stuck = f"the strategy's mark cannot be written: {error.strerror}"
+        if stuck and doubtful and stuck.rpartition(" for ")[0] != self._stuck:
+            self._stuck = stuck.rpartition(" for ")[0]
+            log.critical("the strategy does not return: %s", stuck)
 
     async def _act(self, decision: Decision) -> None:
         if decision.act is Act.WATCH:

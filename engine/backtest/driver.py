@@ -14,31 +14,30 @@ import numpy as np
 from engine.backtest.funding import Funding, pay
 from engine.backtest.holdings import balance_notes, purses
 from engine.backtest.metrics import Measures, max_drawdown, ratios, share
+from engine.backtest.remarks import check_quotes, of_data, silent
 from engine.backtest.settings import MOST_SAMPLES, Simulation
+from engine.backtest.stopping import Stop, as_json, stops, told
 from engine.backtest.tape import read_tapes
 from engine.config.schema import Config
 from engine.kernel import lane as lanes
 from engine.kernel import sim
 from engine.kernel.checks import (
-    L_FAILED,
     L_MIN_LOTS,
     L_NOTIONAL,
     L_OPEN_ORDERS,
     L_POSITION_LOTS,
-    L_SENSELESS,
     L_TOTAL_ROOM,
-    Reason,
     no_limits,
 )
 from engine.kernel.decisions import DecisionHash
 from engine.kernel.estimate import new_estimates
 from engine.kernel.exchange import set_rules
 from engine.kernel.lane import I64, Lane, Shared, new_lane, new_shared
-from engine.kernel.layout import O_ASK_REASON, O_BID_REASON, P_LOT_SIZE, P_TICK_SIZE
+from engine.kernel.layout import P_LOT_SIZE, P_TICK_SIZE
 from engine.kernel.pnl import PNL_MID2, PNL_POSITION, PNL_TURNOVER, PnlReport, report
 from engine.kernel.quoting import quoting_rules
 from engine.market.columns import Columns
-from engine.strategy.parameters import Sizing, Strategy, StrategyError, fill_params
+from engine.strategy.parameters import Sizing, Strategy, fill_params
 from engine.strategy.registry import strategy as find_strategy
 
 SLICE_NS: Final = 100_000_000  # how often lanes that share a limit learn of each other
@@ -63,6 +62,7 @@ class Result:
     by_symbol: dict[str, dict[str, float]]
     scales: dict[str, dict[str, float]]  # per symbol: start_ns of its clock, tick_size, lot_size
     notes: list[str]  # what was wrong with the data, or is assumed of it
+    stops: list[Stop]  # when and by which rules live would have stopped
 
     def contract(self) -> dict[str, Any]:
         """The object of ``mmctl backtest run --json``."""
@@ -82,6 +82,7 @@ class Result:
             "by_symbol": self.by_symbol,
             "scales": self.scales,
             "notes": self.notes,
+            **as_json(self.stops),
         }
 
 
@@ -303,57 +304,20 @@ def run(paths: Sequence[Path], config: Config, simulation: Simulation | None = N
     symbols = [columns for columns, _ in data]
     lots = [columns.lot_e8 / 1e8 for columns in symbols]
     units = [columns.tick_e8 * columns.lot_e8 / 1e16 for columns in symbols]
-    total = None if config.risk.max_notional is None else float(config.risk.max_notional)
+    total = float(config.risk.max_notional) if config.risk.max_notional is not None else None
     due = [_funding(settings, columns.symbol, tape) for columns, tape in data]
     outputs, seconds = run_lanes(all_lanes, units, chosen, total, funding=due)
     began_ns = time.time_ns() - round(seconds * 1e9)
-    notes = check_quotes(all_lanes, chosen) + _told(all_lanes, symbols, config)
-    notes += balance_notes(symbols, config)
-    return _result(all_lanes, outputs, symbols, units, lots, began_ns, seconds, settings, notes)
+    checked = check_quotes(all_lanes, chosen)
+    stopped = stops(all_lanes, symbols, [np.concatenate(output.fills) for output in outputs], due, config)
+    notes = [*told(stopped), *checked, *silent(all_lanes, symbols, config), *balance_notes(symbols, config)]
+    return _result(all_lanes, outputs, symbols, units, lots, began_ns, seconds, settings, notes, stopped)
 
 
 def _funding(settings: Simulation, symbol: str, tape: lanes.Tape) -> list[Funding]:
     """What falls due on ``symbol`` while its tape runs."""
     first, last = int(tape.local_ns[0]), int(tape.local_ns[-1])
     return [one for one in settings.funding if one.symbol == symbol and first <= one.ns <= last]
-
-
-def check_quotes(all_lanes: Sequence[Lane], strategy: Strategy) -> list[str]:
-    """What is to be told of the quotes. Raises StrategyError where a user's strategy failed: then nothing can be."""
-    own = strategy.own
-    if own is not None and own.failed:
-        raise StrategyError(f"{own.failure()} (decision of {_utc(own.failed_ns)})")
-    senseless = sum(int(lane.limits[L_SENSELESS]) for lane in all_lanes)
-    failed = sum(int(lane.limits[L_FAILED]) for lane in all_lanes)
-    where = f"{own.path}:{own.line}" if own is not None else strategy.name
-    notes = [f"{where}: {senseless} quotes made no sense and were not placed"] if senseless else []
-    return [*notes, *([f"{where}: the strategy reported an error {failed} times"] if failed else [])]
-
-
-def _utc(ns: int) -> str:
-    return f"{np.datetime64(ns, 'ns').astype('datetime64[ms]')}Z"
-
-
-def _told(all_lanes: Sequence[Lane], symbols: Sequence[Columns], config: Config) -> list[str]:
-    """Why nothing was done, where nothing was; and that the configured symbol is another."""
-    names = [columns.symbol for columns in symbols]
-    notes = []
-    if config.strategy.symbol not in names:
-        notes.append(f"strategy.symbol {config.strategy.symbol} is not in the data, which is of {', '.join(names)}")
-    for name, lane in zip(names, all_lanes, strict=True):
-        if not lane.cursor[lanes.C_ORDERS]:
-            last = {int(lane.out[at]) for at in (O_BID_REASON, O_ASK_REASON)}
-            reasons = [reason.text for reason in Reason if int(reason) in last]
-            notes.append(f"{name}: no order was placed; at the end: {' / '.join(reasons)}")
-    return notes
-
-
-def _notes(columns: Columns) -> list[str]:
-    """What was wrong with, or assumed of, one symbol's data."""
-    found = columns.report
-    what = {"gaps in the feed": found.gaps, "crossed books": found.crossed, "bad lines": found.bad_lines}
-    counted = [f"{count} {name}" for name, count in what.items() if count]
-    return [*found.notes, *([f"{columns.symbol}: {', '.join(counted)}"] if counted else [])]
 
 
 def _result(
@@ -366,6 +330,7 @@ def _result(
     seconds: float,
     settings: Simulation,
     notes: Sequence[str],
+    stopped: list[Stop],
 ) -> Result:
     decisions = np.concatenate([rows for output in outputs for rows in output.decisions])
     decisions = decisions[np.lexsort((decisions[:, 1], decisions[:, 0]))]
@@ -401,7 +366,8 @@ def _result(
             }
             for lane, columns in zip(all_lanes, symbols, strict=True)
         },
-        notes=[*(note for columns in symbols for note in _notes(columns)), *notes],
+        notes=[*(note for columns in symbols for note in of_data(columns)), *notes],
+        stops=stopped,
     )
 
 

@@ -4,16 +4,18 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from engine.backtest import apart
 from engine.backtest.driver import given_parameters
 from engine.backtest.search import Fold, Judged, Objective, SearchError, judge, space, walk_forward
 from engine.backtest.settings import Simulation
 from engine.backtest.storage import StudyError, open_storage
 from engine.backtest.study import Plan, Progress, Search, queue_again
-from engine.backtest.window import Market, check_covered, open_market, share_columns
+from engine.backtest.window import Market, Window, check_covered, open_market, share_columns
 from engine.backtest.workers import Job, Submit, workers
 from engine.config.schema import Config
 from engine.strategy.parameters import Strategy
@@ -60,7 +62,7 @@ def optimise(
     Raises SearchError, TapeError, StrategyError, SettingsError or StudyError.
     """
     request.check()
-    strategy = find_strategy(config.strategy.name, config.strategy.file)
+    strategy = _known(config)
     dimensions = space(strategy, request.only, request.ranges)
     default = strategy.values(given_parameters(config, strategy))
     simulation.queue_code()
@@ -82,10 +84,41 @@ def optimise(
         shared = tuple(share_columns(market, Path(folder)))
         job = Job(shared, config.strategy, config.risk, config.signals, simulation)
         with workers(job, request.at_once) as submit:
-            submit(default, folds[0].train).result()  # compiles once, and finds what is wrong before anything is kept
+            _first(submit, default, folds[0].train, paths, config, simulation)
             search.open()
             search.run(submit, request.at_once)
             return _judged(search, plan, submit)
+
+
+def _first(
+    submit: Submit,
+    default: Mapping[str, float],
+    window: Window,
+    paths: Sequence[Path],
+    config: Config,
+    simulation: Simulation,
+) -> None:
+    """Measure the default: it compiles once, and finds what is wrong before anything is kept."""
+    try:
+        submit(default, window).result()
+    except BrokenProcessPool:
+        if config.strategy.file is not None:
+            apart.run(paths, config, simulation)  # the same once more, where the line is known that ends it
+        raise
+
+
+def _known(config: Config) -> Strategy:
+    """The strategy with its parameters. A user's file is only loaded where it can be killed; here it is never asked."""
+    file = config.strategy.file
+    if file is None:
+        return find_strategy(config.strategy.name)
+    from engine.apart import described
+
+    return Strategy(config.strategy.name, _not_here, described(Path(file), config.strategy.name))
+
+
+def _not_here(*_: Any) -> int:
+    raise RuntimeError("the process that searches asks no strategy")
 
 
 def _facts(

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.backtest.driver import Result, run
+from engine.backtest.apart import run
+from engine.backtest.driver import Result
 from engine.backtest.settings import Simulation
 from engine.backtest.tape import TapeError, read_tapes
 from engine.config.schema import Config

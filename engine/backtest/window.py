@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.backtest.driver import build_lane, check_quotes, run_lanes
+from engine.backtest.driver import build_lane, run_lanes
 from engine.backtest.metrics import max_drawdown
+from engine.backtest.remarks import check_quotes
 from engine.backtest.settings import Simulation
 from engine.backtest.tape import TapeError, read_columns, tape_of
 from engine.config.schema import Config

@@ -1,6 +1,7 @@
 """The named strategy's own parameters, checked against the strategies themselves (imported only when asked)."""
 
 import difflib
+from pathlib import Path as FilePath
 
 from engine.config.document import Path
 from engine.config.schema import Config
@@ -10,15 +11,19 @@ Complaints = list[tuple[Path, str, str]]
 
 def strategy_complaints(config: Config) -> Complaints:
     """Unknown strategies, a strategy file that cannot be used, and unknown or out-of-bounds parameters."""
+    from engine.apart import described
     from engine.strategy.parameters import StrategyError
     from engine.strategy.registry import strategy as find
 
     chosen = config.strategy
     try:
-        strategy = find(chosen.name, chosen.file)
+        if chosen.file is not None:  # a file that loops or crashes must not take us with it
+            parameters = described(FilePath(chosen.file), chosen.name)
+        else:
+            parameters = find(chosen.name).parameters
     except (StrategyError, OSError) as error:
         return [(("strategy", "file" if chosen.file is not None else "name"), str(error), "")]
-    known = {parameter.name: parameter for parameter in strategy.parameters}
+    known = {parameter.name: parameter for parameter in parameters}
     given: dict[Path, tuple[str, float]] = {
         ("strategy", "params", name): (name, value) for name, value in chosen.params.items()
     }

@@ -19,6 +19,15 @@ from numba.np.arrayobj import make_array, populate_array
 from engine.kernel.checks import R_MAX_INVENTORY, R_NONE, R_NOT_WANTED, REASONS
 from engine.kernel.jit import inner as compiled_apart
 from engine.kernel.layout import (
+    CELL_COUNT,
+    CELL_FAILED_NS,
+    CELL_LEFT,
+    CELL_LINE,
+    CELL_OUT,
+    CELL_SINCE,
+    CELL_STACK,
+    CELL_STATE,
+    CELLS,
     O_ASK_LOTS,
     O_ASK_REASON,
     O_ASK_TICKS,
@@ -37,17 +46,6 @@ from engine.kernel.quoting import QUOTE_SIGNATURE, sane
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
-
-# cells: int64
-CELL_STATE: Final = 0  # FAILED_*; while it is not 0 the strategy is not asked
-CELL_LINE: Final = 1  # the line of the file it is at, or failed at
-CELL_LEFT: Final = 2  # rounds of loops and calls that the decision may still take; below 0: it took too many
-CELL_STACK: Final = 3  # address of the stack where the decision began
-CELL_SINCE: Final = 4  # time of the decision it is in, ns; 0 while it is in none
-CELL_COUNT: Final = 5  # decisions begun
-CELL_FAILED_NS: Final = 6  # time of the decision that failed
-CELL_OUT: Final = 8  # what it wanted when that made no sense: OUT_SIZE cells
-CELLS: Final = 16
 
 FAILED_RAISED: Final = 1
 FAILED_SENSELESS: Final = 2
@@ -188,6 +186,8 @@ def _whole(value):  # type: ignore[no-untyped-def]
 
 # --- the fence ---
 
+_KEPT: Final[list[tuple[Any, ...]]] = []  # arrays that compiled code knows by address
+
 
 def new_cells() -> I64:
     """Cells of this process alone."""
@@ -214,9 +214,11 @@ def _within(side: int, wanted: I64, view: I64, params: F64, out: I64) -> None:
 
 def fenced(inner: Any, cells: I64) -> tuple[Any, tuple[I64, F64, F64]]:
     """``inner``, compiled, as the drivers call a strategy; and the arrays it is given: view, signals and params of the
-    decision that failed, once one has. ``cells`` and those arrays must outlive it."""
+    decision that failed, once one has. They and ``cells`` stay where they are until the process ends, because what was
+    compiled knows them by address alone."""
     own_view, own_signals = np.zeros(VIEW_SIZE, np.int64), np.zeros(SIGNALS_SIZE)
     own_params, own_out = np.zeros(PARAMS_SIZE), np.zeros(OUT_SIZE, np.int64)
+    _KEPT.append((cells, own_view, own_signals, own_params, own_out))
     base = cells.ctypes.data
     view_at, signals_at = own_view.ctypes.data, own_signals.ctypes.data
     params_at, out_at = own_params.ctypes.data, own_out.ctypes.data

@@ -62,3 +62,14 @@ O_BID_REASON: Final = 4  # a Reason code, 0 where quoted
 O_ASK_REASON: Final = 5
 O_FALLBACK: Final = 6  # 0: all the models the strategy wants were there; else how much it had to do without
 OUT_SIZE: Final = 8
+
+# cells: int64, what a user's strategy is doing (``engine.kernel.fence``)
+CELL_STATE: Final = 0  # FAILED_*; while it is not 0 the strategy is not asked
+CELL_LINE: Final = 1  # the line of the file it is at, or failed at
+CELL_LEFT: Final = 2  # rounds of loops and calls that the decision may still take; below 0: it took too many
+CELL_STACK: Final = 3  # address of the stack where the decision began
+CELL_SINCE: Final = 4  # time of the decision it is in, ns; 0 while it is in none
+CELL_COUNT: Final = 5  # decisions begun
+CELL_FAILED_NS: Final = 6  # time of the decision that failed
+CELL_OUT: Final = 8  # what it wanted when that made no sense: OUT_SIZE cells
+CELLS: Final = 16

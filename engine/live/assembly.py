@@ -171,6 +171,7 @@ def build_session(
             strategy.quote,
             parameters_of(config, strategy, instrument),
             _decisions(journal, lease.epoch, symbol) if config.store.decisions else None,
+            strategy.own,
         )
         quoter.funds = books.funds[symbol] = Funds(instrument, config.exchange.leverage)
         quoter.rebound()

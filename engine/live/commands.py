@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from engine.live.failing import ask_again
 from engine.live.flatten import flatten
 from engine.live.marks import keep_halt, keep_switch
 from engine.live.memory import Memory, MemoryUnreadable
@@ -102,6 +103,8 @@ class Commands:
             return await asyncio.to_thread(self._resume_later, reason, actor)
         if session.parts.risk.halted:
             raise ControlRefused("the engine is halted: `mmctl breaker reset` with a reason comes first")
+        if ask_again(session):
+            session.parts.clerk.note("resume", INFO, f"{actor} has the strategy asked again", {"actor": actor})
         if not session.switch.off:
             return {"message": session.not_quoting_reason() or "quoting already", "quoting": session.quoting}
         switch = session.switch.after("", actor, reason)

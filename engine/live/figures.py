@@ -59,6 +59,7 @@ class Figures:
         exposure = manager.exposure(symbol)
         mid2, ledger = feed.mid2, pair.book.ledger
         counter("mm_quotes_total", symbol=symbol).set_to(quoter.decisions)
+        counter("mm_strategy_failures_total", symbol=symbol).set_to(quoter.failures)
         bid, ask = standing(list(manager.live(symbol)))
         for side, order in (("buy", bid), ("sell", ask)):
             price = gauge("mm_quote_price", symbol=symbol, side=side)

@@ -65,10 +65,12 @@ def account_block(facts: Facts, breaker_text: str) -> Block:
     return OPEN
 
 
-def symbol_block(account: Block, book_state: int, state_name: str) -> Block:
-    """The reason not to quote one symbol."""
+def symbol_block(account: Block, book_state: int, state_name: str, strategy: str = "") -> Block:
+    """The reason not to quote one symbol. ``strategy``: where and why a user's strategy failed; empty: it did not."""
     if account.code:
         return account
+    if strategy:
+        return Block(int(Reason.STRATEGY_ERROR), f"the strategy failed: {strategy}")
     if book_state != LIVE:
         return Block(int(Reason.BOOK_NOT_LIVE), f"the book is {state_name}")
     return OPEN

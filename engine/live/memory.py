@@ -26,6 +26,16 @@ class MemoryUnreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class StrategyMark:
+    """A user's strategy that an engine did not come back from: the file with this content is not asked again."""
+
+    sha256: str
+    where: str  # FILE:LINE
+    reason: str
+    deaths: int = 1  # engines in a row that ended in a decision of it; one may be chance, where nobody saw it stuck
+
+
+@dataclass(frozen=True, slots=True)
 class HaltMark:
     """Written by the sentinel or an operator: the engine of this account must not quote."""
 
@@ -47,6 +57,8 @@ class Memory:
         self._stopped = folder / f"stopped-{account}.json"
         self._journal = folder / f"journal-{account}.json"
         self._accept = folder / f"accept-{account}.json"
+        self._strategy = folder / f"strategy-{account}.json"
+        self._cells = f"strategy-{account}-*.cells"
 
     def load_risk(self) -> dict[str, Any] | None:
         """What ``save_risk`` stored, None if nothing. Raises ``MemoryUnreadable``."""
@@ -110,6 +122,32 @@ class Memory:
 
     def clear_acceptance(self) -> None:
         self._accept.unlink(missing_ok=True)
+
+    def cells(self) -> list[Path]:
+        """Where engines of this account tell what their user's strategy is doing, those that have ended too."""
+        return sorted(self.folder.glob(self._cells))
+
+    def own_cells(self) -> Path:
+        return self.folder / self._cells.replace("*", str(os.getpid()))
+
+    def strategy_mark(self) -> StrategyMark | None:
+        """The mark, or None. One that cannot be read counts for every file: it was meant to stop one."""
+        try:
+            found = _read(self._strategy)
+        except MemoryUnreadable as error:
+            return StrategyMark("", "?", str(error))
+        if found is None:
+            return None
+        where, reason = str(found.get("where", "?")), str(found.get("reason", ""))
+        return StrategyMark(str(found.get("sha256", "")), where, reason, _int(found.get("deaths")))
+
+    def mark_strategy(self, mark: StrategyMark) -> None:
+        _write(
+            self._strategy, {"sha256": mark.sha256, "where": mark.where, "reason": mark.reason, "deaths": mark.deaths}
+        )
+
+    def clear_strategy(self) -> None:
+        self._strategy.unlink(missing_ok=True)
 
     def mark_stopped(self, ns: int, epoch: int) -> None:
         """The engine ended with zero open orders proved."""

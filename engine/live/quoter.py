@@ -7,7 +7,8 @@ This is the path of every tick: no logging, no allocation that grows, no waiting
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +65,7 @@ from engine.kernel.quoting import (
 from engine.kernel.requests import CLIENT_BYTES, client_row
 from engine.live.desk import Desk
 from engine.live.feed import Feed
-from engine.live.gate import OPEN, Block
+from engine.live.gate import Block
 from engine.live.hot import settle_now
 from engine.live.ledger import Ledger
 from engine.live.rings import Why
@@ -77,6 +78,9 @@ from engine.orders.states import OrderState
 from engine.risk.limits import Limits
 from engine.venue.protocol import Instrument, Side
 from engine.venue.units import away
+
+if TYPE_CHECKING:
+    from engine.strategy.own import Own
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -96,6 +100,7 @@ _WORK_STATE: Final = {
     OrderState.UNKNOWN: S_UNKNOWN,
 }
 _REASONS: Final = {int(reason): reason for reason in Reason}
+_UNABLE: Final = frozenset({int(Reason.STRATEGY_ERROR), int(Reason.BAD_QUOTE), int(Reason.NOT_WANTED)})
 OnDecision = Callable[[int, int, str, int, int], None]
 """``(recv_ns, side, action, ticks, lots)`` after the order has been sent."""
 
@@ -113,6 +118,7 @@ class Quoter:
         quote: QuoteFunction,
         params: F64,
         on_decision: OnDecision | None,
+        own: "Own | None" = None,
     ) -> None:
         self.instrument, self.feed, self.ledger = instrument, feed, ledger
         self.quote, self.params, self.rules, self.signals = quote, params, feed.rules, feed.signals
@@ -134,6 +140,10 @@ class Quoter:
         self.funds: Funds | None = None  # what the account can pay for
         self._bound = (-1, 0, 0)  # its version, and how many orders stood and owed trades when it last set the limits
         self._smaller = {1: 0, -1: 0}  # by side: the reason for which it was last quoted smaller than wanted
+        self.own = own  # a user's strategy, which may fail
+        self.failed = ""  # where and why it did; it is not asked again until a person says so
+        self.failures = 0
+        self.on_failed: Callable[[], None] = lambda: None
         self.tap: Tap | None = None
         self._version = -1
         self._position_lots = UNLIMITED
@@ -222,6 +232,8 @@ class Quoter:
             standing = self._act(recv_ns, decided, rows)
         if busy:
             self.refresh()
+        if self.own is not None and self.own.failed:
+            self.on_failed()
         if standing < 2:
             self.quoted_since_ns = 0
         elif not self.quoted_since_ns:
@@ -325,11 +337,15 @@ class Quoter:
         return ""
 
     def preview(self, params: F64) -> dict[str, str | None]:
-        """What ``params`` would quote on the present view, as decimal text; sends nothing."""
+        """What ``params`` would quote on the present view, as decimal text; sends nothing.
+
+        Raises ``ValueError`` where a user's strategy fails on them, which is no failure of what it quotes now.
+        """
         out = np.zeros(OUT_SIZE, np.int64)
         view = self.feed.view.copy()
         view[V_POSITION_LOTS] = self.ledger.whole_lots
-        code = self.quote(time.time_ns(), view, self.signals.copy(), params, out)
+        wanted = partial(self.quote, time.time_ns(), view, self.signals.copy(), params, out)
+        code = wanted() if self.own is None else self.own.tried(wanted)
         at = self.instrument
         bid, bid_lots, ask, ask_lots = (int(out[i]) for i in (O_BID_TICKS, O_BID_LOTS, O_ASK_TICKS, O_ASK_LOTS))
         return {
@@ -404,8 +420,13 @@ class Quoter:
         return float(max(max(rate, 1.0) - tokens - passed * rate, 0.0))
 
     @property
-    def quoting(self) -> bool:
-        return self.block is OPEN or self.block.code == 0
+    def not_quoting(self) -> str:
+        """Why nothing is quoted, for people; empty while anything may be. The gate may be open all the same, where the
+        strategy itself gives no quote on either side."""
+        if self.block.code:
+            return self.block.text
+        bid, ask = self._last_reason[1], self._last_reason[-1]
+        return _REASONS[bid].text if bid in _UNABLE and ask in _UNABLE else ""
 
 
 def _least(*values: float | None) -> float | None:

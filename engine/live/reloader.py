@@ -12,6 +12,7 @@ from engine.config.errors import ConfigErrors
 from engine.config.load import load_as_read
 from engine.config.schema import Config
 from engine.config.show import config_hash
+from engine.live.failing import ask_again
 from engine.live.failures import StartError
 from engine.live.session import Session
 from engine.live.tactics import parameters_of, prepare
@@ -94,9 +95,9 @@ class Reloader:
         try:
             fresh = apply_reload(self.config, wanted)
             rows = {} if session is None else self._rows(session, fresh)
+            effect = {symbol: _moved(session, symbol, row) for symbol, row in rows.items()} if session else {}
         except (ValueError, StartError) as error:
             raise ControlRefused(f"not applied: {error}", status=422) from None
-        effect = {symbol: _moved(session, symbol, row) for symbol, row in rows.items()} if session else {}
         answer: dict[str, Any] = {"changes": changes, "effect": effect, "applied": not dry_run}
         if not dry_run:
             # Another file that says the same is the file it runs with from here on.
@@ -110,6 +111,7 @@ class Reloader:
                 session.pairs[symbol].quoter.params = row
                 prepare(session.pairs[symbol].feed, fresh, self._strategy)
             session.reconfigure(fresh)
+            ask_again(session)
             self._journal(session, old, fresh, actor, reason, changes)
         self._on_applied(fresh)
         return {**answer, "message": f"{len(changes)} keys changed", "undo": "mmctl reload --previous"}
@@ -141,4 +143,9 @@ def _moved(session: Session | None, symbol: str, params: Any) -> dict[str, Any]:
     if session is None:
         return {}
     quoter = session.pairs[symbol].quoter
-    return {"before": quoter.preview(quoter.params), "after": quoter.preview(params)}
+    after = quoter.preview(params)
+    try:
+        before = quoter.preview(quoter.params)
+    except ValueError:  # it failed on them, perhaps that is why they change
+        before = dict.fromkeys(after)
+    return {"before": before, "after": after}

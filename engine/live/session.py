@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from engine.config.schema import Config
@@ -18,6 +19,7 @@ from engine.lease.protocol import Lease
 from engine.live.books import Books
 from engine.live.clerk import Clerkship, Rejection
 from engine.live.desk import Desk
+from engine.live.failing import strategy_failed
 from engine.live.fast_path import FastPath
 from engine.live.feed import Feed
 from engine.live.gate import Block, Facts, account_block, symbol_block
@@ -106,6 +108,7 @@ class Session:
         for pair in pairs.values():
             pair.quoter.set_limits(parts.risk.rules.limits)
             pair.quoter.min_life_ns = int(parts.config.strategy.min_quote_life)
+            pair.quoter.on_failed = partial(strategy_failed, self, pair)
 
     # --- the frames' path ---
 
@@ -196,8 +199,8 @@ class Session:
             self.on_log("info", "gate", {"reason": text})
 
     def _gate_symbol(self, pair: Pair) -> None:
-        block = symbol_block(self.block, pair.feed.state, pair.feed.state_name)
         quoter = pair.quoter
+        block = symbol_block(self.block, pair.feed.state, pair.feed.state_name, quoter.failed)
         if block == quoter.block:
             return
         was = quoter.block
@@ -420,7 +423,7 @@ class Session:
 
     @property
     def quoting(self) -> bool:
-        return any(not pair.quoter.block.code for pair in self.pairs.values())
+        return any(not pair.quoter.not_quoting for pair in self.pairs.values())
 
     def not_quoting_reason(self) -> str | None:
         """For people; None while any symbol is quoted."""
@@ -428,7 +431,7 @@ class Session:
             return None
         if self.block.code:
             return self.block.text
-        return next((pair.quoter.block.text for pair in self.pairs.values()), "no symbol")
+        return next((pair.quoter.not_quoting for pair in self.pairs.values()), "no symbol")
 
 
 def _reason_name(code: int) -> str:

@@ -8,20 +8,23 @@ from engine.kernel.prepare import PACE_BAND, PACE_SIGNAL_AGE, PACE_TOLERANCE
 from engine.kernel.quoting import quoting_rules
 from engine.live.failures import Exit, StartError
 from engine.live.feed import Feed
-from engine.live.quoter import F64
+from engine.live.quoter import F64, I64
 from engine.venue.protocol import Instrument
 
 if TYPE_CHECKING:
     from engine.strategy.parameters import Strategy
 
 
-def strategy_of(config: Config) -> "Strategy":
-    """The strategy by name or from the user's file. Raises ``StartError`` (exit 10) naming what is wrong."""
+def strategy_of(config: Config, cells: "I64 | None" = None) -> "Strategy":
+    """The strategy by name or from the user's file, which tells in ``cells`` what it is doing.
+
+    Raises ``StartError`` (exit 10) naming what is wrong.
+    """
     from engine.strategy.parameters import StrategyError
     from engine.strategy.registry import strategy
 
     try:
-        return strategy(config.strategy.name, config.strategy.file)
+        return strategy(config.strategy.name, config.strategy.file, cells)
     except StrategyError as error:
         raise StartError(Exit.CONFIG, str(error)) from None
 

@@ -4,6 +4,7 @@ The file is loaded, refused by name and line where it cannot be used, compiled b
 (``engine.kernel.fence``) and tried on a quiet book. ``Own`` then tells where and why it failed, if it does later.
 """
 
+import ast
 import contextlib
 import inspect
 import linecache
@@ -21,8 +22,14 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from engine.kernel import fence
-from engine.kernel.fence import CELL_FAILED_NS, CELL_LEFT, CELL_LINE, CELL_OUT, CELL_STATE, FAILED_SENSELESS, I64
+from engine.kernel.fence import FAILED_SENSELESS, I64
 from engine.kernel.layout import (
+    CELL_FAILED_NS,
+    CELL_LEFT,
+    CELL_LINE,
+    CELL_OUT,
+    CELL_STACK,
+    CELL_STATE,
     O_ASK_LOTS,
     O_ASK_TICKS,
     O_BID_LOTS,
@@ -53,6 +60,15 @@ _SIDES: Final = ((O_BID_LOTS, O_BID_TICKS), (O_ASK_LOTS, O_ASK_TICKS))
 LARGEST: Final = 1 << 20
 
 
+_of_process: I64 | None = None
+
+
+def use_cells(cells: I64) -> None:
+    """Where strategies loaded from now on tell what they are doing, if whoever loads them names no cells of its own."""
+    global _of_process
+    _of_process = cells
+
+
 class Own:
     """A user's file while it runs. ``cells`` are the fence's; they may be shared with a process that looks on."""
 
@@ -73,6 +89,18 @@ class Own:
     def reset(self) -> None:
         """Ask it again."""
         self.cells[:] = 0
+
+    def tried(self, ask: Callable[[], int]) -> int:
+        """What ``ask`` returns, as if it had not been asked. Raises ValueError where it fails."""
+        kept = self.cells.copy()
+        self.reset()
+        try:
+            code = ask()
+            if self.failed:
+                raise ValueError(self.failure())
+        finally:
+            self.cells[:] = kept
+        return code
 
     def failure(self) -> str:
         """Where and why it is not asked any more: ``FILE:LINE: cause``; empty while it is."""
@@ -96,17 +124,18 @@ class Own:
 
 def from_file(path: Path, name: str, cells: I64 | None = None) -> Strategy:
     """The strategy in ``path``, compiled and tried. Raises StrategyError naming the file, the line and the cause."""
-    cells = fence.new_cells() if cells is None else cells
-    module = _load(path, cells)
+    cells = cells if cells is not None else _of_process if _of_process is not None else fence.new_cells()
+    module, tree = _load(path, cells)
     quote = getattr(module, "quote", None)
     if quote is None:
-        raise StrategyError(f"{path}: it has no function quote(now_ns, view, signals, params, out)")
+        raise StrategyError(f"{path}:1: it has no function quote(now_ns, view, signals, params, out)")
     plain = getattr(quote, "py_func", quote)
     if not isinstance(plain, FunctionType):
-        raise StrategyError(f"{path}: quote must be a function quote(now_ns, view, signals, params, out)")
+        where = f"{path}:{_defined(tree, 'quote')}"
+        raise StrategyError(f"{where}: quote must be a function quote(now_ns, view, signals, params, out)")
     line = plain.__code__.co_firstlineno
     _check_signature(path, plain, line)
-    parameters = _parameters(path, module)
+    parameters = _parameters(f"{path}:{_defined(tree, 'PARAMETERS')}", module)
     compiled = _Recompiled(path, module).function(plain)
     _compile(path, compiled, line)
     _check_types(path, compiled, line)
@@ -115,7 +144,7 @@ def from_file(path: Path, name: str, cells: I64 | None = None) -> Strategy:
 
     def replay(now_ns: int) -> None:
         cells[CELL_LEFT] = fence.ROUNDS
-        cells[fence.CELL_STACK] = 0  # asked from Python, its stack is another
+        cells[CELL_STACK] = 0  # asked from Python, its stack is another
         compiled(now_ns, *(array.copy() for array in inputs), np.zeros(OUT_SIZE, np.int64))
 
     own.replay = replay
@@ -127,8 +156,8 @@ def from_file(path: Path, name: str, cells: I64 | None = None) -> Strategy:
 # --- loading ---
 
 
-def _load(path: Path, cells: I64) -> ModuleType:
-    """The module of ``path``, run once. What it prints goes to stderr."""
+def _load(path: Path, cells: I64) -> tuple[ModuleType, ast.Module]:
+    """The module of ``path``, run once, and its syntax tree. What it prints goes to stderr."""
     try:
         if path.is_dir():
             raise StrategyError(f"{path}: a folder, not a strategy file")
@@ -172,7 +201,7 @@ def _load(path: Path, cells: I64) -> ModuleType:
     except BaseException as error:  # noqa: BLE001 - a file that calls sys.exit must not end us
         cause = f"{type(error).__name__}: {error}".rstrip(": ")
         raise StrategyError(f"{path}:{_line(path, error)}: {cause}") from None
-    return module
+    return module, tree
 
 
 def _line(path: Path, error: BaseException) -> int:
@@ -193,21 +222,32 @@ def _check_signature(path: Path, plain: FunctionType, line: int) -> None:
         raise StrategyError(f"{path}:{line}: cannot be compiled: {wanted}, found {shown}")
 
 
-def _parameters(path: Path, module: ModuleType) -> tuple[Parameter, ...]:
+def _defined(tree: ast.Module, name: str) -> int:
+    """The line that gives ``name`` its last value at the top of the file, 1 if none does."""
+    line = 1
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        named = [target.id for target in targets if isinstance(target, ast.Name)]
+        if name in named or getattr(node, "name", "") == name:
+            line = node.lineno
+    return line
+
+
+def _parameters(where: str, module: ModuleType) -> tuple[Parameter, ...]:
     given = getattr(module, "PARAMETERS", ())
-    wrong = f"{path}: PARAMETERS must be a list of engine.strategy.parameters.Parameter"
+    wrong = f"{where}: PARAMETERS must be a list of engine.strategy.parameters.Parameter"
     if not isinstance(given, list | tuple) or any(not isinstance(parameter, Parameter) for parameter in given):
         raise StrategyError(wrong)
     if PARAM_COMMON + len(given) > PARAMS_SIZE:
-        raise StrategyError(f"{path}: at most {PARAMS_SIZE - PARAM_COMMON} parameters, found {len(given)}")
+        raise StrategyError(f"{where}: at most {PARAMS_SIZE - PARAM_COMMON} parameters, found {len(given)}")
     names = [parameter.name for parameter in given]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise StrategyError(f"{path}: PARAMETERS has {twice} twice")
+        raise StrategyError(f"{where}: PARAMETERS has {twice} twice")
     for parameter in given:
         low, high, default = parameter.low, parameter.high, parameter.default
         if not all(isinstance(value, int | float) for value in (low, high, default)) or not low <= default <= high:
             raise StrategyError(
-                f"{path}: parameter {parameter.name}: its default {default} must be from {low} to {high}"
+                f"{where}: parameter {parameter.name}: its default {default} must be from {low} to {high}"
             )
     return tuple(given)
 

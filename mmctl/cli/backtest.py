@@ -43,8 +43,8 @@ def run(
     """Run the configuration's strategy over the data and print what it would have earned."""
     from dataclasses import replace
 
+    from engine.backtest.apart import run as backtest
     from engine.backtest.candles import CandleModel
-    from engine.backtest.driver import run as backtest
     from engine.backtest.funding import read_funding
     from engine.backtest.settings import SettingsError
     from engine.backtest.tape import TapeError, symbols_in
@@ -86,6 +86,8 @@ def run(
     shown |= {"fills": len(result.fills)} | {f"pnl {name}": value for name, value in result.pnl.items()}
     shown |= {f"markout {horizon} s, bps": value for horizon, value in result.markouts.items()}
     shown |= {"max drawdown": found["max_drawdown"], "decisions sha256": result.decisions_sha256}
+    if stopped := found["would_have_stopped"]:
+        shown["live would have stopped"] = f"{stopped['time']} by {stopped['rule']}"
     invocation.out.table(("what", "value"), [(key, str(value)) for key, value in shown.items()])
 
 

@@ -60,7 +60,7 @@ def optimise(
     taker_fee: Annotated[float | None, typer.Option(help="Fraction of notional; default: the market's.")] = None,
 ) -> None:
     """Search the strategy's parameters walk-forward: chosen on train windows, judged on the test windows after them."""
-    from mmctl.cli.simulation import load_config
+    from mmctl.cli.simulation import BadConfig, load_config
 
     invocation = current()
     loaded = load_config(config)
@@ -102,7 +102,9 @@ def optimise(
             found = search([*data, *(more or [])], loaded, simulation, request, moved)
     except SearchError as error:
         raise UsageError(str(error)) from None
-    except (TapeError, StrategyError, SettingsError) as error:
+    except StrategyError as error:
+        raise BadConfig(str(error)) from None
+    except (TapeError, SettingsError) as error:
         raise Refused(str(error)) from None
     except ArithmeticError as error:
         raise OperatorError(f"the default parameters cannot be measured: {error}") from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmctl.cli.run import current
-from mmctl.cli.simulation import BacktestRefused, load_config, simulation_of
+from mmctl.cli.simulation import BacktestRefused, BadConfig, load_config, simulation_of
 from mmctl.fleet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def replay(
 
 
 def _real_time(journal: str, inputs: Path, epoch: int | None, account: str, strategy: Path | None) -> dict[str, Any]:
-    from engine.backtest.relive import compare, relive
+    from engine.backtest.apart import relive
+    from engine.backtest.relive import compare
     from engine.backtest.tape import TapeError
     from engine.strategy.parameters import StrategyError
 
@@ -64,7 +65,9 @@ def _real_time(journal: str, inputs: Path, epoch: int | None, account: str, stra
             raise BacktestRefused(f"{inputs}: this engine never led, so it decided nothing")
         rows, chosen = _decisions(journal, found.epoch if epoch is None else epoch, found.symbol, account)
         compare(found, rows)
-    except (TapeError, StrategyError, ValueError) as error:
+    except StrategyError as error:
+        raise BadConfig(str(error)) from None
+    except (TapeError, ValueError) as error:
         raise BacktestRefused(str(error)) from None
     return {
         "same": found.same,
@@ -94,7 +97,9 @@ def _lock_step(
     rows, chosen = _decisions(journal, epoch, "", account)
     try:
         found = replayed(rows, data, loaded, simulation_of(loaded, **given))
-    except (TapeError, StrategyError, SettingsError, ValueError) as error:
+    except StrategyError as error:
+        raise BadConfig(str(error)) from None
+    except (TapeError, SettingsError, ValueError) as error:
         raise BacktestRefused(str(error)) from None
     return {
         "same": found.same,

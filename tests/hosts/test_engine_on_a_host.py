@@ -1,6 +1,7 @@
 """The real engine on a real host: deployed over SSH under systemd, it quotes on the sandbox exchange across the LAN."""
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterator

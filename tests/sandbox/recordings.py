@@ -1,6 +1,7 @@
 """Small recordings written by the synthetic market, for tests of replay that need no data from outside."""
 
 import gzip
+import re
 from pathlib import Path
 
 import orjson
@@ -38,6 +39,17 @@ def lines(market: Market, symbol: str, steps: int, seed: int = 3) -> list[bytes]
             wrapped = {"stream": f"{symbol.lower()}@{suffix}", "data": frame.data}
             out.append(b"%d %s" % (at, orjson.dumps(wrapped)))
     return out
+
+
+def retimed(rows: list[bytes]) -> list[bytes]:
+    """``rows`` of ``lines`` received as they happened, 3 ms after the exchange made them."""
+    first, *rest = rows
+    made = [first]
+    for row in rest:
+        found = re.search(rb'"E":(\d+)', row)
+        assert found is not None
+        made.append(b"%d %s" % (int(found[1]) * 1_000_000 + 3_000_000, row.split(b" ", 1)[1]))
+    return made
 
 
 def write(path: Path, rows: list[bytes]) -> Path:

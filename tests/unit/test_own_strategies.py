@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from engine.kernel.checks import L_ORDER_BUDGET, Reason, no_limits
-from engine.kernel.fence import CELL_COUNT, CELL_LINE, CELL_SINCE, NO_DECISION
+from engine.kernel.fence import NO_DECISION
 from engine.kernel.layout import (
+    CELL_COUNT,
+    CELL_LINE,
+    CELL_SINCE,
     O_ASK_LOTS,
     O_ASK_REASON,
     O_BID_LOTS,
