@@ -93,9 +93,6 @@ class Lease:
         if self._disk.holder is self:
             self._disk.holder = None
 
-    def trouble(self) -> str:
-        return ""
-
     def state(self) -> LeaseState:
         return LeaseState(self._held, self._epoch, "schedule", 0, 0.0)
 
