@@ -1,8 +1,8 @@
 """What the account can pay for: how much of a wanted quote its balances, or on futures its margin, cover at worst case.
 
-A quote is made as small as what can be paid; where that is less than a fifth of it, or than the exchange takes, it is
-refused: crumbs earn nothing, and a backtest, which does not know the exchange's minimum, decides as the engine. The
-figures are of the limits row: what all our orders of one side *together* may give away, so that what our own orders
+A quote is made as small as what can be paid. Where that is less than a fifth of it, or than the exchange takes, it is
+refused: crumbs earn nothing, and a backtest, which knows no minimum of the exchange, then decides as the engine does.
+The figures are of the limits row: what all our orders of one side *together* may give away, so that what our own orders
 have locked is no matter, and an order that takes another's place is as large as the other's end allows.
 """
 
