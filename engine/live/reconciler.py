@@ -27,6 +27,7 @@ from engine.orders.reconcile import (
     history_of_ours,
     net_lots,
     reconcile,
+    unattributed,
 )
 from engine.orders.table import QUERY_BACKOFF_NS
 from engine.venue.protocol import (
@@ -343,6 +344,9 @@ def _rebuild(book: SymbolBook, fills: list[VenueFill], account: Account) -> None
 
     Raises ``Unexplained`` where the account cannot hold what they add up to.
     """
+    unknown = unattributed(fills)
+    if unknown:
+        raise Unexplained(f"{unknown} trades since the first of ours name no order the exchange still knows")
     instrument, net = book.instrument, net_lots(fills)
     held = instrument.quantity(net)
     if instrument.market is Market.USDM:

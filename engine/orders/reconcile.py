@@ -151,6 +151,12 @@ def history_of_ours(fills: Sequence[VenueFill]) -> str | None:
     return f"the exchange lists {len(ours)} trades of ours ({first} to {last}) that the journal does not hold"
 
 
+def unattributed(fills: Sequence[VenueFill]) -> int:
+    """Trades since the first of ours that the exchange names no client id for: they may be ours."""
+    first = min((fill.trade_id for fill in fills if is_ours(fill.client_id)), default=None)
+    return 0 if first is None else sum(1 for fill in fills if not fill.client_id and fill.trade_id > first)
+
+
 def net_lots(fills: Sequence[VenueFill]) -> Units:
     """What the trades of ours add up to, signed lots."""
     return whole(sum((Decimal(fill.lots) * int(fill.side) for fill in fills if is_ours(fill.client_id)), Decimal(0)))

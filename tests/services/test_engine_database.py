@@ -46,3 +46,20 @@ def test_a_lost_database_stops_quoting_loses_no_fill_and_is_taken_up_again(
     assert engine.stop() == 0
     assert booked(server) == venue.account()["fills"]
     assert server.sql("SELECT count(*) FROM orders WHERE state IN ('ACCEPTED', 'SUBMITTED', 'UNKNOWN')") == "0"
+
+
+def test_an_emptied_database_and_one_that_another_hosts_engine_leads_with_are_refused(
+    server: Server, start_sandbox_process: StartProcess, engine_on: StartEngine, tmp_path: Path
+) -> None:
+    venue = Venue(start_sandbox_process(*MARKET))
+    engine = on_postgres(engine_on(venue.port), server.url()).start().quoting()
+    until(lambda: booked(server) >= 1, "a fill is in the database")
+    assert engine.stop() == 0
+    elsewhere = on_postgres(engine_on(venue.port, "elsewhere"), server.url()).start()
+    assert elsewhere.wait() == 7, "a new data folder: its epochs are below the journal's"
+    assert "or an engine on another host uses this journal" in elsewhere.log
+    placed = len(venue.orders())
+    server.sql("TRUNCATE orders, trades, pnl, positions, engine_state, risk_events, decisions")
+    assert engine.start().wait() == 7
+    assert "the journal holds no ledger of ETHUSDT" in engine.log
+    assert len(venue.orders()) == placed
