@@ -42,9 +42,16 @@ def running(state: Path) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One state for those who need no fresh one: its kernels are compiled by the first demo alone."""
+    return tmp_path_factory.mktemp("demo") / "state"
+
+
 @pytest.mark.timeout(600)
-def test_the_demo_quotes_prints_live_figures_and_stops_everything_it_started(tmp_path: Path) -> None:
-    process = start(tmp_path / "state", "--seconds", "3", "--json")
+def test_the_demo_shows_its_business_in_live_figures_and_stops_everything_it_started(state: Path) -> None:
+    """Fills on both sides, a position, markouts, and a profit that moves, within 20 s of the first quote."""
+    process = start(state, "--json")
     out, err = process.communicate(timeout=580)
     assert process.returncode == 0, err
     events = [json.loads(line) for line in out.splitlines()]
@@ -52,8 +59,13 @@ def test_the_demo_quotes_prints_live_figures_and_stops_everything_it_started(tmp
     summaries = [event["state"] for event in events if event["event"] == "summary"]
     assert summaries
     assert all(summary["engine"]["quoting"] for summary in summaries)
-    assert summaries[-1]["orders"]["placed"] > 0
-    assert running(tmp_path) == []
+    assert running(state) == []
+    symbols = [summary["symbols"]["ETHUSDT"] for summary in summaries]
+    assert any(one["position"]["base"] for one in symbols)
+    assert len({summary["pnl"]["total"] for summary in summaries}) >= 3
+    assert symbols[-1]["markouts_bps"]["1"] is not None
+    sides = fills_by_side(state)
+    assert min(sides.get(1, 0), sides.get(-1, 0)) >= 10, sides
 
 
 def quoting(process: "subprocess.Popen[str]") -> None:
@@ -68,23 +80,6 @@ def quoting(process: "subprocess.Popen[str]") -> None:
 def fills_by_side(state: Path) -> dict[int, int]:
     with contextlib.closing(sqlite3.connect(state / "demo/host/shared/data/journal.db")) as journal:
         return dict(journal.execute("SELECT side, count(*) FROM trades GROUP BY side").fetchall())
-
-
-@pytest.mark.timeout(600)
-def test_the_demo_shows_business_fills_on_both_sides_a_position_markouts_and_a_profit_that_moves(
-    tmp_path: Path,
-) -> None:
-    process = start(tmp_path / "state", "--json")
-    out, err = process.communicate(timeout=580)
-    assert process.returncode == 0, err
-    events = [json.loads(line) for line in out.splitlines()]
-    states = [event["state"] for event in events if event["event"] == "summary"]
-    symbols = [state["symbols"]["ETHUSDT"] for state in states]
-    assert any(one["position"]["base"] for one in symbols)
-    assert len({state["pnl"]["total"] for state in states}) >= 3
-    assert symbols[-1]["markouts_bps"]["1"] is not None
-    sides = fills_by_side(tmp_path / "state")
-    assert min(sides.get(1, 0), sides.get(-1, 0)) >= 10, sides
 
 
 def frozen_and_killed(process: "subprocess.Popen[str]", state: Path) -> None:
@@ -119,9 +114,8 @@ def halted(process: "subprocess.Popen[str]", state: Path) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("end", [frozen_and_killed, halted])
 def test_a_demo_quotes_whatever_state_the_one_before_left(
-    tmp_path: Path, end: Callable[["subprocess.Popen[str]", Path], None]
+    state: Path, end: Callable[["subprocess.Popen[str]", Path], None]
 ) -> None:
-    state = tmp_path / "state"
     first = start(state, "--json")
     quoting(first)
     end(first, state)
@@ -130,7 +124,7 @@ def test_a_demo_quotes_whatever_state_the_one_before_left(
     quoting(second)
     _, err = second.communicate(timeout=300)
     assert second.returncode == 0, err
-    assert running(tmp_path) == []
+    assert running(state) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
