@@ -271,6 +271,7 @@ def test_of_a_host_without_power_status_and_health_tell_what_the_exchange_still_
     (seen,) = (e for e in status.events if e["event"] == "exchange")
     assert seen["open_orders"], seen["message"]
     assert "mmctl cancel --direct staging --confirm sandbox" in status.err
+    assert health.out, health.err
     check = next(c for c in json.loads(health.out)["checks"] if c["name"] == "open_orders")
     assert (health.code, check["status"]) == (2, "CRITICAL")
     assert "mmctl cancel --direct" in check["message"]
@@ -278,6 +279,7 @@ def test_of_a_host_without_power_status_and_health_tell_what_the_exchange_still_
     assert "cannot be seen from here" in blind.err
     assert "mmctl cancel --direct" in blind.err
     assert cancelled.code == 0, cancelled.err
+    assert after.code == 13, after.err
     (left,) = (e for e in after.events if e["event"] == "exchange")
     assert left["open_orders"] == 0
 
