@@ -157,7 +157,9 @@ async def measured(config: Path, seconds: float, count: int, rate: float) -> dic
     app, running = await begin(config)
     port = app.listener.port
     await asyncio.sleep(2.0)
+    asked = asyncio.create_task(asyncio.to_thread(operator, port, seconds))
     quiet = [await phase(app, seconds)]
+    calm = await asked
     with HalfOpen(port, count, rate) as flood:
         end = time.monotonic() + 60
         while flood.opened() < count and time.monotonic() < end:  # noqa: ASYNC110 - another process counts
@@ -177,9 +179,21 @@ async def measured(config: Path, seconds: float, count: int, rate: float) -> dic
         "flooded": flooded,
         "opened": opened,
         "turned_away": turned,
-        "answers": answers,
+        "answers": {"quiet": calm, "flooded": answers},
         "breaker": app.session.parts.risk.breaker.state.name,
         "exit": await running,
+    }
+
+
+def _answers(times: list[float | None]) -> dict[str, float | int | None]:
+    """How the operator was served: answers, silences, and the middle and the slowest answer in seconds."""
+    given = sorted(one for one in times if one is not None)
+    middle = statistics.median(given) if given else None
+    return {
+        "answers": len(given),
+        "silences": len(times) - len(given),
+        "p50_s": middle,
+        "max_s": max(given, default=None),
     }
 
 
@@ -207,7 +221,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     ours = found["flooded"]["p99_us"]
     if not quiet or ours is None:
         raise SystemExit("no order was placed in the time given")
-    theirs, answers = statistics.fmean(quiet), [one for one in found["answers"] if one is not None]
+    theirs = statistics.fmean(quiet)
     return {
         "name": "half_open",
         "ours": ours,
@@ -222,9 +236,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
         "turned_away": found["turned_away"],
         "quiet": found["quiet"],
         "flooded": found["flooded"],
-        "operator_answers": len(answers),
-        "operator_unanswered": len(found["answers"]) - len(answers),
-        "operator_slowest_s": max(answers, default=None),
+        "operator": {name: _answers(times) for name, times in found["answers"].items()},
         "file_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "load_average": os.getloadavg()[0],
         "breaker": found["breaker"],
