@@ -64,11 +64,11 @@ OPERATORS: Final[dict[str, bytes | None]] = {
     "plain": b"ann@desk",
     "not UTF-8": b"an\xff\xe9",
     "lines": b"ann\r\nX-Evil: 1",
-    "no passwd entry": None,  # getuid is of nobody's, and no name or home is in the environment
+    "no passwd entry": None,  # nobody knows our uid, and no name or home is in the environment
 }
 STATES: Final = ("alive", "dead", "frozen", "partitioned")
 TRAILS: Final = ("fine", "unwritable", "broken", "broken on the host", "a pipe")
-AS_NOBODY: Final = "import os; os.setresuid(54321, -1, -1); from mmctl.__main__ import main; main()"
+AS_NOBODY: Final = "import pwd; pwd.getpwuid = lambda uid: {}[uid]; from mmctl.__main__ import main; main()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +214,14 @@ def one_halt(desk: Desk, one: Combination, findings: Findings) -> None:
     """Bring it about, halt, and judge by the exchange."""
     desk.quote()
     pid = int(desk.engine()["pid"])
-    hidden = one.state == "partitioned"
+    hidden, stopped = one.state == "partitioned", list[int]()
     if one.state == "dead":
         os.kill(pid, signal.SIGKILL)
     elif one.state == "frozen" or hidden:
-        os.kill(pid, signal.SIGSTOP)
+        # A host out of reach: its supervisor stands as well, or it would start another engine behind the partition.
+        stopped = [_parent(pid), pid] if hidden else [pid]
+        for process in stopped:
+            os.kill(process, signal.SIGSTOP)
     began = time.monotonic()
     try:
         done = desk.halt(one)
@@ -228,8 +231,8 @@ def one_halt(desk: Desk, one: Combination, findings: Findings) -> None:
         return
     finally:
         findings.seconds.append(time.monotonic() - began)
-        if one.state == "frozen" or hidden:
-            _go_on(pid)
+        for process in reversed(stopped):
+            _go_on(process)
     findings.codes[f"{one.state} {done.returncode}"] += 1
     for fault in judge(one, done, left):
         findings.wrong.append(f"{one}: {fault}: {done.stderr.decode(errors='replace')[-600:]}")
@@ -238,6 +241,10 @@ def one_halt(desk: Desk, one: Combination, findings: Findings) -> None:
     time.sleep(QUIET_S)
     if desk.engine().get("quoting") or desk.orders():
         findings.wrong.append(f"{one}: it quotes after the halt (code {done.returncode})")
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _go_on(pid: int) -> None:
@@ -290,7 +297,7 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
             for number, one in enumerate(combinations(options.runs, options.seed_base), 1):
                 one_halt(desk, one, findings)
                 if number % 10 == 0:
-                    print(f"{number} of {options.runs}, {len(findings.wrong)} wrong", file=sys.stderr, flush=True)
+                    print(f"{number} of {options.runs}: {findings.wrong}", file=sys.stderr, flush=True)
         finally:
             desk.mmctl("stop", "here")
     seconds = sorted(findings.seconds)

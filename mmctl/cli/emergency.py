@@ -97,18 +97,21 @@ def command(verb: str, wanted: str | None, confirm: str, body: Mapping[str, Any]
             return _act(run, engine, verb, {**request, "confirm": accounts[engine.name]})
 
         outcomes: dict[str, Outcome[Done]] = {}
+        untold = set(found) if direct else set()  # hosts that nobody could be told on; their trails neither
         try:
             if not direct:
                 for engine in found.values():
                     minutes.intend(engine.label)
                 outcomes = ask_each(run, found, one, ENGINE_SECONDS + SENTINEL_SECONDS + 10)
+            untold |= {name for name, outcome in outcomes.items() if isinstance(outcome.error, Unreachable)}
             left = [name for name in found if direct or _undone(outcomes[name].error)]
             for own in dict.fromkeys(accounts[name] for name in left if verb in _PROVING):
                 these = [name for name in left if accounts[name] == own]
                 outcomes |= _past_the_hosts(run, found, verb, request, these, outcomes, minutes)
             _tell(run, verb, outcomes)
         finally:
-            recorded = _record(run, minutes, found, outcomes)
+            told = {name: engine for name, engine in found.items() if name not in untold}
+            recorded = _record(run, minutes, found, outcomes, told)
     finish(run, outcomes)
     _printed(run, lambda: run.out.result(verb=verb, account=account, hosts=sorted(outcomes), trail=recorded))
 
@@ -139,19 +142,20 @@ def _printed(run: Run, write: Callable[[], None]) -> None:
 
 
 def _record(
-    run: Run, minutes: Minutes, found: Mapping[str, Engine], outcomes: Mapping[str, Outcome[Done]]
+    run: Run,
+    minutes: Minutes,
+    found: Mapping[str, Engine],
+    outcomes: Mapping[str, Outcome[Done]],
+    told: Mapping[str, Engine],
 ) -> dict[str, Any]:
-    """Close the minutes; whether the act is in the trails, as the JSON of the result has it."""
+    """Close the minutes, here and on the hosts ``told``; whether the trails took it, as the result has it."""
     ends: dict[str, tuple[bool, str]] = {}
-    reached: dict[str, Engine] = {}
     for name, engine in found.items():
         outcome = outcomes.get(name)
         error = outcome.error if outcome is not None else None
         done = outcome.value if outcome is not None else None
         ends[engine.label] = (True, str(done)) if done is not None else (False, _what(error) or "interrupted")
-        if not isinstance(error, Unreachable) and (done is None or done.way != "exchange"):
-            reached[engine.label] = engine
-    faults = minutes.close(ends, reached)
+    faults = minutes.close(ends, {engine.label: engine for engine in told.values()})
     for fault in faults:
         run.out.problem(f"NOT RECORDED: {fault}")
     _printed(run, lambda: run.out.event("trail", recorded=not faults, faults=faults))
