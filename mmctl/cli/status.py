@@ -13,7 +13,7 @@ from mmctl.cli.output import Output, age, digits, number
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
 from mmctl.cli.run import Run, current
 from mmctl.client.engine import Client, Document, age_of, pick, section
-from mmctl.fleet.errors import FAILED, INCONCLUSIVE, DeadlineExceeded, OperatorError, Unreachable
+from mmctl.fleet.errors import FAILED, INCONCLUSIVE, DeadlineExceeded, HostKeyMismatch, OperatorError, Unreachable
 from mmctl.fleet.parallel import Outcome
 from mmctl.watch import drift as drifting
 
@@ -68,7 +68,9 @@ def breaker_code(state: Mapping[str, Any] | None) -> int:
 
 def tell_beyond(run: Run, beyond: Beyond, outcomes: Mapping[str, Outcome[Document]]) -> None:
     """Where an engine does not answer: what the exchange says of its orders, and the way out."""
-    silent = [name for name, outcome in outcomes.items() if isinstance(outcome.error, Unreachable | DeadlineExceeded)]
+    # A host that answers with another key is as good as away: what is there may be another machine.
+    away = Unreachable | DeadlineExceeded | HostKeyMismatch
+    silent = [name for name, outcome in outcomes.items() if isinstance(outcome.error, away)]
     if silent:
         seen = beyond.seen(run.remaining(patience()))
         run.out.event(
