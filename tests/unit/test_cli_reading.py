@@ -10,6 +10,13 @@ from tests.ui import samples
 from tests.unit.conftest import Mmctl
 from tests.unit.fake_engine import FakeEngine
 
+
+@pytest.fixture(autouse=True)
+def no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none here: it is not waited for."""
+    monkeypatch.setattr("mmctl.cli.beyond.ASK_SECONDS", 0.3)
+
+
 READERS = ("status", "stats", "why")
 
 

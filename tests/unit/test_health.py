@@ -18,6 +18,13 @@ from tests.ui import samples
 from tests.unit.conftest import Mmctl
 from tests.unit.fake_engine import FakeEngine
 
+
+@pytest.fixture(autouse=True)
+def no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none here: it is not waited for."""
+    monkeypatch.setattr("mmctl.cli.beyond.ASK_SECONDS", 0.3)
+
+
 GOOD = Facts(
     "mm1",
     process_alive=True,
