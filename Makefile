@@ -32,8 +32,8 @@ demo: setup
 		$(BIN)/mmctl demo
 
 # What decides over orders and risk, alone and with every branch counted: where that fails is in pyproject.toml.
-DECIDES := $(addprefix tests/unit/test_,client_ids.py fill_book.py order_edges.py order_manager.py order_record.py \
-	order_states.py) $(wildcard tests/unit/test_reconcile*.py tests/unit/test_risk_*.py tests/unit/test_throttle*.py) \
+DECIDES := $(addprefix tests/unit/test_,client_ids.py fill_book.py funds.py lineage.py order_edges.py order_manager.py \
+	order_record.py order_states.py pieces.py) $(wildcard tests/unit/test_reconcile*.py tests/unit/test_risk_*.py tests/unit/test_throttle*.py) \
 	tests/property/test_order_manager.py tests/property/test_risk_properties.py
 coverage: setup-dev
 	@$(BIN)/python -m pytest $(DECIDES) --cov

@@ -59,8 +59,12 @@ class _Frames(WSListener):
         if kind == _TEXT and frame.fin:  # as ``told``, without the call: every frame of the market comes this way
             link.more = not frame.last_in_buffer
             link.last_data = time.monotonic()
+            payload = frame.get_payload_as_memoryview()
+            if len(payload) > MOST_MESSAGE:  # the parser refuses it, and may hand it on all the same
+                link.drop(f"a message longer than {MOST_MESSAGE:,} bytes")
+                return
             try:
-                link.on_text(frame.get_payload_as_memoryview(), recv_ns)
+                link.on_text(payload, recv_ns)
             except Exception as failure:  # noqa: BLE001 - see ``failed``
                 link.failed(failure)
         elif kind in (_TEXT, _CONTINUATION):

@@ -118,11 +118,13 @@ def test_data_of_the_wrong_kind_or_order_is_refused_with_its_cause(
 def test_files_that_are_no_recordings_at_all_are_refused(tmp_path: Path, mmctl: Mmctl) -> None:
     (tmp_path / "empty.gz").write_bytes(b"")
     (tmp_path / "picture.gz").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40)
-    (tmp_path / "half.columns").write_bytes(b"MMCOLUMN\x01\x00\x00\x00")
+    (tmp_path / "half.columns").write_bytes(b"MMCOLUMN\x02\x00\x00\x00")
+    (tmp_path / "old.columns").write_bytes(b"MMCOLUMN\x01\x00\x00\x00" + bytes(100))
     for name, cause in (
         ("empty.gz", "the file is empty"),
         ("picture.gz", "picture.gz:1: "),
-        ("half.columns", "half.columns: not a column file"),
+        ("half.columns", "half.columns: the file was cut within its header"),
+        ("old.columns", "old.columns: format version 1, this program reads 2; convert the recording again"),
         ("nowhere.gz", "nowhere.gz: No such file"),
     ):
         code, out, err = _run(mmctl, tmp_path, tmp_path / name)

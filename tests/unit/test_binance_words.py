@@ -83,12 +83,19 @@ def test_an_event_of_a_symbol_that_is_not_traded_here_is_passed_over() -> None:
     assert words.update_of({}, payload("spot/user_data-execution-report-new.json")) is None
 
 
-@pytest.mark.parametrize(("key", "value"), [("p", "NaN"), ("p", "1.005"), ("X", "SOMETHING"), ("q", None), ("i", ...)])
+@pytest.mark.parametrize(("key", "value"), [("p", "NaN"), ("p", "1.00.5"), ("X", "SOMETHING"), ("q", None), ("i", ...)])
 def test_an_event_that_makes_no_sense_is_unreadable_and_never_half_read(key: str, value: object) -> None:
     event = payload("spot/user_data-execution-report-new.json")
     event = {name: v for name, v in {**event, "s": "ETHUSDT", key: value}.items() if v is not ...}
     with pytest.raises(words.MALFORMED):
         words.update_of(GRIDS, event)
+
+
+def test_an_order_off_todays_grid_keeps_its_own_digits() -> None:
+    event = {**payload("spot/user_data-execution-report-new.json"), "s": "ETHUSDT", "p": "1.005"}
+    update = words.update_of(GRIDS, event)
+    assert update is not None
+    assert update.order.ticks * Decimal("0.01") == Decimal("1.005")
 
 
 def test_orders_of_rest_are_read_on_both_markets() -> None:

@@ -152,8 +152,9 @@ def test_the_fleet_template_puts_no_env_file_into_the_source_tree() -> None:
     text = (ROOT / "configs/fleet.yaml").read_text()
     shown = text.replace("targets: {}\n", "targets:\n").replace("\n#  ", "\n  ")
     fleet = parse_fleet(shown, ROOT / "configs/fleet.yaml")
-    files = [target.env_file for name, target in fleet.targets.items() if name != "local"]
-    assert len(files) == 2
+    targets = [target for name, target in fleet.targets.items() if name != "local"]
+    files = [target.on(host).env_file for target in targets for host in target.hosts]
+    assert len(files) == 4
     assert not any(file is None or file.is_relative_to(ROOT) for file in files)
 
 
