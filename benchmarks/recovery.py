@@ -24,11 +24,13 @@ from typing import Any, Final
 from benchmarks.processes import BenchmarkFailed, configure, exchange, get, post, spread_of, until
 from benchmarks.side_by_side import ROOT
 from engine.orders.ids import epoch_of
+from engine.sandbox.settings import DEFAULT_ACCOUNTS
 
 LIMIT_S: Final = 6.0  # promised from process start to quoting again
 SETTLE_S: Final = 10.0  # leftovers gone and fills booked by then, or they count as orphans and mismatches
 START_S: Final = 120.0
 KILLED_STARTING: Final = 1 / 3
+OPENED: Final = DEFAULT_ACCOUNTS[0].spot
 
 
 @dataclass
@@ -139,8 +141,8 @@ def ledger_differs(venue: int, journal: Path, market: str) -> str:
         position = Decimal(theirs["positions"].get("ETHUSDT", "0"))
         return "" if position == ours["position"] else f"position {ours['position']}, at the exchange {position}"
     expected = {
-        "ETH": 200 + ours["position"] - ours["fees"].get("ETH", Decimal(0)),
-        "USDT": 1_000_000 + ours["paid"] - ours["fees"].get("USDT", Decimal(0)),
+        "ETH": Decimal(OPENED["ETH"]) + ours["position"] - ours["fees"].get("ETH", Decimal(0)),
+        "USDT": Decimal(OPENED["USDT"]) + ours["paid"] - ours["fees"].get("USDT", Decimal(0)),
     }
     for asset, amount in expected.items():
         balance = theirs["spot"][asset]

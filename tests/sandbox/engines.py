@@ -121,9 +121,9 @@ class Engine:
         self.config.write_text(CONFIG.format(**values))
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "Engine":
+    def start(self, *program: str) -> "Engine":
         with open(self.log_path, "ab") as out:
-            command = [sys.executable, "-m", "engine", "run", "--config", str(self.config), "-v"]
+            command = [sys.executable, *(program or ("-m", "engine")), "run", "--config", str(self.config), "-v"]
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
         return self
 

@@ -7,6 +7,7 @@ import time
 from decimal import Decimal
 from typing import Any
 
+from engine.sandbox.settings import DEFAULT_ACCOUNTS
 from tests.sandbox.conftest import StartProcess
 from tests.sandbox.engines import Engine, StartEngine, Venue, engine_on, until
 
@@ -36,7 +37,7 @@ def ledger_equals_the_exchanges(engine: Engine, venue: Venue) -> None:
     position = Decimal(engine.journal("SELECT quantity FROM positions")[0][0])
     assert position == bought - sold
     base_fees = sum(Decimal(fee) for _, _, fee, asset in rows if asset == "ETH")
-    assert base_held(venue) == Decimal(200) + bought - sold - base_fees
+    assert base_held(venue) == Decimal(DEFAULT_ACCOUNTS[0].spot["ETH"]) + bought - sold - base_fees
 
 
 def test_it_quotes_books_every_fill_and_a_stop_leaves_nothing_open(
