@@ -292,7 +292,11 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     market = ("--symbols", "spot:ETHUSDT", "--seed", str(options.seed_base), "--no-limits")
     with exchange(*market) as (folder, venue):
         desk = Desk(folder, venue)
-        desk.must("deploy", "here", "--yes")
+        for _ in range(3):  # a slow machine compiles longer than a deploy may take; what is compiled is kept
+            if desk.mmctl("deploy", "here", "--yes", seconds=DEPLOY_S).returncode == 0:
+                break
+        else:
+            desk.must("deploy", "here", "--yes")
         try:
             for number, one in enumerate(combinations(options.runs, options.seed_base), 1):
                 one_halt(desk, one, findings)

@@ -23,6 +23,7 @@ from mmctl.remote import layout as remote
 from mmctl.remote.layout import Layout, layout_of
 
 PRUNE_SECONDS = 60.0
+STOP = "stop"
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,18 @@ class Site:
 @contextmanager
 def recorded(site: Site, verb: str, detail: dict[str, Any], reason: str = "") -> Iterator[dict[str, Any]]:
     """Hold the lock, write the intent, let the act happen, write the outcome. The yielded dict joins the
-    outcome; ``ok`` False in it records a failure that was not raised."""
+    outcome; ``ok`` False in it records a failure that was not raised. What cannot be recorded is not done, but for a
+    stop: what stops trading never waits for what records it."""
     record = Record.now(site.run, site.command, site.target.name, reason)
     trail = Trail(site.run, verb, site.target.name, site.transports, site.layout)
     outcome: dict[str, Any] = {}
     with held(site.transports, site.layout, record):
-        site.tell(trail.intent(**detail))
+        try:
+            site.tell(trail.intent(**detail))
+        except (OSError, OperatorError) as error:
+            if verb != STOP:
+                raise
+            site.tell([f"NOT RECORDED: {error}"])
         try:
             yield outcome
         except BaseException as error:

@@ -134,3 +134,14 @@ def test_a_broken_source_tree_is_an_error_before_any_change(mmctl: Mmctl, projec
     assert "could not be built" in said
     assert "Traceback" not in said
     assert not (tmp_path / "run").exists()
+
+
+def test_a_stop_is_done_without_a_trail_and_a_start_is_not(mmctl: Mmctl, port: int, tmp_path: Path) -> None:
+    assert mmctl("deploy")[0] == 0
+    trail = tmp_path / "state/audit.jsonl"
+    trail.unlink()
+    trail.mkdir()
+    code, _, said = mmctl("stop")
+    assert (code, "NOT RECORDED" in said, mmctl("status")[0]) == (0, True, 13), said
+    assert mmctl("start")[0] != 0
+    assert mmctl("status")[0] == 13
