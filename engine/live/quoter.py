@@ -99,6 +99,7 @@ _WORK_STATE: Final = {
     OrderState.PENDING_REPLACE: S_CANCELLING,
     OrderState.UNKNOWN: S_UNKNOWN,
 }
+_OF_BALANCE: Final = frozenset({R_BASE_BALANCE, R_QUOTE_BALANCE})
 _REASONS: Final = {int(reason): reason for reason in Reason}
 _UNABLE: Final = frozenset({int(Reason.STRATEGY_ERROR), int(Reason.BAD_QUOTE), int(Reason.NOT_WANTED)})
 OnDecision = Callable[[int, int, str, int, int], None]
@@ -406,6 +407,9 @@ class Quoter:
         found, row = funds.bounds(live, owing, live[MAX_WORKING:], self.ledger.whole_lots), self.limits
         row[L_SELL_LOTS], row[L_BUY_MONEY] = found.sell_lots, found.buy_money
         row[L_MARGIN_CASH], row[L_MARGIN_TIMES] = found.margin_cash, found.margin_times
+        for side, reason in self._last_reason.items():
+            if reason in _OF_BALANCE:
+                self._last_reason[side] = -1  # the next refusal tells the figures of now
 
     def order(self, client_id: str) -> Order | None:
         return self._desk.manager.get(client_id)
