@@ -18,7 +18,7 @@ from typing import Final
 
 from tests.sandbox.strategies.share import PER_FILE, REFUSED, play
 
-FILES_A_PROCESS: Final = 4  # what numba compiles it keeps
+FILES_A_PROCESS: Final = 10  # what numba compiles it keeps
 PROGRESS_S: Final = 60.0
 
 
