@@ -108,14 +108,14 @@ async def test_a_step_of_zero_means_none(sandbox: SandboxExchange, market: Marke
 def test_an_engine_quotes_on_an_account_with_old_trades_off_the_grid(
     start_sandbox_process: StartProcess, engine_on: StartEngine, market: str, quantity: str
 ) -> None:
-    """Somebody else's and our own, before the start and while it runs: none stops it, none is in its ledger."""
+    """A person's, before the start and while it runs: none stops it, none is in its ledger."""
     port = start_sandbox_process("--symbols", f"{market}:ETHUSDT")
     if market == "spot":
         filters = {"market": market, "symbol": SYMBOL, "step": "0.001", "min_quantity": "0.001"}
         assert post(port, "/sandbox/filters", filters)[0] == 200
     old = {**OLD, "market": market, "quantity": quantity}
     assert post(port, "/sandbox/history", old)[0] == 200
-    assert post(port, "/sandbox/history", {**old, "client_id": "mm-1-1", "days": 2})[0] == 200
+    assert post(port, "/sandbox/history", {**old, "client_id": "web_2", "days": 2})[0] == 200
     engine = engine_on(port, market=market, spread=0.05).start().quoting()
     if market == "spot":
         late = {**old, "client_id": "web_late", "days": 0, "settle": True}
