@@ -40,5 +40,5 @@ def test_the_emergency_sentences_of_the_document_hold(reader: Reader, machine: M
     machine.sh("systemctl restart market-maker || true")
     state = "systemctl show -p ExecMainStatus --value market-maker"
     assert machine.sh(f"for i in $(seq 100); do [ $({state}) = 70 ] && break; sleep 0.3; done; {state}").strip() == "70"
-    reset = reader.type("mmctl breaker reset staging --reason 'looked at it'")
+    reset = reader.type("mmctl breaker reset staging --confirm ACCOUNT --reason 'looked at it'")
     assert reset.code == 0, reset.said
