@@ -60,8 +60,8 @@ def broken_within(seeds: int, like: str = "") -> str:
 
 def test_hostile_schedules_leave_no_orphan_and_a_ledger_equal_to_the_exchanges(seeds: range) -> None:
     result = hostile("--seeds", str(len(seeds)), "--seed-base", str(seeds.start))
-    # Known and open: 3 of the first 2,000 schedules see one order refused for want of a balance that the engine could have
-    # known. The refusal stops that side until the account is read; every other promise holds in every schedule.
+    # Known and open: in 3 of the first 2,000 schedules an order is refused for want of a balance that the engine could
+    # have known. The refusal stops that side until the account is read; every other promise holds in every schedule.
     unpaid = {seed for seed, why in result["broken"].items() if " short, " in why}
     broken = {seed: why for seed, why in result["broken"].items() if seed not in unpaid}
     assert not broken, "\n".join(f"{replay(int(seed))}: {why}" for seed, why in broken.items())
