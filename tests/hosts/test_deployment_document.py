@@ -21,6 +21,8 @@ def reader(lan: Lan, machine: Machine, tmp_path_factory: pytest.TempPathFactory)
 def test_every_command_of_the_document_does_what_it_says(reader: Reader) -> None:
     ended = {}
     for command in deployment():
+        if command.startswith("mmctl journal accept"):
+            continue  # for a journal that is lost: tests/sandbox/test_lost_journal.py
         if command.startswith("mmctl rollback"):
             assert reader.type(tuned(0.002)).code == 0  # a person goes back only from a second release
             assert reader.type("mmctl deploy staging").code == 0

@@ -2,12 +2,26 @@
 
 import pytest
 
-from tests.hosts.conftest import Operator, as_host
+from tests.hosts.conftest import Operator
 from tests.hosts.machines import Lan, Machine
 from tests.hosts.project import Project
+from tests.hosts.test_two_hosts import with_an_account_each
 from tests.hosts.test_deploy import asked, current
 
 LIVE = "/opt/market-maker/shared/configs/config.yaml"
+
+
+class Desks(Operator):
+    """Of two hosts with an account each."""
+
+    def write(self) -> None:
+        super().write()
+        text = (self.folder / "config.yaml").read_text()
+        self.write_config(text.replace("account: sandbox", "account: ${MM_ACCOUNT}"))
+        for host in self.hosts:
+            secrets = self.folder / host["env_file"]
+            secrets.write_text(f"MM_ACCOUNT={host['account']}\nBINANCE_API_KEY=key-{host['account']}\n")
+            secrets.chmod(0o600)
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +32,7 @@ def machines(lan: Lan) -> list[Machine]:
 @pytest.fixture(scope="module")
 def operator(machines: list[Machine], tmp_path_factory: pytest.TempPathFactory) -> Operator:
     folder = tmp_path_factory.mktemp("operator")
-    return Operator(folder, Project(folder / "source"), [as_host(machine) for machine in machines])
+    return Desks(folder, Project(folder / "source"), with_an_account_each(machines))
 
 
 @pytest.fixture(autouse=True)
