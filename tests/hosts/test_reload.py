@@ -5,8 +5,8 @@ import pytest
 from tests.hosts.conftest import Operator
 from tests.hosts.machines import Lan, Machine
 from tests.hosts.project import Project
-from tests.hosts.test_two_hosts import with_an_account_each
 from tests.hosts.test_deploy import asked, current
+from tests.hosts.test_two_hosts import with_an_account_each
 
 LIVE = "/opt/market-maker/shared/configs/config.yaml"
 
