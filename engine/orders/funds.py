@@ -88,10 +88,10 @@ class Holding:
         """The exchange says by itself what there is. False: it is older than what is known."""
         if self.total is not None:
             most = self.total + sum((change.amount for change in self.changes), ZERO)
+            if ms == self.ms:  # of two words of one moment, nobody knows which came first
+                self.locked = locked = max(locked, self.locked)
             if ms < self.ms or (ms == self.ms and total > most):
                 return False
-            if ms == self.ms:
-                locked = max(locked, self.locked)  # of two words of one moment, nobody knows which came first
         kept = [change for change in self.changes if change.ms > ms]
         self._take(total, locked, ms, at, -1, [*self._left_out(total, ms), *kept])
         return True
@@ -157,6 +157,7 @@ class Funds:
         self.version = 0
         self._known: dict[str, _Known] = {}
         self._position: tuple[Units, Decimal] = (0, ZERO)  # futures: lots and price as told with the wallet
+        self._traded: list[tuple[Units, int, int]] = []  # futures, since then: lots, exchange's time, our number
         self._price = ZERO  # of our last trade
         self._ended: deque[tuple[Order, int, int]] = deque(maxlen=ENDED_KEPT)  # when by the exchange (0: unsaid), by us
 
@@ -201,6 +202,8 @@ class Funds:
         at, one = self._next(), self.instrument
         if not self.spot:
             self._price = one.price(fill.ticks)
+            if fill.exchange_ms >= self.quote.ms:
+                self._traded.append((fill.side * fill.lots, fill.exchange_ms, at))
             return
         base, quote = one.quantity(fill.lots), one.quantity(fill.lots) * one.price(fill.ticks)
         bought = fill.side is Side.BUY
@@ -263,16 +266,27 @@ class Funds:
         """``owing``: what trades that have been named and not seen may have made the position worth, either way.
 
         Wallet and position are told together. Where we hold another position by now, or do not know of theirs yet, the
-        difference has cost what it is worth.
+        difference has cost what it is worth; what no trade of ours explains needs its margin beside ours.
         """
         one, worth = self.instrument, self.quote.now()
         if worth is None or self.quote.refused_at:
             return Bounds(margin_cash=-UNLIMITED, margin_times=1)  # what lessens the position is still paid for
-        worth -= self.quote.elsewhere + owing / self._leverage
         lots, entry = self._position
-        worth -= one.quantity(lots) * entry - one.quantity(lots - position) * self._price
+        owing += one.quantity(self._unexplained(position)) * max(entry, self._price)
+        worth -= self.quote.elsewhere + owing / self._leverage
+        worth -= one.quantity(lots) * entry - one.quantity(lots - position) * (self._price or entry)
         cash = math.floor(worth / (one.tick_size * one.lot_size))
         return Bounds(margin_cash=cash, margin_times=self._leverage * (1000 - MARGIN_KEPT))
+
+    def _unexplained(self, position: Units) -> Units:
+        """Futures: lots by which the position told differs from ours and from what we have traded since it was told.
+
+        The word of a trade's own moment mostly has it already: it comes before the trade does.
+        """
+        word = self.quote.ms
+        lots = self._position[0] - position + sum(traded for traded, ms, _ in self._traded if ms > word > 0)
+        doubtful = sum(traded for traded, ms, _ in self._traded if ms <= word or word == 0)
+        return min(abs(lots), abs(lots + doubtful))
 
     def _may_give(self, holding: Holding, owing: Decimal) -> Decimal | None:
         there = holding.now()
@@ -322,6 +336,8 @@ class Funds:
 
     def _hold(self, held: Position | None) -> None:
         self._position = (0, ZERO) if held is None else (held.lots, held.entry_price)
+        word = self.quote
+        self._traded = [one for one in self._traded if (one[1] >= word.ms if word.ms else one[2] > word.asked)]
 
 
 def without_fee(amount: int, kept: int) -> int:

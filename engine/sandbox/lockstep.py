@@ -21,6 +21,7 @@ from engine.sandbox.symbols import MarketKey
 
 PATIENCE_S: Final = 60.0
 YIELD_EVERY: Final = 64
+MOMENT_S: Final = 0.0002
 
 
 class SimulatedPump(Pump):
@@ -32,7 +33,7 @@ class SimulatedPump(Pump):
         self._settling: asyncio.Task[None] | None = None
         hold_s = core.settings.hold_s
         self._hold_ns = line[0].local_ns + round(hold_s * 1e9) if line and hold_s > 0 else None
-        self.local_ns = 0
+        self.local_ns = self._told_ms = 0
         simulated.on_request = self._on_request
 
     async def _market(self) -> None:
@@ -69,9 +70,16 @@ class SimulatedPump(Pump):
 
     async def _tell(self, row: list[int]) -> None:
         """One answer, and the next only when it has arrived: they come over several connections."""
+        await self._give(row)
+        await self._dealt_with(list(self._hub.connections))
+
+    async def _give(self, row: list[int]) -> None:
+        """Each answer in a millisecond of its own: of a recording played so fast, two would seem to be of one moment."""
+        while self._core.clock.now_ms() == self._told_ms:
+            await asyncio.sleep(MOMENT_S)
+        self._told_ms = self._core.clock.now_ms()
         self._simulated.tell(row)
         await asyncio.sleep(0)  # whoever waits for it writes it now
-        await self._dealt_with(list(self._hub.connections))
 
     async def _dealt_with(self, connections: list[Connection]) -> None:
         for connection in connections:
@@ -96,5 +104,4 @@ class SimulatedPump(Pump):
         """Before the start and after the end requests are answered at once: nothing else will move time."""
         while rows := self._simulated.settled():
             for row in rows:
-                self._simulated.tell(row)
-                await asyncio.sleep(0)
+                await self._give(row)

@@ -156,7 +156,9 @@ def test_of_two_hosts_one_down_neither_is_changed(against: Against, machine: Mac
     operator = against(machine)
     text = (operator.folder / "config.yaml").read_text()
     operator.write_config(text.replace("account: sandbox", "account: ${MM_ACCOUNT:-sandbox}"))
-    (operator.folder / "other.env").write_text("MM_ACCOUNT=other\nBINANCE_API_KEY=other\n")
+    other = operator.folder / "other.env"
+    other.write_text("MM_ACCOUNT=other\nBINANCE_API_KEY=other\n")
+    other.chmod(0o600)
     own = {"name": "host9", "account": "other", "env_file": "other.env"}
     down = operator.hosts[0] | nobody(machine, tmp_path, 251) | own
     operator.hosts.append(down)

@@ -28,8 +28,9 @@ from tests.sandbox.hostile.schedule import play, stage
 from tests.sandbox.hostile.share import replay
 
 # a journal that held ended orders as open; an account not read taken for an empty one; reckonings made too early: with
-# an order whose answer was still to come taken for one not arrived, and with an engine that had led still ending
-ONCE_BROKEN = (5008, 11318, 1_000_235, 1_000_078, 3_004_066, 5_004_000, 5_014_613, 5_014_794, 10_096_143)
+# an order whose answer was still to come taken for one not arrived, and with an engine that had led still ending; a
+# position told before the trade that made it, and a word on the balance thrown away with what a person had locked
+ONCE_BROKEN = (5008, 11318, 1_000_235, 1_000_078, 3_004_066, 5_004_000, 5_014_613, 5_014_794, 10_096_143, 129, 1842)
 CAUGHT_WITHIN = 40  # seeds until a broken engine must have been found
 
 
@@ -60,12 +61,7 @@ def broken_within(seeds: int, like: str = "") -> str:
 
 def test_hostile_schedules_leave_no_orphan_and_a_ledger_equal_to_the_exchanges(seeds: range) -> None:
     result = hostile("--seeds", str(len(seeds)), "--seed-base", str(seeds.start))
-    # Known and open: in 3 of the first 2,000 schedules an order is refused for want of a balance that the engine could
-    # have known. The refusal stops that side until the account is read; every other promise holds in every schedule.
-    unpaid = {seed for seed, why in result["broken"].items() if " short, " in why}
-    broken = {seed: why for seed, why in result["broken"].items() if seed not in unpaid}
-    assert not broken, "\n".join(f"{replay(int(seed))}: {why}" for seed, why in broken.items())
-    assert len(unpaid) <= max(len(seeds) // 500, 1), sorted(unpaid)
+    assert not result["broken"], "\n".join(f"{replay(int(seed))}: {why}" for seed, why in result["broken"].items())
     assert result["schedules"] == len(seeds)
     if len(seeds) >= 100:
         assert result["kills"] > len(seeds) / 2

@@ -313,6 +313,43 @@ def test_futures_count_the_wallet_without_the_position_and_what_other_positions_
     assert funds.bounds((), ()).margin_cash == -UNLIMITED
 
 
+def test_a_position_told_before_its_trade_needs_its_margin_beside_the_one_we_know() -> None:
+    funds = opened(replace(held(usdt="1000")), FUTURES)  # at leverage 2
+    assert cash(funds) == 1000
+    funds.word(futures_word("1000", -100, "2000", 20))
+    assert cash(funds) == 1000 + 200 - 200 - 100  # what it brought, what it is worth, and the margin of 100 lots
+    funds.fill(fill(Side.SELL, 100, ms=20))  # it is ours, as the word had it
+    assert cash(funds, -100) == 1200
+    funds.fill(fill(Side.SELL, 50, ms=30))  # the next one is told before the word that has it
+    assert cash(funds, -150) == 1300
+    funds.word(futures_word("1000", -150, "2000", 30))
+    assert cash(funds, -150) == 1300
+    funds.word(futures_word("1000", -250, "2000", 40))  # and then somebody else's
+    assert cash(funds, -150) == 1300 - 100
+
+
+def test_without_the_exchanges_time_a_position_is_compared_by_what_was_asked_for() -> None:
+    account = replace(held(usdt="1000", ms=0), positions={"ETHUSDT": Position("ETHUSDT", -100, D(2000))})
+    funds = opened(account, FUTURES)
+    assert cash(funds, -100) == 1200
+    asked = funds.at
+    funds.fill(fill(Side.SELL, 50, ms=30))
+    assert cash(funds, -150) == 1300
+    funds.account(account, asked)  # asked for before that trade, and it may have it or not
+    assert cash(funds, -150) == 1300
+    funds.account(account, funds.at)  # asked for after it, and still without it
+    assert cash(funds, -150) == 1300 - 50
+
+
+def test_what_a_persons_order_has_locked_counts_though_its_word_comes_out_of_turn() -> None:
+    """Of one moment: the word before a trade, the trade, and the word of an order that locks the rest."""
+    funds = opened(held(eth="5"))
+    funds.word(told("4.98", ms=20))
+    funds.fill(fill(Side.SELL, 20, ms=20))
+    funds.word(told("0.08", "4.9", ms=20))
+    assert sellable(funds) <= 80
+
+
 @pytest.mark.parametrize("state", [OrderState.REJECTED, OrderState.DENIED])
 def test_an_order_that_never_was_has_locked_nothing(state: OrderState) -> None:
     funds = opened(held(eth="1"))

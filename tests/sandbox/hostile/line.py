@@ -169,6 +169,7 @@ class Wire:
         self.venue, self.wires, self.epoch, self.dead = venue, venue.wires, 0, False
         self.sockets: list[Socket] = []
         self.takings_seen: dict[str, int] = {}  # by asset: how many takings the newest word on its balance knew of
+        self._words_ms: dict[str, int] = {}  # by asset: the moment of that word
         self.context = copy_context()  # everything of this process runs in it
         self.context.run(OWNER.set, self)
 
@@ -197,7 +198,10 @@ class Wire:
                 return  # a fault made it senseless
             event = word.get("event", word)
             rows = event["B"] if event["e"] == "outboundAccountPosition" else event["a"]["B"]
-            self.saw((row["a"] for row in rows), event["takings"])
+            assets = [row["a"] for row in rows]
+            if event["E"] not in (self._words_ms.get(asset) for asset in assets):
+                self.saw(assets, event["takings"])  # else nobody knows which of two words of one moment came first
+            self._words_ms.update((asset, max(event["E"], self._words_ms.get(asset, 0))) for asset in assets)
 
     def saw(self, assets: Iterable[str], takings: int) -> None:
         for asset in assets:

@@ -116,13 +116,16 @@ class Person:
 
     def watch(self, event: Mapping[str, Any]) -> None:
         """A trade of an order that was cancelled before is paid for out of what is free."""
-        if event.get("x") == "CANCELED":
-            self._cancelled.add(event["i"])
-        elif event.get("x") == "TRADE" and event["i"] in self._cancelled:
-            spec, selling = self._venue.spec, event["S"] == "SELL"
+        spot = self._venue.market is Market.SPOT
+        body = event if spot else event.get("o", {})
+        if body.get("x") == "CANCELED":
+            self._cancelled.add(body["i"])
+        traded = event.get("x") == "TRADE" if spot else event["e"] == "TRADE_LITE"  # before the word on the wallet
+        if traded and event["i"] in self._cancelled:
+            spec, selling = self._venue.spec, spot and event["S"] == "SELL"
             lots, ticks = spec.lots(event["l"]), spec.ticks(event["L"])
             amount = lots * spec.lot_e8 if selling else spec.notional_e8(ticks, lots)
-            self.takings.append((spec.base if selling else spec.quote, amount))
+            self._take(spec.base if selling else spec.quote, amount)
 
     def _pay_in(self) -> None:
         venue = self._venue
