@@ -80,6 +80,16 @@ def quoting(operator: Operator, seconds: float = 20.0) -> dict[str, Any]:
         time.sleep(0.2)
 
 
+def quoting_after_a_boot(operator: Operator, seconds: float = 120.0) -> None:
+    """Until it listens, ``status`` calls the host unreachable; it compiles nothing anew, and quotes by itself."""
+    end = time.monotonic() + seconds
+    while (done := operator.json("status")).code == 13:
+        assert "the service is activating" in done.err or "refused" in done.err, done.err
+        assert time.monotonic() < end, done.err
+        time.sleep(0.5)
+    quoting(operator)
+
+
 def test_the_engine_quotes_from_the_host(deployed: Done, operator: Operator) -> None:
     assert deployed.code == 0, deployed.err
     document = quoting(operator)
@@ -267,6 +277,7 @@ def test_of_a_host_without_power_status_and_health_tell_what_the_exchange_still_
         after = operator.json("status")
     finally:
         machine.boot()
+    quoting_after_a_boot(operator)
     assert status.code == 13, status.err
     (seen,) = (e for e in status.events if e["event"] == "exchange")
     assert seen["open_orders"], seen["message"]
