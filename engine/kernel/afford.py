@@ -15,6 +15,8 @@ from engine.kernel.checks import (
     L_BUY_MONEY,
     L_MARGIN_CASH,
     L_MARGIN_TIMES,
+    L_OWED_BUYS,
+    L_OWED_SELLS,
     L_SELL_LOTS,
     R_BALANCE_UNKNOWN,
     R_BASE_BALANCE,
@@ -39,6 +41,12 @@ def covered_lots(limits: I64, view: I64, ticks: int) -> int:
     return int(max(worth, 0) // 1000 * limits[L_MARGIN_TIMES] // ticks)
 
 
+@part
+def held_lots(side: int, limits: I64, view: I64) -> int:
+    """Futures: lots of that side that the account holds at worst case, without what our open orders may add."""
+    return int(side * view[V_POSITION_LOTS] + limits[L_OWED_BUYS if side > 0 else L_OWED_SELLS])
+
+
 @entry
 def payable(side: int, ticks: int, lots: int, standing: int, limits: I64, view: I64) -> int:
     """``lots``, or as many of them as can be paid when nothing else of that side stands.
@@ -47,7 +55,7 @@ def payable(side: int, ticks: int, lots: int, standing: int, limits: I64, view: 
     balance since.
     """
     if limits[L_MARGIN_TIMES] > 0:
-        held = side * view[V_POSITION_LOTS]
+        held = held_lots(side, limits, view)
         most = max(covered_lots(limits, view, ticks) - held, -held)  # what closes the position needs no more margin
     elif side > 0:
         most = limits[L_BUY_MONEY] // ticks
@@ -60,7 +68,7 @@ def payable(side: int, ticks: int, lots: int, standing: int, limits: I64, view: 
 def short_of(side: int, ticks: int, lots: int, pending: int, cost: int, limits: I64, view: I64) -> int:
     """R_NONE, or what an order lacks beside those of its side that may still fill: ``pending`` lots, worth ``cost``."""
     if limits[L_MARGIN_TIMES] > 0:
-        held = side * view[V_POSITION_LOTS]
+        held = held_lots(side, limits, view)
         worst = held + pending + lots
         if worst > 0 and worst > covered_lots(limits, view, ticks):
             return R_MARGIN

@@ -108,6 +108,8 @@ L_SELL_LOTS: Final = 15  # lots that all our sells together may give away; below
 L_BUY_MONEY: Final = 16  # what all our buys together may cost, in ticks * lots; below 0: not known
 L_MARGIN_CASH: Final = 17  # futures: the account less what the position is worth, ticks * lots; -UNLIMITED: not known
 L_MARGIN_TIMES: Final = 18  # futures: how many thousandths of the account's worth a position may be worth; 0: no bound
+L_OWED_BUYS: Final = 19  # futures: lots that may have been bought already and are in no position or order we know
+L_OWED_SELLS: Final = 20
 L_SIZE: Final = 24
 
 #: A limit that never binds, small enough that sums with it do not overflow.
@@ -121,7 +123,7 @@ def no_limits() -> I64:
     limits[L_MIN_LOTS] = 1
     limits[L_MIN_NOTIONAL] = 0
     limits[L_MIN_TICKS] = limits[L_FLOOR_TICKS] = 1
-    limits[L_SENSELESS] = limits[L_FAILED] = limits[L_MARGIN_TIMES] = 0
+    limits[L_SENSELESS] = limits[L_FAILED] = limits[L_MARGIN_TIMES] = limits[L_OWED_BUYS] = limits[L_OWED_SELLS] = 0
     return limits
 
 

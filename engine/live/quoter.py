@@ -25,6 +25,8 @@ from engine.kernel.checks import (
     L_MIN_NOTIONAL,
     L_NOTIONAL,
     L_OPEN_ORDERS,
+    L_OWED_BUYS,
+    L_OWED_SELLS,
     L_POSITION_LOTS,
     L_SELL_LOTS,
     L_TOTAL_ROOM,
@@ -407,6 +409,7 @@ class Quoter:
         found, row = funds.bounds(live, owing, live[MAX_WORKING:], self.ledger.whole_lots), self.limits
         row[L_SELL_LOTS], row[L_BUY_MONEY] = found.sell_lots, found.buy_money
         row[L_MARGIN_CASH], row[L_MARGIN_TIMES] = found.margin_cash, found.margin_times
+        row[L_OWED_BUYS], row[L_OWED_SELLS] = found.owed_buys, found.owed_sells
         for side, reason in self._last_reason.items():
             if reason in _OF_BALANCE:
                 self._last_reason[side] = -1  # the next refusal tells the figures of now

@@ -16,7 +16,7 @@ from typing import Final
 from engine.orders.order import Order
 from engine.orders.states import OrderState
 from engine.venue.protocol import Account, BalanceChange, BalanceWord, Instrument, Market, Position, Side, VenueFill
-from engine.venue.units import Units
+from engine.venue.units import Units, away, size_of
 
 ZERO: Final = Decimal(0)
 FEE_ASSET: Final = "BNB"  # as in kernel.purse: fees are taken in it, where it is held, on top of what is sold
@@ -41,6 +41,8 @@ class Bounds:
     buy_money: int = UNLIMITED  # ticks * lots
     margin_cash: int = UNLIMITED  # ticks * lots
     margin_times: int = 0
+    owed_buys: int = 0
+    owed_sells: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,16 +241,15 @@ class Funds:
         ``unseen``: of ``live``, those the kernel does not count by itself; ``position``: our lots.
         """
         self._observe(live)
-        owing = {Side.BUY: ZERO, Side.SELL: ZERO}
+        owing = [(order, order.worst_case_lots) for order in unseen]
         for order in short:
             lots = order.worst_case_lots if order.venue_told else max(order.lots - order.known_lots, 0)
-            owing[order.side] += self._need(order, lots)
-        for order in unseen:
-            owing[order.side] += self._need(order, order.worst_case_lots)
+            owing.append((order, lots))
         if not self.spot:
-            return self._margin(owing[Side.BUY] + owing[Side.SELL], position)
+            return self._margin(owing, position)
         self._share_out(live)
-        sell, buy = self._may_give(self.base, owing[Side.SELL]), self._may_give(self.quote, owing[Side.BUY])
+        sell = self._may_give(self.base, self._needs(owing, Side.SELL))
+        buy = self._may_give(self.quote, self._needs(owing, Side.BUY))
         one = self.instrument
         lots = -1 if sell is None else without_fee(int(sell // one.lot_size), self._kept[one.base])
         unit = one.tick_size * one.lot_size
@@ -262,21 +263,26 @@ class Funds:
             money = min(money, int(sum((self._need(order, order.worst_case_lots) for order in buys), ZERO) // unit))
         return Bounds(sell_lots=lots, buy_money=money)
 
-    def _margin(self, owing: Decimal, position: Units) -> Bounds:
-        """``owing``: what trades that have been named and not seen may have made the position worth, either way.
+    def _margin(self, owing: Sequence[tuple[Order, Units]], position: Units) -> Bounds:
+        """``owing``: what may have been traded already, and is not in ``position``.
 
         Wallet and position are told together. Where we hold another position by now, or do not know of theirs yet, the
-        difference has cost what it is worth; what no trade of ours explains needs its margin beside ours.
+        difference has cost what it is worth; what no trade of ours explains may be held beside ours.
         """
         one, worth = self.instrument, self.quote.now()
         if worth is None or self.quote.refused_at:
             return Bounds(margin_cash=-UNLIMITED, margin_times=1)  # what lessens the position is still paid for
         lots, entry = self._position
-        owing += one.quantity(self._unexplained(position)) * max(entry, self._price)
-        worth -= self.quote.elsewhere + owing / self._leverage
+        worth -= self.quote.elsewhere
         worth -= one.quantity(lots) * entry - one.quantity(lots - position) * (self._price or entry)
         cash = math.floor(worth / (one.tick_size * one.lot_size))
-        return Bounds(margin_cash=cash, margin_times=self._leverage * (1000 - MARGIN_KEPT))
+        beside = self._unexplained(position)
+        buys = max(beside, 0) + sum(lots for order, lots in owing if order.side is Side.BUY)
+        sells = max(-beside, 0) + sum(lots for order, lots in owing if order.side is Side.SELL)
+        return Bounds(
+            margin_cash=cash, margin_times=self._leverage * (1000 - MARGIN_KEPT), owed_buys=away(buys),
+            owed_sells=away(sells),
+        )  # fmt: skip
 
     def _unexplained(self, position: Units) -> Units:
         """Futures: lots by which the position told differs from ours and from what we have traded since it was told.
@@ -286,18 +292,19 @@ class Funds:
         word = self.quote.ms
         lots = self._position[0] - position + sum(traded for traded, ms, _ in self._traded if ms > word > 0)
         doubtful = sum(traded for traded, ms, _ in self._traded if ms <= word or word == 0)
-        return min(abs(lots), abs(lots + doubtful))
+        return lots if size_of(lots) <= size_of(lots + doubtful) else lots + doubtful
 
     def _may_give(self, holding: Holding, owing: Decimal) -> Decimal | None:
         there = holding.now()
         return None if there is None else max(there - holding.elsewhere - owing, ZERO)
 
     def _need(self, order: Order, lots: Units) -> Decimal:
-        """What ``lots`` of an order give away; on futures what they are worth."""
+        """What ``lots`` of an order give away."""
         one = self.instrument
-        return (
-            one.quantity(lots) if order.side is Side.SELL and self.spot else one.quantity(lots) * one.price(order.ticks)
-        )
+        return one.quantity(lots) if order.side is Side.SELL else one.quantity(lots) * one.price(order.ticks)
+
+    def _needs(self, owing: Sequence[tuple[Order, Units]], side: Side) -> Decimal:
+        return sum((self._need(order, lots) for order, lots in owing if order.side is side), ZERO)
 
     def _observe(self, live: Sequence[Order]) -> None:
         """Note when the exchange had each order, and which have ended."""

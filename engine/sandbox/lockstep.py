@@ -21,7 +21,7 @@ from engine.sandbox.symbols import MarketKey
 
 PATIENCE_S: Final = 60.0
 YIELD_EVERY: Final = 64
-MOMENT_S: Final = 0.0002
+MOMENT_S: Final = 0.001
 
 
 class SimulatedPump(Pump):
@@ -74,8 +74,8 @@ class SimulatedPump(Pump):
         await self._dealt_with(list(self._hub.connections))
 
     async def _give(self, row: list[int]) -> None:
-        """Each answer in a millisecond of its own: of a recording played so fast, two would seem to be of one moment."""
-        while self._core.clock.now_ms() == self._told_ms:
+        """Each answer in a millisecond of its own: of a recording played fast, two would seem to be of one moment."""
+        if self._core.clock.now_ms() == self._told_ms:
             await asyncio.sleep(MOMENT_S)
         self._told_ms = self._core.clock.now_ms()
         self._simulated.tell(row)

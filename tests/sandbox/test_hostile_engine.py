@@ -29,8 +29,22 @@ from tests.sandbox.hostile.share import replay
 
 # a journal that held ended orders as open; an account not read taken for an empty one; reckonings made too early: with
 # an order whose answer was still to come taken for one not arrived, and with an engine that had led still ending; a
-# position told before the trade that made it, and a word on the balance thrown away with what a person had locked
-ONCE_BROKEN = (5008, 11318, 1_000_235, 1_000_078, 3_004_066, 5_004_000, 5_014_613, 5_014_794, 10_096_143, 129, 1842)
+# position told before the trade that made it, a word on the balance thrown away with what a person had locked, and a
+# position closed by a trade not seen
+ONCE_BROKEN = (
+    5008,
+    11318,
+    1_000_235,
+    1_000_078,
+    3_004_066,
+    5_004_000,
+    5_014_613,
+    5_014_794,
+    10_096_143,
+    129,
+    1842,
+    4452,
+)
 CAUGHT_WITHIN = 40  # seeds until a broken engine must have been found
 
 

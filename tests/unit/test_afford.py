@@ -10,6 +10,8 @@ from engine.kernel.checks import (
     L_MARGIN_TIMES,
     L_MIN_LOTS,
     L_MIN_NOTIONAL,
+    L_OWED_BUYS,
+    L_OWED_SELLS,
     L_SELL_LOTS,
     UNLIMITED,
     Reason,
@@ -105,6 +107,18 @@ def test_what_closes_a_position_needs_no_margin() -> None:
     assert payable(BUY, 100, 100, 0, ruined, view(-40)) == 40
     assert short_of(BUY, 100, 40, 0, 0, ruined, view(-40)) == Reason.NONE
     assert payable(SELL, 100, 10, 0, ruined, view(-40)) == 0
+
+
+def test_what_closes_a_position_that_may_be_closed_already_needs_its_margin() -> None:
+    """Its trade was named and not seen: the position is still held, and a second sale would open one the other way."""
+    poor = margin(3_000, 40)
+    assert payable(SELL, 100, 100, 0, poor, view(40)) == 69
+    poor[L_OWED_SELLS] = 40
+    assert payable(SELL, 100, 100, 0, poor, view(40)) == 29
+    assert short_of(SELL, 100, 30, 0, 0, poor, view(40)) == Reason.MARGIN
+    assert payable(BUY, 100, 100, 0, poor, view(40)) == 0
+    poor[L_OWED_BUYS] = 5
+    assert payable(SELL, 100, 100, 0, poor, view(40)) == 29
 
 
 def test_an_unknown_margin_is_named_as_such() -> None:

@@ -308,37 +308,44 @@ def test_futures_count_the_wallet_without_the_position_and_what_other_positions_
     assert cash(funds) == 700
     unseen = order(lots=100, state=OrderState.FILLED)
     unseen.venue_told, unseen.venue_filled = True, 100
-    assert funds.bounds((), (unseen,)).margin_cash == 60_000_000  # 200 USDT at leverage 2 takes 100
+    bounds = funds.bounds((), (unseen,), (order(Side.BUY, 30),))
+    assert (bounds.margin_cash, bounds.owed_buys, bounds.owed_sells) == (70_000_000, 30, 100)
     funds.refused(Side.SELL)
     assert funds.bounds((), ()).margin_cash == -UNLIMITED
 
 
-def test_a_position_told_before_its_trade_needs_its_margin_beside_the_one_we_know() -> None:
-    funds = opened(replace(held(usdt="1000")), FUTURES)  # at leverage 2
-    assert cash(funds) == 1000
+def beside(funds: Funds, position: int) -> tuple[int, int, int]:
+    """The account's worth without the position, and the lots that may be held beside it."""
+    bounds = funds.bounds((), (), (), position)
+    return cash(funds, position), bounds.owed_buys, bounds.owed_sells
+
+
+def test_a_position_told_before_its_trade_is_held_beside_the_one_we_know() -> None:
+    funds = opened(replace(held(usdt="1000")), FUTURES)
+    assert beside(funds, 0) == (1000, 0, 0)
     funds.word(futures_word("1000", -100, "2000", 20))
-    assert cash(funds) == 1000 + 200 - 200 - 100  # what it brought, what it is worth, and the margin of 100 lots
+    assert beside(funds, 0) == (1000, 0, 100)
     funds.fill(fill(Side.SELL, 100, ms=20))  # it is ours, as the word had it
-    assert cash(funds, -100) == 1200
+    assert beside(funds, -100) == (1200, 0, 0)
     funds.fill(fill(Side.SELL, 50, ms=30))  # the next one is told before the word that has it
-    assert cash(funds, -150) == 1300
+    assert beside(funds, -150) == (1300, 0, 0)
     funds.word(futures_word("1000", -150, "2000", 30))
-    assert cash(funds, -150) == 1300
-    funds.word(futures_word("1000", -250, "2000", 40))  # and then somebody else's
-    assert cash(funds, -150) == 1300 - 100
+    assert beside(funds, -150) == (1300, 0, 0)
+    funds.word(futures_word("1000", 50, "2000", 40))  # and then somebody else's
+    assert beside(funds, -150) == (1300, 200, 0)
 
 
 def test_without_the_exchanges_time_a_position_is_compared_by_what_was_asked_for() -> None:
     account = replace(held(usdt="1000", ms=0), positions={"ETHUSDT": Position("ETHUSDT", -100, D(2000))})
     funds = opened(account, FUTURES)
-    assert cash(funds, -100) == 1200
+    assert beside(funds, -100) == (1200, 0, 0)
     asked = funds.at
     funds.fill(fill(Side.SELL, 50, ms=30))
-    assert cash(funds, -150) == 1300
-    funds.account(account, asked)  # asked for before that trade, and it may have it or not
-    assert cash(funds, -150) == 1300
+    assert beside(funds, -150) == (1300, 0, 0)
+    funds.account(account, asked)  # asked for before that trade: it may have it or not
+    assert beside(funds, -150) == (1300, 0, 0)
     funds.account(account, funds.at)  # asked for after it, and still without it
-    assert cash(funds, -150) == 1300 - 50
+    assert beside(funds, -150) == (1300, 50, 0)
 
 
 def test_what_a_persons_order_has_locked_counts_though_its_word_comes_out_of_turn() -> None:
