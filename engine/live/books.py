@@ -5,6 +5,7 @@ trips) waits until the journal says the fill is safe on the disk.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from engine.venue.units import Units
 
 STABLE: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "DAI"})
 """Assets taken at par with each other when a fee is valued; a few basis points of a fee do not matter, zero would."""
+TOLD_KEPT: Final = 64  # payments and deposits that are known again when the stream repeats them
 
 
 class FillJournal(Protocol):
@@ -116,6 +118,7 @@ class Books:
         self.rates: dict[str, Decimal] = {}  # asset -> quote currency, for fees paid in a third asset
         self.unvalued: set[str] = set()  # assets a fee was paid in and no rate is known for
         self.waiting = 0  # fills not yet durable
+        self._told: deque[FundingPayment | BalanceChange] = deque(maxlen=TOLD_KEPT)
 
     def add(self, book: SymbolBook) -> None:
         self.symbols[book.instrument.symbol] = book
@@ -155,6 +158,13 @@ class Books:
                 now,
             )
         )
+
+    def is_news(self, event: FundingPayment | BalanceChange) -> bool:
+        """False for one that was told before: streams repeat events, and an amount is not to be counted twice."""
+        if event in self._told:
+            return False
+        self._told.append(event)
+        return True
 
     def funding(self, payment: FundingPayment) -> None:
         book = self.symbols.get(payment.symbol)

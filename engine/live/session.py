@@ -341,6 +341,8 @@ class Session:
         match event:
             case OrderUpdate():
                 self.parts.desk.on_update(event)
+            case FundingPayment() | BalanceChange() if not self.parts.books.is_news(event):
+                pass
             case FundingPayment():
                 self.parts.books.funding(event)
             case BalanceWord():

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from engine.risk.breaker import BreakerState, Cause, Trip
 from engine.store.records import FillRecord, OrderRecord, RiskEventRecord, StateRecord
 from engine.venue.protocol import (
     Account,
+    BalanceChange,
+    FundingPayment,
     OrderUpdate,
     Outcome,
     Side,
@@ -221,6 +224,16 @@ def filled(rig: Rig, client_id: str, trade_id: int, lots: int) -> OrderUpdate:
         SYMBOL, trade_id, client_id, f"v{client_id}", request.side, request.ticks, lots, True, Decimal("0.1"), "USDT", 1
     )
     return OrderUpdate(rig.exchange.word(client_id, status, lots, trade_id), fill)
+
+
+async def test_funding_and_deposits_that_the_stream_repeats_are_counted_once(rig: Rig) -> None:
+    book, paid = rig.pair.book, FundingPayment(SYMBOL, Decimal("-0.5"), 7)
+    book.anchor = Decimal(1)
+    deposit = BalanceChange(book.instrument.base, Decimal("0.25"), 7)
+    for event in (paid, deposit, paid, deposit, replace(paid, exchange_ms=8)):
+        rig.session.on_event(event)
+    assert book.ledger.funding == Decimal("-1.0")
+    assert book.anchor == Decimal("1.25")
 
 
 async def test_a_fill_moves_the_position_at_once_is_booked_once_and_reported_when_durable(rig: Rig) -> None:
