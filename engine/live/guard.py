@@ -17,6 +17,7 @@ from engine.live.memory import HaltMark, Memory, MemoryUnreadable
 from engine.live.switch import ON, unreadable
 from engine.live.venue import market_of, open_gateway, venue_failure
 from engine.orders.ids import is_ours, outside_id, parse
+from engine.orders.reconcile import base_fees, net_lots, unattributed
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
 from engine.venue.protocol import Account, Instrument, Market, Outcome, VenueError, VenueOrder
 from engine.venue.units import Units, units_of
@@ -30,6 +31,7 @@ ACCOUNT_EVERY_S: Final = 10.0  # reading the account weighs more than reading or
 PROVE_S: Final = 12.0
 CLOSE_S: Final = 14.0  # closing the position, of which an order without any answer takes half until it is proved absent
 HOLD_MAX_S: Final = 6.0
+HISTORY_S: Final = 20.0  # every trade there ever was, where no journal is at hand
 
 
 STILL_QUOTING: Final = (
@@ -84,6 +86,7 @@ class Guard:
         self.instrument: Instrument | None = None
         self._account: Account | None = None
         self._account_at = 0.0
+        self._why_unread = ""
         self.base_fees = Decimal(0)  # spot: paid in base currency, so no longer on the account
         self._http: ClientSession | None = None
 
@@ -263,15 +266,13 @@ class Guard:
         return report
 
     def _unread(self) -> str:
-        if self.direct and self.config.exchange.market == "spot":
-            return "a spot engine's position stands in the journal on its host: close it on the exchange by hand"
-        return "the position could not be read"
+        return self._why_unread or "the position could not be read"
 
     async def position_lots(self) -> Units | None:
         """The engine's position, signed lots; None if unknown.
 
         Futures: the exchange's. Spot, where the account may hold more than ours: the journal's ledger, and every
-        trade of ours the exchange has made since.
+        trade of ours the exchange has made since. On a machine that does not have that journal: all trades of ours.
         """
         instrument = self.instrument
         if instrument is None:
@@ -282,7 +283,7 @@ class Guard:
                 position = account.positions.get(self.symbol)
                 return position.lots if position is not None else 0
             if self.direct and self.config.journal_url().reveal().startswith("sqlite"):
-                return None  # the file is on the engine's host
+                return await self._traded_lots()  # the file is on the engine's host
             book = await asyncio.to_thread(stored_book, self.config, instrument)
             self.base_fees = book.base_fees
             fills = await asyncio.wait_for(self.gateway.fills_since(self.symbol, book.proved), READ_S)
@@ -291,6 +292,30 @@ class Guard:
         new = [fill for fill in fills if is_ours(fill.client_id) and not book.holds(fill.trade_id)]
         self.base_fees += sum((fill.fee for fill in new if fill.fee_asset == instrument.base), Decimal(0))
         return book.ledger.lots + sum(fill.lots * int(fill.side) for fill in new)
+
+    async def _traded_lots(self) -> Units | None:
+        """Spot without the journal: what every trade of ours that the exchange lists adds up to.
+
+        None, and why in ``_why_unread``, where a trade names no order: it may be ours. What a person sold of it by hand
+        is not in it: no more is sold than is free.
+        """
+        instrument, by_hand = self.instrument, "close it on the exchange by hand"
+        assert instrument is not None
+        if self.config.paper.enabled:
+            self._why_unread = "trading is on paper: its position stands in the journal on its host alone"
+            return None
+        try:
+            fills = await asyncio.wait_for(self.gateway.fills_since(self.symbol, 0), HISTORY_S)
+        except TimeoutError:
+            self._why_unread = f"the account's trades could not be read within {HISTORY_S:g} s: {by_hand}"
+            return None
+        unnamed = unattributed(fills)
+        if unnamed:
+            self._why_unread = f"{unnamed} trades since our first one name no order, so the position is not known"
+            self._why_unread += f": {by_hand}"
+            return None
+        self.base_fees = base_fees(fills, instrument.base)
+        return net_lots(fills)
 
     def next_id(self) -> str:
         """A client id of the epoch that leads, not used before."""

@@ -16,8 +16,8 @@ from mmctl.fleet.inventory import Target
 from mmctl.fleet.login import operator
 from mmctl.watch.proof import Proof, last_object, proof_of
 
-#: Connecting, cancelling, seeing that nothing comes back, and closing the position, seconds.
-SECONDS = 45.0
+#: Connecting, cancelling, seeing that nothing comes back, reading and closing the position, seconds.
+SECONDS = 65.0
 BY_HAND = "Check the account's open orders on the exchange itself, now."
 POSITION_BY_HAND = "Look at the account's position on the exchange itself, now, and close what is left there."
 
