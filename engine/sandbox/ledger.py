@@ -186,7 +186,7 @@ def free_margin(account: Account, asset: str) -> int:
 def deposit(account: Account, market: Market, asset: str, amount: int) -> None:
     """Move ``amount`` (1e-8, negative: out) of what is free; ``SandboxError`` where there is not so much."""
     free = account.balance(asset).free if market is Market.SPOT else free_margin(account, asset)
-    if free + amount < 0:
+    if amount < 0 and free + amount < 0:
         raise SandboxError(f"{account.name} has {e8_text(free)} {asset} free on {market.value}")
     if market is Market.SPOT:
         account.balance(asset).free += amount
