@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.hosts.document import Reader, deployment, transcript
+from tests.hosts.document import Reader, Typed, deployment, transcript
 from tests.hosts.exchange import sandbox_exchange
 from tests.hosts.machines import Lan, Machine
 from tests.needs import ROOT
 
 OUT = ROOT / "docs/deployment/TRANSCRIPTS.md"
 NEUTRAL = "192.0.2"
+JOURNAL = "/opt/market-maker/shared/data/journal.db*"
 HEAD = """# Transcripts
 
 What each command of [DEPLOYMENT](DEPLOYMENT.md) printed, typed as it stands there on pristine Debian hosts with the
@@ -60,13 +61,23 @@ def tuned(spread: float) -> str:
     return f"sed -i 's/^  base_spread: .*/  base_spread: {spread}/' config.yaml"
 
 
-def walk(reader: Reader, addresses: Sequence[str], accounts: Sequence[str]) -> None:
+def lose_the_journal(reader: Reader, machines: Sequence[Machine]) -> None:
+    """What a broken disk leaves: the engine ends, and its journal is gone; then it is started as if nothing were."""
+    for machine in machines:
+        machine.sh(f"systemctl kill -s KILL market-maker; systemctl stop market-maker; rm {JOURNAL}")
+        reader.typed.append(Typed(f"# on {machine.name}: killed, and {JOURNAL} deleted", "", 0, 0.0))
+    reader.type("mmctl start staging")
+
+
+def walk(reader: Reader, machines: Sequence[Machine], accounts: Sequence[str]) -> None:
     """Types the whole document; for several hosts also what differs there."""
     for command in deployment():
-        if command.startswith("ssh-keyscan") and len(addresses) > 1:
-            for address in addresses:
-                reader.type(f"ssh-keyscan {address} >> known_hosts")
+        if command.startswith("ssh-keyscan") and len(machines) > 1:
+            for machine in machines:
+                reader.type(f"ssh-keyscan {machine.address} >> known_hosts")
             continue
+        if command.startswith("mmctl config check") and len(accounts) > 1:
+            command = "mmctl config check staging"  # with each host's own env file
         if command.startswith("$EDITOR staging.env") and len(accounts) > 1:
             for account in accounts:
                 reader.type(f"$EDITOR {account}.env && chmod 600 {account}.env")
@@ -75,6 +86,8 @@ def walk(reader: Reader, addresses: Sequence[str], accounts: Sequence[str]) -> N
         if command.startswith("mmctl rollback"):
             reader.type(tuned(0.002))
             reader.type("mmctl deploy staging")
+        if command.startswith("mmctl journal accept"):
+            lose_the_journal(reader, machines)
         done = reader.type(command)
         print(f"{done.code:3} {done.seconds:6.1f} s  {command}", file=sys.stderr, flush=True)
 
@@ -95,9 +108,9 @@ def told(count: int) -> list[str]:
         machines = [lan.boot() for _ in range(count)]
         more = ["--accounts", str(accounts_file(folder, accounts))]
         with sandbox_exchange(lan, folder, *more) as exchange:
-            first = {"HOST": machines[0].address, "ACCOUNT": accounts[0]}
+            first = {"HOST": machines[0].address, "ACCOUNT": ",".join(accounts)}
             reader = Reader(folder / "person", first, files(machines, exchange, accounts))
-            walk(reader, [machine.address for machine in machines], accounts)
+            walk(reader, machines, accounts)
             private: Mapping[str, str] = {lan.prefix: NEUTRAL, str(folder / "person"): "/home/operator", str(ROOT): "."}
             return list(transcript(reader.typed, private))
 
