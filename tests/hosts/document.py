@@ -10,14 +10,16 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from tests.needs import ROOT
 
 FENCE = re.compile(r"^```(\w*)\s*$")
 COMMAND_SECONDS = 400.0
+SCRIPT_LINES = 3
 
 
 def commands(document: Path) -> list[str]:
@@ -85,6 +87,15 @@ class Reader:
         return seen
 
 
+def shortened(lines: Iterable[str]) -> Iterator[str]:
+    """Of each script (lines of a dry run that begin with a bar) the first lines, and how many more there are."""
+    for script, block in groupby(lines, key=lambda line: line.startswith("  | ")):
+        kept = list(block)
+        yield from kept[:SCRIPT_LINES] if script else kept
+        if script and len(kept) > SCRIPT_LINES:
+            yield f"  | ... {len(kept) - SCRIPT_LINES} more lines"
+
+
 def transcript(typed: list[Typed], private: Mapping[str, str]) -> Iterator[str]:
     """The lines of a Markdown transcript; ``private`` maps addresses and folders of this machine to neutral words."""
     yield "```console"
@@ -94,7 +105,7 @@ def transcript(typed: list[Typed], private: Mapping[str, str]) -> Iterator[str]:
         for real, neutral in private.items():
             said = said.replace(real, neutral)
         if said:
-            yield from (line.rstrip() for line in said.splitlines())
+            yield from shortened(line.rstrip() for line in said.splitlines())
         yield f"# exit {each.code}, {each.seconds:.1f} s"
         yield ""
     yield "```"

@@ -27,6 +27,11 @@ PACKAGES = (
 SUBNETS = range(1, 60)
 BOOT_SECONDS = 40.0
 DOWNLOADS = 3  # attempts at the image
+# Machines that share a control group share their services' groups, too: a kill on one would reach the other.
+CGROUP_TREES = tuple(f"/sys/fs/cgroup/{tree}" for tree in ("systemd", "unified", ""))
+OWN_CGROUP = f"""for tree in {" ".join(CGROUP_TREES)}; do
+[ -e "$tree/cgroup.procs" ] && mkdir -p "$tree/$0" && echo $$ >"$tree/$0/cgroup.procs"
+done; exec "$@\""""
 MASKED = ("systemd-resolved", "systemd-networkd", "systemd-timesyncd", "console-getty", "getty@tty1")
 
 
@@ -146,7 +151,8 @@ class Machine:
     def boot(self) -> None:
         self.log = open(self.disk / "console.log", "ab")  # noqa: SIM115 - closed at power_off
         self.process = subprocess.Popen(
-            ["systemd-nspawn", "-D", str(self.root), "--boot", "--register=no", "--keep-unit", f"--machine={self.name}",
+            ["sh", "-c", OWN_CGROUP, self.namespace,
+             "systemd-nspawn", "-D", str(self.root), "--boot", "--register=no", "--keep-unit", f"--machine={self.name}",
              f"--network-namespace-path=/run/netns/{self.namespace}", *self.options],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True,
         )  # fmt: skip
@@ -211,6 +217,10 @@ class Machine:
     def remove(self) -> None:
         self.power_off()
         _quiet("umount", "-l", self.root)
+        for tree in CGROUP_TREES:  # the innermost first: a group goes only when it is empty
+            for group in sorted(Path(tree, self.namespace).glob("**/"), reverse=True):
+                with contextlib.suppress(OSError):
+                    group.rmdir()
         _quiet("ip", "netns", "del", self.namespace)
         _quiet("ip", "link", "del", self.link)
 

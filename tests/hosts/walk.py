@@ -20,8 +20,9 @@ JOURNAL = "/opt/market-maker/shared/data/journal.db*"
 HEAD = """# Transcripts
 
 What each command of [DEPLOYMENT](DEPLOYMENT.md) printed, typed as it stands there on pristine Debian hosts with the
-sandbox exchange beside them: one host, then three with an account each. Addresses and folders are made neutral; nothing
-else is changed. Made by `python -m tests.hosts.walk`.
+sandbox exchange beside them: one host, then three with an account each. Addresses and folders are made neutral, and of
+the scripts that a dry run shows in full only the first lines are kept; nothing else is changed. The times are those of
+one machine with two cores that stood for all hosts at once. Made by `python -m tests.hosts.walk`.
 """
 
 
@@ -69,6 +70,15 @@ def lose_the_journal(reader: Reader, machines: Sequence[Machine]) -> None:
     reader.type("mmctl start staging")
 
 
+def lose_power(reader: Reader, machine: Machine) -> None:
+    """A spot host goes dark with its orders open: what the exchange still holds is told, and cancelled from here."""
+    machine.power_off()
+    reader.typed.append(Typed(f"# {machine.name}: without power from here on", "", 0, 0.0))
+    for command in ("mmctl status staging", "mmctl cancel --direct staging --confirm ACCOUNT", "mmctl status staging"):
+        done = reader.type(command)
+        print(f"{done.code:3} {done.seconds:6.1f} s  {command}", file=sys.stderr, flush=True)
+
+
 def walk(reader: Reader, machines: Sequence[Machine], accounts: Sequence[str]) -> None:
     """Types the whole document; for several hosts also what differs there."""
     for command in deployment():
@@ -111,7 +121,12 @@ def told(count: int) -> list[str]:
             first = {"HOST": machines[0].address, "ACCOUNT": ",".join(accounts)}
             reader = Reader(folder / "person", first, files(machines, exchange, accounts))
             walk(reader, machines, accounts)
-            private: Mapping[str, str] = {lan.prefix: NEUTRAL, str(folder / "person"): "/home/operator", str(ROOT): "."}
+            if count == 1:
+                lose_power(reader, machines[0])
+            private: Mapping[str, str] = {
+                lan.prefix: NEUTRAL, str(lan.folder): "/home/operator/.ssh", str(folder / "person"): "/home/operator",
+                str(ROOT): ".",
+            }  # fmt: skip
             return list(transcript(reader.typed, private))
 
 
