@@ -193,11 +193,15 @@ class Funds:
                 holding.word(free + locked, locked, word.exchange_ms, at)
 
     def changed(self, change: BalanceChange) -> None:
-        """A deposit, a withdrawal, a transfer, funding."""
+        """A deposit, a withdrawal, a transfer, funding; what the wallet lacks beyond that was not told."""
         at = self._next()
         for asset, holding in self._holdings():
-            if asset == change.asset:
-                holding.change(change.amount, ZERO, change.exchange_ms, at, outside=True)
+            if asset != change.asset:
+                continue
+            holding.change(change.amount, ZERO, change.exchange_ms, at, outside=True)
+            known = holding.now()
+            if known is not None and change.total is not None and change.total < known:
+                holding.change(change.total - known, ZERO, change.exchange_ms, at, outside=True)
 
     def fill(self, fill: VenueFill) -> None:
         """A new trade of ours. On futures it moves what the account is worth by its fee and no more."""

@@ -162,7 +162,11 @@ def balances_of(grids: Mapping[str, Grid], event: Json) -> list[BalanceWord | Ba
             rows = body.get("B") or []
             if held:
                 return [BalanceWord({row["a"]: (_money(row["wb"]), Decimal(0)) for row in rows}, held, at_ms)]
-            return [BalanceChange(row["a"], _money(row["bc"]), at_ms) for row in rows if Decimal(row["bc"])]
+            return [
+                BalanceChange(row["a"], _money(row["bc"]), at_ms, _money(row["wb"]))
+                for row in rows
+                if Decimal(row["bc"])
+            ]
     return []
 
 

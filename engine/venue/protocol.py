@@ -191,11 +191,15 @@ class BalanceWord:
 
 @dataclass(frozen=True, slots=True)
 class BalanceChange:
-    """A balance changed otherwise than by trading: deposit, withdrawal, transfer, funding. Negative when paid."""
+    """A balance changed otherwise than by trading: deposit, withdrawal, transfer, funding. Negative when paid.
+
+    ``total``: futures, the wallet after it.
+    """
 
     asset: str
     amount: Decimal
     exchange_ms: int
+    total: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,6 +315,19 @@ def test_futures_count_the_wallet_without_the_position_and_what_other_positions_
     assert (refused.margin_cash, refused.owed_sells) == (-UNLIMITED, 100)
 
 
+def test_a_wallet_that_is_less_than_all_we_know_of_is_taken_as_it_is_told() -> None:
+    """The word of another withdrawal, of the moment of a trade, was lost on the way."""
+    funds = opened(held(usdt="130"), FUTURES)
+    funds.changed(BalanceChange("USDT", D(-4), 30, D(88)))
+    assert cash(funds) == 88
+    funds.changed(BalanceChange("USDT", D(10), 40, D(98)))
+    assert cash(funds) == 98
+    funds.changed(BalanceChange("USDT", D(-1), 50, D(500)))  # more than we know of is for the next reading to say
+    assert cash(funds) == 97
+    funds.account(held(usdt="500", ms=60), funds.at)
+    assert cash(funds) == 500
+
+
 def beside(funds: Funds, position: int) -> tuple[int, int, int]:
     """The account's worth without the position, and the lots that may be held beside it."""
     bounds = funds.bounds((), (), (), position)

@@ -263,10 +263,17 @@ class Schedule:
             quiet = quiet + 1 if self._why() == "" else 0
 
     async def _last_words(self) -> None:
-        """Late fills that nobody announced are found by the next rounds of reconciliation."""
+        """Late fills that nobody announced are found by the next rounds of reconciliation.
+
+        An old word that comes after the stop brings an order back that ended long ago: it is asked for, as at a start.
+        """
         session = self.run_now.session
         assert session is not None
         await self.run_now.within(session.reconcile())
+        end_s = self.loop.time() + CALM_S
+        while list(session.parts.desk.manager.live()) and self.loop.time() < end_s:
+            await self.run_now.within(session.parts.reconciler.ask())
+            await _sleep(0.25)
         self.run_now.queue.flush()
         await _sleep(0.1)
 
