@@ -143,6 +143,7 @@ async def _main(options: argparse.Namespace, config: Config) -> int:
     try:
         if options.once:
             report = await once(guard, options.once, options.reason, options.actor)
+            report.message += f"; {guard.key_said}" if guard.key_said else ""
             _print(report.as_dict(), as_json=options.json)
             return int(Exit.OK if report.proved else Exit.UNPROVED)
         return await _watch(config, guard)

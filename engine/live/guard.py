@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +16,7 @@ from engine.live.closing import Holding, Traded, close_position
 from engine.live.failures import Exit, StartError
 from engine.live.memory import HaltMark, Memory, MemoryUnreadable
 from engine.live.switch import ON, unreadable
-from engine.live.venue import market_of, open_gateway, venue_failure
+from engine.live.venue import AUTH_CODES, market_of, open_gateway, venue_failure
 from engine.orders.ids import is_ours, outside_id, parse
 from engine.orders.reconcile import base_fees, net_lots, unattributed
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
@@ -25,6 +26,9 @@ from engine.venue.units import Units, units_of
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+log = logging.getLogger("sentinel")
+
+UNAUTHORISED: Final = 401
 READ_S: Final = 3.0
 RETRY_S: Final = 0.1
 ACCOUNT_EVERY_S: Final = 10.0  # reading the account weighs more than reading orders
@@ -87,6 +91,7 @@ class Guard:
         self._account: Account | None = None
         self._account_at = 0.0
         self._why_unread = ""
+        self.key_said = ""  # why the sentinel's own key is not the one that is used
         self.base_fees = Decimal(0)  # spot: paid in base currency, so no longer on the account
         self._http: ClientSession | None = None
 
@@ -107,6 +112,33 @@ class Guard:
         if self.symbol not in found:
             raise StartError(Exit.CONFIG, f"strategy.symbol {self.symbol} is not traded on {market_of(self.config)}")
         self.instrument = found[self.symbol]
+        try:
+            await asyncio.wait_for(self.gateway.open_orders(self.symbol), READ_S)
+        except VenueError as error:
+            await self._other_key(error)
+        except TimeoutError:
+            pass  # whoever looks or acts next asks again
+
+    async def _other_key(self, refused: VenueError) -> bool:
+        """Go on with the engine's key where the exchange refuses the sentinel's own; False where that is no way out."""
+        own = self.config.sentinel
+        auth = refused.code in AUTH_CODES or refused.http_status == UNAUTHORISED
+        if not auth or self.key_said or not (own.api_key and own.api_secret) or self.config.paper.enabled:
+            return False
+        other = open_gateway(self.config)
+        try:
+            await outside.open_reads(other)
+            await asyncio.wait_for(other.instruments([self.symbol]), READ_S)
+        except (VenueError, TimeoutError):
+            await outside.close_reads(other)
+            return False
+        self.gateway, old = other, self.gateway
+        await outside.close_reads(old)
+        self.key_said = (
+            f"the exchange refuses the sentinel's own key (sentinel.api_key: {refused}); the engine's is used"
+        )
+        log.critical(self.key_said)
+        return True
 
     async def close(self) -> None:
         if self._http is not None:
@@ -142,6 +174,8 @@ class Guard:
                 self._account = await asyncio.wait_for(self.gateway.account(), READ_S)
                 self._account_at = time.monotonic()
         except (VenueError, TimeoutError) as error:
+            if isinstance(error, VenueError) and await self._other_key(error):
+                return await self.see_venue()
             return VenueSeen(False, detail=str(error) or "no answer in time")
         now_ms = time.time() * 1000 + self.gateway.clock.skew_ms
         seen = tuple(order_seen(o.symbol, o.client_id, max(now_ms - o.update_ms, 0.0) / 1e3) for o in orders)
@@ -184,6 +218,8 @@ class Guard:
                 if again:
                     report.message = f"orders came back {again} times: {STILL_QUOTING}"
             except (VenueError, TimeoutError) as error:
+                if isinstance(error, VenueError) and await self._other_key(error):
+                    continue
                 report.open_orders = None
                 report.message = f"the exchange did not answer: {str(error) or 'no answer in time'}"
             if time.monotonic() > end:

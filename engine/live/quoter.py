@@ -406,7 +406,7 @@ class Quoter:
         self._bound = funds.version, len(live), len(owing)
         if funds.version == version and len(live) >= stood and not owed and not owing:
             return
-        found, row = funds.bounds(live, owing, live[MAX_WORKING:], self.ledger.whole_lots), self.limits
+        found, row = funds.bounds(live, owing, live[MAX_WORKING:], self.ledger.lots), self.limits
         row[L_SELL_LOTS], row[L_BUY_MONEY] = found.sell_lots, found.buy_money
         row[L_MARGIN_CASH], row[L_MARGIN_TIMES] = found.margin_cash, found.margin_times
         row[L_OWED_BUYS], row[L_OWED_SELLS] = found.owed_buys, found.owed_sells

@@ -275,15 +275,17 @@ class Funds:
         """
         one, worth = self.instrument, self.quote.now()
         beside = self._unexplained(position)
-        buys = away(max(beside, 0) + sum(lots for order, lots in owing if order.side is Side.BUY))
-        sells = away(max(-beside, 0) + sum(lots for order, lots in owing if order.side is Side.SELL))
+        whole = away(position)  # as the kernel counts it: the lot may have grown since
+        over = position - whole
+        buys = max(beside, 0) + max(over, 0) + sum(lots for order, lots in owing if order.side is Side.BUY)
+        sells = max(-beside, 0) + max(-over, 0) + sum(lots for order, lots in owing if order.side is Side.SELL)
         if worth is None or self.quote.refused_at:  # what lessens the position is still paid for
-            return Bounds(margin_cash=-UNLIMITED, margin_times=1, owed_buys=buys, owed_sells=sells)
+            return Bounds(margin_cash=-UNLIMITED, margin_times=1, owed_buys=away(buys), owed_sells=away(sells))
         lots, entry = self._position
         worth -= self.quote.elsewhere
-        worth -= one.quantity(lots) * entry - one.quantity(lots - position) * (self._price or entry)
+        worth -= one.quantity(lots) * entry - one.quantity(lots - whole) * (self._price or entry)
         cash, times = math.floor(worth / (one.tick_size * one.lot_size)), self._leverage * (1000 - MARGIN_KEPT)
-        return Bounds(margin_cash=cash, margin_times=times, owed_buys=buys, owed_sells=sells)
+        return Bounds(margin_cash=cash, margin_times=times, owed_buys=away(buys), owed_sells=away(sells))
 
     def _unexplained(self, position: Units) -> Units:
         """Futures: lots by which the position told differs from ours and from what we have traded since it was told.

@@ -38,18 +38,32 @@ def ask(transport: Transport, layout: Layout, target: Target, values: Mapping[st
     if name != "binance":
         what = f"{name} can be asked by an installed engine only: clock and key are not proved from this host"
         return [Finding("exchange", False, what, INCONCLUSIVE)]
+    known = values if values is not None else _own_values(transport, layout)
+    request = _request(config, known)
+    found = _probe(transport, request)
+    if isinstance(found, Finding):
+        return [found]
+    skew_ms, market = _skew_ms(config("risk", "max_clock_skew")), request["market"]
+    findings = judge(found, skew_ms, market=market, key=bool(request["key"]))
+    own = {"key": config("sentinel", "api_key"), "secret": config("sentinel", "api_secret"), "key_file": ""}
+    if all(one.ok for one in findings) and request["key"] and own["key"] and own["secret"]:
+        told = _probe(transport, request | own)
+        findings.append(told if isinstance(told, Finding) else _key(told, market, "sentinel's key"))
+    return findings
+
+
+def _probe(transport: Transport, request: Mapping[str, Any]) -> Mapping[str, Any] | Finding:
+    """What the exchange answers the host, or why it could not be asked."""
+    source = Path(exchange_probe.__file__).read_text(encoding="utf-8")
     try:
-        known = values if values is not None else _own_values(transport, layout)
-        request = _request(config, known)
-        source = Path(exchange_probe.__file__).read_text(encoding="utf-8")
         result = transport.run(f"python3 -c {q(source)}", SECONDS, json.dumps(request).encode())
-        found = json.loads(result.out.strip().splitlines()[-1])
+        found: Mapping[str, Any] = json.loads(result.out.strip().splitlines()[-1])
     except OperatorError as error:
-        return [Finding("exchange", False, f"not asked: {error.what}", error.exit_code)]
+        return Finding("exchange", False, f"not asked: {error.what}", error.exit_code)
     except (ValueError, IndexError):
         last = (result.err.strip() or f"python3 ended with code {result.rc}").splitlines()[-1]
-        return [Finding("exchange", False, f"not asked: {last}", UNREACHABLE)]
-    return judge(found, _skew_ms(config("risk", "max_clock_skew")), market=request["market"], key=bool(request["key"]))
+        return Finding("exchange", False, f"not asked: {last}", UNREACHABLE)
+    return found
 
 
 def _own_values(transport: Transport, layout: Layout) -> Mapping[str, str]:
@@ -110,16 +124,16 @@ def judge(found: Mapping[str, Any], skew_ms: float, *, market: str, key: bool) -
     return findings
 
 
-def _key(found: Mapping[str, Any], market: str) -> Finding:
+def _key(found: Mapping[str, Any], market: str, name: str = "API key") -> Finding:
     from engine.venue.protocol import Market
     from engine.venue.scopes import binance_scopes
 
     if not isinstance(found.get("scopes"), Mapping):
         why = found.get("key_error") or "no answer"
-        return Finding("API key", False, f"what it may do is not known: {why}", AUTHENTICATION)
+        return Finding(name, False, f"what it may do is not known: {why}", AUTHENTICATION)
     scopes = binance_scopes(Market.SPOT if market == "spot" else Market.USDM, found["scopes"])
     refusal = scopes.refusal()
     if refusal:
-        return Finding("API key", False, refusal)
+        return Finding(name, False, refusal)
     bound = {True: "bound to addresses", False: "NOT bound to an address", None: "whether bound to addresses: not said"}
-    return Finding("API key", True, f"may trade, cannot withdraw, {bound[scopes.ip_restricted]}")
+    return Finding(name, True, f"may trade, cannot withdraw, {bound[scopes.ip_restricted]}")

@@ -36,6 +36,7 @@ def secrets(account: str, exchange: str) -> str:
     key, secret = keys(account)
     return (
         f"BINANCE_API_KEY={key}\nBINANCE_API_SECRET={secret}\nMM_ACCOUNT={account}\n"
+        f"BINANCE_SENTINEL_API_KEY={key}\nBINANCE_SENTINEL_API_SECRET={secret}\n"
         f"MM_SANDBOX_REST=http://{exchange}\nMM_SANDBOX_STREAM=ws://{exchange}\nMM_SANDBOX_WS_API=ws://{exchange}\n"
         "MM_CONTROL_TOKEN=a-control-token-of-some-length\n"
     )

@@ -126,6 +126,27 @@ def test_the_sentinels_halt_works_with_the_engine_dead_and_keeps_it_from_startin
     assert engine.start().wait() == 70
 
 
+def test_a_sentinel_whose_own_key_is_refused_acts_with_the_engines_and_says_so(
+    start_sandbox_process: StartProcess, engine_on: StartEngine
+) -> None:
+    """A key that was deleted or never made: it saw nothing, and could have cancelled nothing."""
+    venue = Venue(start_sandbox_process(*MARKET))
+    engine = engine_on(venue.port, spread=WIDE).start().quoting()
+    until(lambda: len(venue.open_orders()) == 2, "both sides stand at the exchange")
+    engine.stop(signal.SIGKILL)
+    text = engine.config.read_text()
+    own = text.replace("sentinel: {", "sentinel: {api_key: gone-key, api_secret: gone-secret, ")
+    engine.config.write_text(own)
+    done = engine.sentinel("--once", "cancel", "--json")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["proved"], answer["open_orders"]) == (0, True, 0), done.stderr
+    assert "refuses the sentinel's own key" in answer["message"]
+    assert "gone-key" not in done.stdout + done.stderr
+    assert venue.open_orders() == []
+    engine.config.write_text(own.replace("sandbox-key", "gone-too"))
+    assert engine.sentinel("--once", "cancel", "--json").returncode == 5
+
+
 @pytest.mark.parametrize(
     ("settings", "code", "says"),
     [

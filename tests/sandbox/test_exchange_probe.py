@@ -107,14 +107,20 @@ def test_an_ed25519_key_is_signed_with_by_the_hosts_openssl() -> None:
     assert exchange_probe.signed(pem, b"a=1&b=2") == Ed25519Signer(pem).sign(b"a=1&b=2")
 
 
-@pytest.mark.parametrize("up", [True, False], ids=["answers", "does not answer"])
-def test_preflight_is_right_only_where_the_exchange_answers_the_host(
-    up: bool, start_sandbox_process: StartProcess, tmp_path: Path
+@pytest.mark.parametrize(
+    ("up", "sentinel", "code"),
+    [(True, "sandbox-sentinel-key", 0), (True, "gone-key", 12), (False, "sandbox-sentinel-key", 13)],
+    ids=["answers", "refuses the sentinel's key", "does not answer"],
+)
+def test_preflight_is_right_only_where_the_exchange_answers_the_host_and_takes_both_keys(
+    up: bool, sentinel: str, code: int, start_sandbox_process: StartProcess, tmp_path: Path
 ) -> None:
     port = start_sandbox_process("--symbols", "spot:ETHUSDT", "--paused", "--quiet") if up else free_port()
     text = (ROOT / "configs/config.yaml").read_text().replace("port: ${MM_PORT:-8080}", f"port: {free_port()}")
     (tmp_path / "config.yaml").write_text(text.replace(":8900", f":{port}"))
-    (tmp_path / "keys.env").write_text("BINANCE_API_KEY=sandbox-key\nBINANCE_API_SECRET=sandbox-secret\n")
+    (tmp_path / "keys.env").write_text(
+        f"BINANCE_API_KEY=sandbox-key\nBINANCE_API_SECRET=sandbox-secret\nBINANCE_SENTINEL_API_KEY={sentinel}\n"
+    )
     (tmp_path / "keys.env").chmod(0o600)
     (tmp_path / "fleet.yaml").write_text(
         "targets:\n  here: {transport: local, root: here, environment: sandbox, account: sandbox, "
@@ -125,7 +131,8 @@ def test_preflight_is_right_only_where_the_exchange_answers_the_host(
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False)
     checks = {e["name"]: e for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "check"}
     assert checks["exchange"]["ok"] is up, checks
-    assert done.returncode == (0 if up else 13), done.stdout
+    assert done.returncode == code, done.stdout
     if up:
         assert "cannot withdraw" in checks["API key"]["detail"]
+        assert checks["sentinel's key"]["ok"] is (code == 0)
     assert "sandbox-secret" not in done.stdout + done.stderr

@@ -30,7 +30,8 @@ from tests.sandbox.hostile.share import replay
 # a journal that held ended orders as open; an account not read taken for an empty one; reckonings made too early: with
 # an order whose answer was still to come taken for one not arrived, and with an engine that had led still ending; a
 # position told before the trade that made it, a word on the balance thrown away with what a person had locked, a
-# position closed by a trade not seen, a deposit told twice, and a withdrawal never told
+# position closed by a trade not seen, a deposit told twice, a withdrawal never told, and a
+# position that is no whole lot any more
 ONCE_BROKEN = (
     5008,
     11318,
@@ -47,6 +48,7 @@ ONCE_BROKEN = (
     10_603,
     70_001_840,
     70_026_261,
+    70_034_270,
 )
 CAUGHT_WITHIN = 40  # seeds until a broken engine must have been found
 

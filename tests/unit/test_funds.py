@@ -18,6 +18,7 @@ from engine.venue.protocol import (
     Side,
     VenueFill,
 )
+from engine.venue.units import Units
 
 D = Decimal
 SPOT = Instrument(
@@ -282,7 +283,7 @@ def futures_word(wallet: str, lots: int, entry: str, ms: int) -> BalanceWord:
     return BalanceWord({"USDT": (D(wallet), D(0))}, {"ETHUSDT": Position("ETHUSDT", lots, D(entry))}, ms)
 
 
-def cash(funds: Funds, position: int = 0) -> int:
+def cash(funds: Funds, position: Units = 0) -> int:
     return int(funds.bounds((), (), (), position).margin_cash * FUTURES.tick_size * FUTURES.lot_size)
 
 
@@ -328,7 +329,7 @@ def test_a_wallet_that_is_less_than_all_we_know_of_is_taken_as_it_is_told() -> N
     assert cash(funds) == 500
 
 
-def beside(funds: Funds, position: int) -> tuple[int, int, int]:
+def beside(funds: Funds, position: Units) -> tuple[int, int, int]:
     """The account's worth without the position, and the lots that may be held beside it."""
     bounds = funds.bounds((), (), (), position)
     return cash(funds, position), bounds.owed_buys, bounds.owed_sells
@@ -347,6 +348,16 @@ def test_a_position_told_before_its_trade_is_held_beside_the_one_we_know() -> No
     assert beside(funds, -150) == (1300, 0, 0)
     funds.word(futures_word("1000", 50, "2000", 40))  # and then somebody else's
     assert beside(funds, -150) == (1300, 200, 0)
+
+
+def test_a_position_off_todays_lot_counts_on_both_sides() -> None:
+    """The lot grew: what the kernel counts as a whole lot short is less, so that a buy brings more than it seems."""
+    account = replace(held(usdt="1000"), positions={"ETHUSDT": Position("ETHUSDT", D("-0.4"), D(2000))})
+    funds = opened(account, FUTURES)
+    assert beside(funds, D("-0.4")) == (1002, 1, 0)
+    account = replace(account, positions={"ETHUSDT": Position("ETHUSDT", D("0.4"), D(2000))})
+    funds.account(account, funds.at)
+    assert beside(funds, D("0.4")) == (998, 0, 1)
 
 
 def test_without_the_exchanges_time_a_position_is_compared_by_what_was_asked_for() -> None:
