@@ -89,7 +89,7 @@ class Reader:
 
 def shortened(lines: Iterable[str]) -> Iterator[str]:
     """Of each script (lines of a dry run that begin with a bar) the first lines, and how many more there are."""
-    for script, block in groupby(lines, key=lambda line: line.startswith("  | ")):
+    for script, block in groupby(lines, key=lambda line: line.startswith("  |")):
         kept = list(block)
         yield from kept[:SCRIPT_LINES] if script else kept
         if script and len(kept) > SCRIPT_LINES:
@@ -100,7 +100,10 @@ def transcript(typed: list[Typed], private: Mapping[str, str]) -> Iterator[str]:
     """The lines of a Markdown transcript; ``private`` maps addresses and folders of this machine to neutral words."""
     yield "```console"
     for each in typed:
-        yield f"$ {each.command}"
+        command = each.command
+        for real, neutral in private.items():
+            command = command.replace(real, neutral)
+        yield f"$ {command}"
         said = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", each.said).rstrip()
         for real, neutral in private.items():
             said = said.replace(real, neutral)
