@@ -12,7 +12,7 @@ from engine.config.schema import Config
 from engine.lease import FileLease
 from engine.live import outside
 from engine.live.books import SymbolBook, restore_book, state_name
-from engine.live.closing import Holding, Traded, close_position
+from engine.live.closing import close_position
 from engine.live.failures import Exit, StartError
 from engine.live.memory import HaltMark, Memory, MemoryUnreadable
 from engine.live.switch import ON, unreadable
@@ -21,7 +21,7 @@ from engine.orders.ids import is_ours, outside_id, parse
 from engine.orders.reconcile import base_fees, net_lots, unattributed
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
 from engine.venue.protocol import Account, Instrument, Market, Outcome, VenueError, VenueOrder
-from engine.venue.units import Units, units_of
+from engine.venue.units import Units
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -125,7 +125,10 @@ class Guard:
         auth = refused.code in AUTH_CODES or refused.http_status == UNAUTHORISED
         if not auth or self.key_said or not (own.api_key and own.api_secret) or self.config.paper.enabled:
             return False
-        other = open_gateway(self.config)
+        try:
+            other = open_gateway(self.config)
+        except StartError:  # there is no other key on this machine
+            return False
         try:
             await outside.open_reads(other)
             await asyncio.wait_for(other.instruments([self.symbol]), READ_S)
@@ -291,7 +294,8 @@ class Guard:
             report.proved, report.message = False, f"no order is left, but {self._unread()}"
             return report
         instrument, end = self.instrument, time.monotonic() + CLOSE_S
-        closed = await close_position(_Hands(self, instrument, instrument.quantity(lots)), instrument, end)
+        hands = outside.Hands(self.gateway, instrument, instrument.quantity(lots), self.base_fees, self.next_id)
+        closed = await close_position(hands, instrument, end)
         report.positions = {self.symbol: str(closed.left)}
         report.proved = closed.flat
         if closed.dust:
@@ -357,35 +361,6 @@ class Guard:
         """A client id of the epoch that leads, not used before."""
         lease = FileLease.peek(self.config.lease_path())
         return outside_id(lease.epoch, lease.nonce, time.time_ns())
-
-
-class _Hands:
-    """Closes over REST. On spot what is left is what was read first less what the settled orders traded: the list of
-    trades may lag behind, and read too early it would have the same piece sold twice."""
-
-    def __init__(self, guard: Guard, instrument: Instrument, position: Decimal) -> None:
-        self._guard, self._instrument, self._left = guard, instrument, position
-
-    async def holding(self, end: float) -> Holding | str:
-        instrument, gateway = self._instrument, self._guard.gateway
-        try:
-            account = await asyncio.wait_for(gateway.account(), READ_S)
-            price = await asyncio.wait_for(gateway.price(instrument.symbol), READ_S)
-        except (VenueError, TimeoutError) as error:
-            return f"the account or the price could not be read: {str(error) or 'no answer in time'}"
-        if instrument.market is Market.USDM:
-            position = account.positions.get(instrument.symbol)
-            return Holding(instrument.quantity(position.lots) if position is not None else Decimal(0), price)
-        free, locked = account.balances.get(instrument.base, (Decimal(0), Decimal(0)))
-        quote, _ = account.balances.get(instrument.quote, (Decimal(0), Decimal(0)))
-        return Holding(self._left, price, free, locked, quote, self._guard.base_fees)
-
-    async def trade(self, quantity: Decimal, end: float) -> Traded | str:
-        lots = int(units_of(quantity, self._instrument.lot_size))
-        told = await outside.market_order(self._guard.gateway, self._instrument, lots, self._guard.next_id(), end)
-        if isinstance(told, Traded):
-            self._left += told.filled if quantity > 0 else -told.filled
-        return told
 
 
 def order_seen(symbol: str, client_id: str, age_s: float) -> OrderSeen:

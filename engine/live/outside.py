@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.live.closing import Traded
+from engine.live.closing import Holding, Traded
 from engine.venue.outcome import SKEWED_CLOCK
 from engine.venue.protocol import (
     Instrument,
@@ -17,6 +18,7 @@ from engine.venue.protocol import (
     VenueError,
     VenueOrderStatus,
 )
+from engine.venue.units import units_of
 
 if TYPE_CHECKING:
     from engine.venue.binance import BinanceGateway
@@ -48,6 +50,47 @@ async def close_reads(gateway: "LiveGateway") -> None:
         await gateway.close()
     else:
         await gateway.rest.close()  # type: ignore[attr-defined]
+
+
+class Hands:
+    """Closes a position (``closing.Hands``) over REST.
+
+    On spot what is left is what was read first less what the settled orders traded: the list of trades may lag behind,
+    and read too early it would have the same piece sold twice. ``base_fees``: paid in base currency, and so no longer
+    on the account. ``next_id`` makes client ids.
+    """
+
+    def __init__(
+        self,
+        gateway: "LiveGateway",
+        instrument: Instrument,
+        position: Decimal,
+        base_fees: Decimal,
+        next_id: Callable[[], str],
+    ) -> None:
+        self._gateway, self._instrument, self._left = gateway, instrument, position
+        self._base_fees, self._next_id = base_fees, next_id
+
+    async def holding(self, end: float) -> Holding | str:
+        instrument, gateway = self._instrument, self._gateway
+        try:
+            account = await asyncio.wait_for(gateway.account(), READ_S)
+            price = await asyncio.wait_for(gateway.price(instrument.symbol), READ_S)
+        except (VenueError, TimeoutError) as error:
+            return f"the account or the price could not be read: {str(error) or 'no answer in time'}"
+        if instrument.market is Market.USDM:
+            position = account.positions.get(instrument.symbol)
+            return Holding(instrument.quantity(position.lots) if position is not None else Decimal(0), price)
+        free, locked = account.balances.get(instrument.base, (Decimal(0), Decimal(0)))
+        quote, _ = account.balances.get(instrument.quote, (Decimal(0), Decimal(0)))
+        return Holding(self._left, price, free, locked, quote, self._base_fees)
+
+    async def trade(self, quantity: Decimal, end: float) -> Traded | str:
+        lots = int(units_of(quantity, self._instrument.lot_size))
+        told = await market_order(self._gateway, self._instrument, lots, self._next_id(), end)
+        if isinstance(told, Traded):
+            self._left += told.filled if quantity > 0 else -told.filled
+        return told
 
 
 async def market_order(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.needs import ROOT
 from tests.sandbox.conftest import StartProcess
-from tests.sandbox.engines import StartEngine, Venue, engine_on, free_port, until
+from tests.sandbox.engines import Engine, StartEngine, Venue, engine_on, free_port, until
 
 __all__ = ["engine_on"]
 
@@ -110,13 +110,19 @@ def test_a_frozen_engine_has_its_orders_cancelled_by_the_sentinel_and_quotes_aga
     assert engine.stop() == 0
 
 
-def test_the_sentinels_halt_works_with_the_engine_dead_and_keeps_it_from_starting(
-    start_sandbox_process: StartProcess, engine_on: StartEngine
-) -> None:
+def dead_with_its_orders(start_sandbox_process: StartProcess, engine_on: StartEngine) -> tuple[Venue, Engine]:
+    """An engine that was killed, and both its quotes still stand at the exchange."""
     venue = Venue(start_sandbox_process(*MARKET))
     engine = engine_on(venue.port, spread=WIDE).start().quoting()
     until(lambda: len(venue.open_orders()) == 2, "both sides stand at the exchange")
     engine.stop(signal.SIGKILL)
+    return venue, engine
+
+
+def test_the_sentinels_halt_works_with_the_engine_dead_and_keeps_it_from_starting(
+    start_sandbox_process: StartProcess, engine_on: StartEngine
+) -> None:
+    venue, engine = dead_with_its_orders(start_sandbox_process, engine_on)
     assert len(venue.open_orders()) > 0
     assert engine.sentinel("--once", "cancel", "--confirm", "other").returncode == 7
     done = engine.sentinel("--once", "halt", "--json", "--reason", "test")
@@ -130,10 +136,7 @@ def test_a_sentinel_whose_own_key_is_refused_acts_with_the_engines_and_says_so(
     start_sandbox_process: StartProcess, engine_on: StartEngine
 ) -> None:
     """A key that was deleted or never made: it saw nothing, and could have cancelled nothing."""
-    venue = Venue(start_sandbox_process(*MARKET))
-    engine = engine_on(venue.port, spread=WIDE).start().quoting()
-    until(lambda: len(venue.open_orders()) == 2, "both sides stand at the exchange")
-    engine.stop(signal.SIGKILL)
+    venue, engine = dead_with_its_orders(start_sandbox_process, engine_on)
     text = engine.config.read_text()
     own = text.replace("sentinel: {", "sentinel: {api_key: gone-key, api_secret: gone-secret, ")
     engine.config.write_text(own)
@@ -145,6 +148,10 @@ def test_a_sentinel_whose_own_key_is_refused_acts_with_the_engines_and_says_so(
     assert venue.open_orders() == []
     engine.config.write_text(own.replace("sandbox-key", "gone-too"))
     assert engine.sentinel("--once", "cancel", "--json").returncode == 5
+    engine.config.write_text(own.replace("api_secret: sandbox-secret", "private_key_file: /nonexistent/key.pem"))
+    alone = engine.sentinel("--once", "cancel", "--json")
+    assert alone.returncode == 5, f"no other key is here: {alone.stderr}"
+    assert "-2015" in json.loads(alone.stdout)["message"]
 
 
 @pytest.mark.parametrize(

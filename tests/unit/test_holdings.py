@@ -15,7 +15,9 @@ from engine.kernel.purse import MARGIN, PURSE_BASE, PURSE_BASE_KEPT, PURSE_KIND,
 from engine.kernel.purse import UNBOUNDED as FREE
 from engine.sandbox.errors import SandboxError
 from engine.sandbox.foreground import read_balances
+from engine.sandbox.ledger import Account, deposit
 from engine.sandbox.settings import AMPLE, DEFAULT_ACCOUNTS, Settings, holding
+from engine.venue.protocol import Market
 
 CONFIG = """
 environment: testnet
@@ -103,3 +105,14 @@ def test_balances_are_read_per_market() -> None:
 def test_a_balance_that_cannot_be_read_is_named(word: str) -> None:
     with pytest.raises(SandboxError, match=r"--balances .*: expected"):
         read_balances([word])
+
+
+def test_an_account_that_owes_takes_a_deposit_and_gives_nothing_away() -> None:
+    """A trade of an order that was cancelled before may take more than is free."""
+    account = Account("a", 1, {}, {})
+    account.balance("USDT").free = -500
+    deposit(account, Market.SPOT, "USDT", 200)
+    assert account.balance("USDT").free == -300
+    with pytest.raises(SandboxError, match="free on spot"):
+        deposit(account, Market.SPOT, "USDT", -1)
+    assert account.balance("USDT").free == -300
