@@ -42,7 +42,10 @@ class Skew(Protocol):
 
 
 class Pulse:
-    """Run ``run`` as a task for as long as the session lives. ``on_slow`` is called once a second."""
+    """Run ``run`` as a task for as long as the session lives. ``on_slow`` is called once a second.
+
+    The four rounds live and end together: one that fails takes the others with it, and so does cancelling ``run``.
+    """
 
     def __init__(
         self,
@@ -59,8 +62,16 @@ class Pulse:
         self._slow_rounds = 0
 
     async def run(self) -> None:
-        rounds = (self._fast_rounds(), self._doubts(), self._slow(), self._reconcile())
-        await asyncio.gather(*rounds)
+        """Until cancelled, which every round has obeyed by the time it returns. Raises what the first failed with."""
+        try:
+            async with asyncio.TaskGroup() as rounds:
+                for work in (self._fast_rounds(), self._doubts(), self._slow(), self._reconcile()):
+                    rounds.create_task(work)
+        except BaseExceptionGroup as failed:
+            first, *others = failed.exceptions
+            for other in others:
+                first.add_note(f"another round failed with it: {type(other).__name__}: {other}")
+            raise first from None
 
     # --- every 50 ms ---
 

@@ -1,7 +1,7 @@
-"""Fixtures of the command line's tests: a fake engine, a fleet that points at it, and ``mmctl`` in this process."""
+"""Fixtures: a session without sockets; a fake engine, a fleet that points at it, and ``mmctl`` in this process."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 
 from mmctl.cli.app import run
 from tests.unit import fake_engine
+from tests.unit.live_session import Rig
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,15 @@ class Said:
 
 
 Mmctl = Callable[..., Said]
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A leading session with a live book, both sides quoted and not yet answered."""
+    made = Rig(tmp_path)
+    yield made.live()
+    await made.feed.close()
+    made.close()
 
 
 @pytest.fixture

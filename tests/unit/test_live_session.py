@@ -1,7 +1,6 @@
 """Whatever closes the gate cancels in the same call, and nothing quotes while a single fact is missing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 from engine.kernel.checks import L_POSITION_LOTS
 from engine.kernel.layout import V_POSITION_LOTS
 from engine.live.gate import Facts, account_block
-from engine.live.proof import cancel_and_prove
-from engine.live.pulse import Pulse
 from engine.orders.states import OrderState
 from engine.risk.breaker import BreakerState, Cause, Trip
 from engine.store.records import FillRecord, OrderRecord, RiskEventRecord, StateRecord
@@ -29,30 +26,6 @@ from engine.venue.protocol import (
     VenueOrderStatus,
 )
 from tests.unit.live_session import SYMBOL, Rig, diff
-
-MakeRig = Callable[..., Rig]
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    made = Rig(tmp_path)
-    yield made.live()
-    await made.feed.close()
-    made.close()
-
-
-class Watchdog:
-    watchdog_s = None
-
-    def alive(self) -> bool:
-        return True
-
-    def status(self, text: str) -> bool:
-        return True
-
-
-def pulse_of(rig: Rig) -> Pulse:
-    return Pulse(rig.session, Watchdog(), None, lambda: None, lambda reason: None)
 
 
 async def test_the_first_tick_on_a_live_book_quotes_both_sides_around_the_mid(rig: Rig) -> None:
@@ -134,61 +107,10 @@ def test_the_gate_starts_closed_for_every_reason() -> None:
     assert account_block(Facts(True, BreakerState.OPEN, "", True, True, True, ""), "x").text == "breaker open: x"
 
 
-async def test_the_pulse_sees_a_lost_lease_and_a_lost_journal(rig: Rig) -> None:
-    rig.exchange.answer()
-    pulse = pulse_of(rig)
-    rig.journal.say = "no space left"
-    pulse.fast(1)
-    assert rig.exchange.cancelled == rig.exchange.placed
-    assert rig.session.not_quoting_reason() == "journal: no space left"
-    rig.journal.say, rig.lease.mine = None, False
-    pulse.fast(2)
-    assert "lease" in str(rig.session.not_quoting_reason())
-
-
-async def test_a_lease_that_cannot_be_proved_stops_quoting_when_its_time_is_over_and_not_the_engine(rig: Rig) -> None:
-    rig.exchange.answer()
-    lost: list[str] = []
-    pulse = Pulse(rig.session, Watchdog(), None, lambda: None, lost.append)
-    rig.lease.doubt = "cannot read the epoch counter: Too many open files"
-    pulse.fast(1)
-    assert rig.session.not_quoting_reason() is None  # the last proof holds for the lease's time
-    told = [record.message for record in rig.journal.records if isinstance(record, RiskEventRecord)]
-    assert told == [f"the lease cannot be proved: {rig.lease.doubt}"]
-    rig.lease.mine = False
-    pulse.fast(2)
-    assert rig.exchange.cancelled == rig.exchange.placed
-    assert "cannot be proved: cannot read the epoch counter" in str(rig.session.not_quoting_reason())
-    rig.lease.mine, rig.lease.doubt = True, ""
-    pulse.fast(3)
-    assert rig.session.not_quoting_reason() is None
-    assert lost == []
-
-
 async def test_a_trip_is_written_down_while_the_lease_cannot_be_proved(rig: Rig) -> None:
     rig.lease.mine, rig.lease.doubt = False, "Too many open files"
     rig.session.trip(Trip(Cause.OPERATOR, "halted", {}))
     assert any(isinstance(record, StateRecord) for record in rig.journal.records)
-
-
-async def test_a_risk_state_that_cannot_be_written_stops_quoting_until_it_can(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pulse = pulse_of(rig)
-    session = rig.session
-
-    def full(state: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(session.parts.memory, "save_risk", full)
-        session._write_risk({})
-    for now in (1, 2):  # the gate's next look at the journal, which is well, does not forget it
-        pulse.fast(now)
-        assert "risk state cannot be written" in str(session.not_quoting_reason())
-    session._write_risk({})
-    pulse.fast(3)
-    assert session.not_quoting_reason() is None
 
 
 async def test_a_stale_book_is_not_quoted_on_and_the_next_diff_revives_it(rig: Rig) -> None:
@@ -326,49 +248,6 @@ async def test_a_loop_that_stood_still_trusts_nothing_it_finds_in_its_sockets(ri
     assert rig.session.facts.reconciled is False
 
 
-async def test_reconciliation_cancels_what_an_earlier_epoch_left_and_leaves_strangers_alone(rig: Rig) -> None:
-    rig.exchange.answer()
-    old = VenueOrder(SYMBOL, "mm-3-9", "77", Side.BUY, 190_000, 10, 0, VenueOrderStatus.NEW, 1)
-    other = VenueOrder(SYMBOL, "by-hand", "78", Side.BUY, 180_000, 10, 0, VenueOrderStatus.NEW, 1)
-    ours = [rig.exchange.word(client_id, VenueOrderStatus.NEW) for client_id in rig.exchange.placed]
-    rig.exchange.listed = [*ours, old, other]
-    running = asyncio.ensure_future(rig.session.reconcile())
-    await asyncio.wait_for(rig.exchange.cancels.wait(), 5)
-    rig.exchange.listed = [*ours, other]
-    rig.exchange.answer()
-    assert await running
-    assert rig.exchange.cancelled == ["mm-3-9"]
-    assert rig.session.parts.reconciler.counts["old-epoch-order"] == 1
-
-
-async def test_proof_needs_the_exchanges_own_list_and_never_cancels_a_later_leaders_orders(rig: Rig) -> None:
-    rig.exchange.answer()
-    later = VenueOrder(SYMBOL, "mm-8-1", "79", Side.BUY, 190_000, 10, 0, VenueOrderStatus.NEW, 1)
-    left = VenueOrder(SYMBOL, "mm-7-z", "80", Side.BUY, 190_000, 10, 0, VenueOrderStatus.NEW, 1)
-    rig.exchange.listed = [later, left]
-    gateway: object = rig.exchange
-    proving = asyncio.ensure_future(cancel_and_prove(gateway, rig.session.parts.desk, [SYMBOL], 5.0))  # type: ignore[arg-type]
-    await asyncio.sleep(0)
-    rig.exchange.answer()
-    rig.exchange.cancels.clear()
-    await asyncio.wait_for(rig.exchange.cancels.wait(), 5)
-    assert not proving.done()
-    rig.exchange.listed = [later]
-    rig.exchange.answer()
-    proof = await proving
-    assert (proof.proved, proof.open_orders) == (True, 0)
-    assert "mm-8-1" not in rig.exchange.cancelled
-    assert rig.working() == []
-
-
-async def test_without_an_answer_to_its_cancels_nothing_is_proved(rig: Rig) -> None:
-    rig.exchange.answer()
-    gateway: object = rig.exchange
-    proof = await cancel_and_prove(gateway, rig.session.parts.desk, [SYMBOL], 0.05)  # type: ignore[arg-type]
-    assert not proof.proved
-    assert "no proof of their end" in proof.detail
-
-
 async def test_orders_and_risk_events_are_journalled(rig: Rig) -> None:
     rig.exchange.answer()
     orders = [record for record in rig.journal.records if isinstance(record, OrderRecord)]
@@ -388,54 +267,6 @@ async def test_a_young_quote_is_not_replaced_unless_it_is_unsafe(tmp_path: Path)
     assert rig.exchange.cancelled == [rig.exchange.placed[0]], "a bid above the wanted one is unsafe"
     await rig.feed.close()
     rig.close()
-
-
-async def test_an_engine_that_lost_the_lease_stops_itself_and_not_the_account_of_the_one_that_leads(rig: Rig) -> None:
-    rig.lease.mine = False
-    rig.session.on_mismatch("an order of a newer epoch")
-    await asyncio.to_thread(rig.disk.submit(lambda: None).result)
-    assert not rig.session.parts.risk.breaker.may_quote
-    assert rig.memory.load_risk() is None
-    assert not [record for record in rig.journal.records if isinstance(record, StateRecord) and record.name == "risk"]
-
-
-@pytest.mark.parametrize("name", ["mm-8-1", "mm-7-zz"], ids=["a later epoch", "this epoch"])
-@pytest.mark.parametrize("how", ["stream", "reconciliation"])
-async def test_an_order_of_another_lease_halts_an_engine_whose_own_lease_is_proved(
-    rig: Rig, name: str, how: str
-) -> None:
-    """Two hosts with a file lease each: nothing keeps them apart, so nobody may go on until a person has looked."""
-    rig.exchange.answer()
-    told: list[str] = []
-    rig.session.on_lost = told.append
-    rig.live()
-    assert rig.session.quoting
-    other = VenueOrder(SYMBOL, name, "99", Side.BUY, 199_000, 100, 0, VenueOrderStatus.NEW, 1)
-    if how == "stream":
-        rig.session.on_event(OrderUpdate(other, None))
-    else:
-        rig.exchange.listed = [*rig.exchange.listed, other]
-        await rig.session.reconcile()
-    assert not rig.session.quoting
-    assert rig.session.parts.risk.halted
-    assert "two engines quote this account" in (rig.session.not_quoting_reason() or "")
-    assert not told, "it stays and says why; a restart would only quote again"
-
-
-async def test_an_order_of_a_later_epoch_ends_the_engine_and_is_no_mismatch_for_a_person(rig: Rig) -> None:
-    rig.exchange.answer()
-    told: list[str] = []
-    rig.session.on_lost = told.append
-    rig.lease.mine = False
-    newer = VenueOrder(SYMBOL, "mm-8-1", "1", Side.BUY, 199_000, 100, 0, VenueOrderStatus.NEW, 1)
-    rig.exchange.listed = [*rig.exchange.listed, newer]
-    for _ in range(4):
-        await rig.session.reconcile()
-    assert len(told) == 1
-    assert "another engine leads" in told[0]
-    assert rig.session.parts.risk.breaker.state is BreakerState.CLOSED
-    assert rig.session.not_quoting_reason() is not None
-    assert "mm-8-1" not in rig.exchange.cancelled, "it is the other engine's"
 
 
 def test_a_remainder_smaller_than_a_lot_counts_on_both_sides(rig: Rig) -> None:
