@@ -245,7 +245,7 @@ class App:
             self.disk,
         )
         if self.config.paper.enabled:
-            resume(gateway, session.parts.books.symbols.values(), self.restart.open_orders, self.lease.epoch)
+            resume(gateway, session.parts.account_books.symbols.values(), self.restart.open_orders, self.lease.epoch)
         session.on_log, session.on_lost = log_event, self._lost
         session.on_quote = self.exporter.histogram("mm_quote_generation_duration_seconds").observe
         session.streams = self.streams
@@ -273,7 +273,7 @@ class App:
         await self.markets.live(BOOKS_S)
         open_day(session)
         for symbol, pair in session.pairs.items():
-            session.parts.books.keep(symbol)
+            session.parts.account_books.keep(symbol)
             if pair.feed.tap is not None:
                 pair.feed.tap.lead(pair.quoter, self.lease.epoch)
                 pair.quoter.tap = pair.feed.tap
@@ -288,7 +288,7 @@ class App:
         """Journal and data folder say of each other that this epoch leads, once the ledgers' beginning is durable."""
         lineage = self.left.lineage.as_dict()
         self.journal.put(StateRecord(LINEAGE, lineage, time.time_ns()))
-        begun = all(pair.book.started for pair in session.pairs.values())
+        begun = all(pair.account_book.started for pair in session.pairs.values())
         if not self.journal.flush(FLUSH_S) or not begun:
             return  # the next start begins as this one did
         try:

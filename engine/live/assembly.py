@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.config.schema import Config
 from engine.lease.protocol import Lease
-from engine.live.books import Books, restore_book, state_name
+from engine.live.books import AccountBooks, restore_account_book, state_name
 from engine.live.clerk import Clerkship
 from engine.live.desk import Desk
 from engine.live.failures import Exit, StartError
@@ -142,8 +142,8 @@ def build_session(
     holder: list[Session] = []
     clerk = Clerkship(lease.epoch, journal, risk, Events(), latencies, lambda made: holder[0].on_transition(made))
     desk = Desk(manager, Wire(gateway), clerk)
-    books = Books(journal, clerk.booked, clerk.trouble, time.time_ns)
-    clerk.books = books
+    books = AccountBooks(journal, clerk.booked, clerk.trouble, time.time_ns)
+    clerk.account_books = books
     reconciler = Reconciler(
         gateway,
         desk,
@@ -155,7 +155,7 @@ def build_session(
     pairs: dict[str, Pair] = {}
     for symbol, instrument in markets.instruments.items():
         try:
-            book = restore_book(instrument, stored.get(state_name(symbol)))
+            book = restore_account_book(instrument, stored.get(state_name(symbol)))
         except ValueError as error:
             raise StartError(Exit.FAILED, f"{error}; restore the journal from a backup") from None
         books.add(book)
@@ -190,7 +190,7 @@ def open_day(session: Session) -> None:
     if day.base <= 0 and account is None:
         raise StartError(Exit.UNREACHABLE, "the account could not be read, so what it holds is not known")
     if day.base <= 0 and account is not None:
-        total = float(session.parts.books.pnl().total)
+        total = float(session.parts.account_books.pnl().total)
         base = equity_of(account, pair.instrument, pair.mid()) - total
         if math.isfinite(base) and base > 0:
             day.base, day.peak = base, base + max(total, 0.0)
@@ -202,8 +202,8 @@ def open_day(session: Session) -> None:
 def name_remainders(session: Session) -> None:
     """Inventory that is no whole number of today's lots (they grew since): no order can close all of it."""
     for symbol, pair in session.pairs.items():
-        if pair.book.ledger.remainder:
-            at, lots = pair.instrument, pair.book.ledger.lots
+        if pair.account_book.ledger.remainder:
+            at, lots = pair.instrument, pair.account_book.ledger.lots
             text = f"{symbol}: of {at.quantity(lots)} {at.base} held only whole lots of {at.lot_size} can be traded"
             session.parts.clerk.note("remainder", WARNING, text, {"symbol": symbol, "position": str(at.quantity(lots))})
 

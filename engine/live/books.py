@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from engine.live.ledger import Ledger, Pnl
+from engine.live.ledger import Ledger, PnlBreakdown
 from engine.orders.funds import Funds
 from engine.store.records import FillRecord, PositionRecord, Record, StateRecord
 from engine.venue.protocol import BalanceChange, FundingPayment, Instrument, VenueFill
@@ -31,7 +31,7 @@ class FillJournal(Protocol):
 
 
 @dataclass(slots=True)
-class SymbolBook:
+class AccountBook:
     """One symbol's ledger, and which trades are in it: all up to ``proved``, and those in ``beyond``."""
 
     instrument: Instrument
@@ -68,17 +68,17 @@ class SymbolBook:
         }
 
 
-def restore_book(instrument: Instrument, stored: Mapping[str, Any] | None) -> SymbolBook:
+def restore_account_book(instrument: Instrument, stored: Mapping[str, Any] | None) -> AccountBook:
     """The book as the journal kept it. Raises ``ValueError`` when it is there and cannot be read."""
     if stored is None:
-        return SymbolBook(instrument, Ledger(instrument.tick_size, instrument.lot_size))
+        return AccountBook(instrument, Ledger(instrument.tick_size, instrument.lot_size))
     try:
         ledger = Ledger.restore(instrument.tick_size, instrument.lot_size, stored["ledger"])
         anchor = None if stored["anchor"] is None else Decimal(stored["anchor"])
         beyond = {int(trade_id) for trade_id in stored["beyond"]}
         base_fees = Decimal(stored["base_fees"])
         started = bool(stored["started"])
-        return SymbolBook(instrument, ledger, int(stored["proved"]), beyond, started, anchor, base_fees)
+        return AccountBook(instrument, ledger, int(stored["proved"]), beyond, started, anchor, base_fees)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise ValueError(f"the stored ledger of {instrument.symbol} is unreadable: {error}") from None
 
@@ -98,8 +98,8 @@ class Booked:
     position_lots: Units
 
 
-class Books:
-    """All symbols' books. ``on_booked`` is called on the event loop once a fill is durable."""
+class AccountBooks:
+    """The account's books, one a symbol. ``on_booked`` is called on the event loop once a fill is durable."""
 
     def __init__(
         self,
@@ -113,14 +113,14 @@ class Books:
         self._on_trouble = on_trouble
         self._wall_ns = wall_ns
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.symbols: dict[str, SymbolBook] = {}
+        self.symbols: dict[str, AccountBook] = {}
         self.funds: dict[str, Funds] = {}  # by symbol: what the account can pay for
         self.rates: dict[str, Decimal] = {}  # asset -> quote currency, for fees paid in a third asset
         self.unvalued: set[str] = set()  # assets a fee was paid in and no rate is known for
         self.waiting = 0  # fills not yet durable
         self._told: deque[FundingPayment | BalanceChange] = deque(maxlen=TOLD_KEPT)
 
-    def add(self, book: SymbolBook) -> None:
+    def add(self, book: AccountBook) -> None:
         self.symbols[book.instrument.symbol] = book
 
     def position(self, symbol: str) -> Units:
@@ -189,9 +189,9 @@ class Books:
         if mid2 > 0:
             self.symbols[symbol].ledger.mark(mid2)
 
-    def pnl(self) -> Pnl:
+    def pnl(self) -> PnlBreakdown:
         """Of all symbols, at their last marks."""
-        total = Pnl()
+        total = PnlBreakdown()
         for book in self.symbols.values():
             total = total + book.ledger.pnl()
         return total

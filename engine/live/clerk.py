@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from engine.kernel.pnl import book_fill
-from engine.live.books import Booked, Books
+from engine.live.books import AccountBooks, Booked
 from engine.live.pair import Pair
 from engine.live.rings import CRITICAL, INFO, WARNING, Events
 from engine.orders.funds import lacks_balance
@@ -114,7 +114,7 @@ class Clerkship:
         self._on_transition = on_transition
         self._numbers = 0
         self._offset_ns = time.time_ns() - time.monotonic_ns()  # the desk's clock to the wall clock
-        self.books: Books | None = None
+        self.account_books: AccountBooks | None = None
         self.pairs: dict[str, Pair] = {}
         self.last_fill_ns = 0
         self.notes = {INFO: 0, WARNING: 0, CRITICAL: 0}
@@ -131,13 +131,13 @@ class Clerkship:
     def filled(self, fill: VenueFill) -> None:
         self.tally.fills += 1
         pair = self.pairs.get(fill.symbol)
-        if self.books is None or pair is None:
+        if self.account_books is None or pair is None:
             raise RuntimeError(f"a fill of {fill.symbol} arrived before its book")
         key, made = (fill.symbol, fill.side.name.lower()), pair.instrument.price(fill.ticks)
         self.tally.by_side[key] = self.tally.by_side.get(key, 0) + 1
         value = float(made * pair.instrument.quantity(fill.lots))
         self.tally.value[key] = self.tally.value.get(key, 0.0) + value
-        self.books.fill(fill, pair.feed.mid2)
+        self.account_books.fill(fill, pair.feed.mid2)
         # the kernel's row takes markouts only, of whole ticks and lots: a fill of another grid counts as the nearest
         book_fill(pair.marks, time.time_ns(), int(fill.side), round(fill.ticks), max(round(fill.lots), 1), 0)
 
@@ -206,10 +206,11 @@ class Clerkship:
 
     def _unpaid(self, answer: Answer) -> None:
         """The exchange knows better what the account holds: no more of that side until it has been told anew."""
+        funds = self.account_books.funds if self.account_books is not None else {}
         for symbol, pair in self.pairs.items():
             order = pair.quoter.order(answer.client_id)
-            if order is not None and order.symbol == symbol and self.books is not None and symbol in self.books.funds:
-                self.books.funds[symbol].refused(order.side)
+            if order is not None and order.symbol == symbol and symbol in funds:
+                funds[symbol].refused(order.side)
                 pair.quoter.rebound()
 
     # --- what is durable ---

@@ -26,7 +26,7 @@ U8 = npt.NDArray[np.uint8]
 _ACTIONS: Final = (1 << T_SIZE) - 1
 
 
-class Position(Protocol):
+class HeldLots(Protocol):
     @property
     def whole_lots(self) -> int: ...
 
@@ -54,7 +54,7 @@ class Orders(Protocol):
     @property
     def clients(self) -> U8: ...
     @property
-    def ledger(self) -> Position: ...
+    def ledger(self) -> HeldLots: ...
     @property
     def ids(self) -> Ids: ...
     @property

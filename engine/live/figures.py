@@ -57,7 +57,7 @@ class Figures:
         gauge, counter = self._exporter.gauge, self._exporter.counter
         manager = session.parts.desk.manager
         exposure = manager.exposure(symbol)
-        mid2, ledger = feed.mid2, pair.book.ledger
+        mid2, ledger = feed.mid2, pair.account_book.ledger
         counter("mm_quotes_total", symbol=symbol).set_to(quoter.decisions)
         counter("mm_strategy_failures_total", symbol=symbol).set_to(quoter.failures)
         bid, ask = standing(list(manager.live(symbol)))
@@ -120,7 +120,7 @@ class Figures:
                     self._exporter.gauge("mm_markout_bps", horizon=_MARKOUT[name]).set(value)
 
     def _money(self, session: Session) -> None:
-        pnl, gauge = session.parts.books.pnl(), self._exporter.gauge
+        pnl, gauge = session.parts.account_books.pnl(), self._exporter.gauge
         for component in PNL_COMPONENTS:
             value = float(getattr(pnl, component))
             gauge("mm_pnl_quote", component=component).set(-value if component == "fees" else value)

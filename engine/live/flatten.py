@@ -32,8 +32,8 @@ class DeskHands:
 
     async def holding(self, end: float) -> Holding | str:
         pair, at = self.pair, self.pair.instrument
-        position = at.quantity(pair.book.ledger.lots)
-        price = Decimal(pair.feed.mid2 or pair.book.ledger.mid2) / 2 * at.tick_size
+        position = at.quantity(pair.account_book.ledger.lots)
+        price = Decimal(pair.feed.mid2 or pair.account_book.ledger.mid2) / 2 * at.tick_size
         if at.market is Market.USDM or not position:
             return Holding(position, price)
         try:
@@ -42,7 +42,7 @@ class DeskHands:
             return f"the account could not be read: {str(error) or 'no answer in time'}"
         free, locked = account.balances.get(at.base, (Decimal(0), Decimal(0)))
         quote, _ = account.balances.get(at.quote, (Decimal(0), Decimal(0)))
-        return Holding(position, price, free, locked, quote, pair.book.base_fees)
+        return Holding(position, price, free, locked, quote, pair.account_book.base_fees)
 
     async def trade(self, quantity: Decimal, end: float) -> Traded | str:
         at = self.pair.instrument

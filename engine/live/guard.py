@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.config.schema import Config
 from engine.lease import FileLease
 from engine.live import outside
-from engine.live.books import SymbolBook, restore_book, state_name
+from engine.live.books import AccountBook, restore_account_book, state_name
 from engine.live.closing import close_position
 from engine.live.failures import Exit, StartError
 from engine.live.memory import HaltMark, Memory, MemoryUnreadable
@@ -324,7 +324,7 @@ class Guard:
                 return position.lots if position is not None else 0
             if self.direct and self.config.journal_url().reveal().startswith("sqlite"):
                 return await self._traded_lots()  # the file is on the engine's host
-            book = await asyncio.to_thread(stored_book, self.config, instrument)
+            book = await asyncio.to_thread(stored_account_book, self.config, instrument)
             self.base_fees = book.base_fees
             fills = await asyncio.wait_for(self.gateway.fills_since(self.symbol, book.proved), READ_S)
         except (VenueError, TimeoutError, StartError):
@@ -371,7 +371,7 @@ def order_seen(symbol: str, client_id: str, age_s: float) -> OrderSeen:
     return OrderSeen(symbol, client_id, parsed.epoch, age_s, parsed.nonce)
 
 
-def stored_book(config: Config, instrument: Instrument) -> SymbolBook:
+def stored_account_book(config: Config, instrument: Instrument) -> AccountBook:
     """The ledger as the journal holds it, read beside the engine. Raises ``StartError`` when it cannot be read."""
     from engine.store.backend import StoreError
     from engine.store.read import query
@@ -382,6 +382,6 @@ def stored_book(config: Config, instrument: Instrument) -> SymbolBook:
     try:
         found = query(url, sql, (config.exchange.account, name))
         value = found.rows[0][0] if found.rows else None
-        return restore_book(instrument, json.loads(value) if isinstance(value, str) else value)
+        return restore_account_book(instrument, json.loads(value) if isinstance(value, str) else value)
     except (StoreError, ValueError) as error:
         raise StartError(Exit.FAILED, f"the journal's ledger cannot be read: {error}") from None

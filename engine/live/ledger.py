@@ -19,7 +19,7 @@ ZERO: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Pnl:
+class PnlBreakdown:
     """Quote currency. ``total = realized + unrealized - fees + funding + hedge = spread + inventory - fees + ...``."""
 
     realized: Decimal = ZERO
@@ -34,8 +34,8 @@ class Pnl:
     def total(self) -> Decimal:
         return self.realized + self.unrealized - self.fees + self.funding + self.hedge
 
-    def __add__(self, other: "Pnl") -> "Pnl":
-        return Pnl(
+    def __add__(self, other: "PnlBreakdown") -> "PnlBreakdown":
+        return PnlBreakdown(
             self.realized + other.realized,
             self.unrealized + other.unrealized,
             self.fees + other.fees,
@@ -156,12 +156,12 @@ class Ledger:
     def traded_value(self) -> Decimal:
         return self.traded * self.unit
 
-    def pnl(self) -> Pnl:
+    def pnl(self) -> PnlBreakdown:
         """Everything at the present mark. Gross is exact; realized and unrealized divide it by average cost."""
         gross = (Decimal(self.cash) + Decimal(self.lots * self.mid2) / 2) * self.unit
         spread = Decimal(self.spread2) / 2 * self.unit
         realized = self.realized * self.unit
-        return Pnl(realized, gross - realized, self.fees, self.funding, ZERO, spread, gross - spread)
+        return PnlBreakdown(realized, gross - realized, self.fees, self.funding, ZERO, spread, gross - spread)
 
     def to_dict(self) -> dict[str, str]:
         """Exact state as text, for the journal, with the sizes it is counted in."""

@@ -1,9 +1,9 @@
-"""One symbol as the session holds it: its market, its decisions, its books."""
+"""One symbol as the session holds it: its market, its decisions, its account book."""
 
 from dataclasses import dataclass, field
 
 from engine.kernel.pnl import Pnl, new_pnl
-from engine.live.books import SymbolBook
+from engine.live.books import AccountBook
 from engine.live.feed import Feed
 from engine.live.quoter import Quoter
 from engine.orders.manager import OrderManager
@@ -15,7 +15,7 @@ from engine.venue.protocol import Instrument
 class Pair:
     instrument: Instrument
     feed: Feed
-    book: SymbolBook
+    account_book: AccountBook
     quoter: Quoter
     marks: Pnl = field(default_factory=new_pnl)  # the kernel's own row: markouts of our fills
 
@@ -25,12 +25,12 @@ class Pair:
 
     def mid(self) -> float:
         """Mid price in quote currency; the ledger's last mark while there is no book."""
-        mid2 = self.feed.mid2 or self.book.ledger.mid2
+        mid2 = self.feed.mid2 or self.account_book.ledger.mid2
         return mid2 / 2 * float(self.instrument.tick_size)
 
     def exposure(self, manager: OrderManager) -> Exposure:
         """Worst case in base currency: what is held, and what every order that may be live can add."""
         lot, at = float(self.instrument.lot_size), manager.exposure(self.symbol)
-        position = float(self.book.ledger.lots) * lot
+        position = float(self.account_book.ledger.lots) * lot
         known = at.orders - at.unknown
         return Exposure(self.symbol, position, at.buy_lots * lot, at.sell_lots * lot, self.mid(), known, at.unknown)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.config.schema import Config
-from engine.live.books import SymbolBook
+from engine.live.books import AccountBook
 from engine.live.failures import Exit, StartError
 from engine.orders.ids import is_ours
 from engine.store.records import StateRecord
@@ -36,7 +36,7 @@ def check_mode(config: Config, stored: Mapping[str, Mapping[str, Any]]) -> None:
         raise StartError(Exit.CONFIG, f"{text}: give each its own data_dir (or store.url)")
 
 
-def resume(gateway: "LiveGateway", books: Iterable[SymbolBook], rows: Iterable[Mapping[str, Any]], epoch: int) -> None:
+def resume(gateway: "LiveGateway", books: Iterable[AccountBook], rows: Iterable[Mapping[str, Any]], epoch: int) -> None:
     """Bring a paper gateway's account to where the journal says it was. ``rows``: orders not known to have ended."""
     from engine.venue.paper import PaperGateway
 
@@ -47,7 +47,7 @@ def resume(gateway: "LiveGateway", books: Iterable[SymbolBook], rows: Iterable[M
         gateway.exchange.resume(_earlier(book, [row for row in left if row["symbol"] == book.instrument.symbol]), epoch)
 
 
-def _earlier(book: SymbolBook, rows: list[Mapping[str, Any]]) -> "Earlier":
+def _earlier(book: AccountBook, rows: list[Mapping[str, Any]]) -> "Earlier":
     from engine.venue.paper_exchange import Earlier
 
     at, ledger = book.instrument, book.ledger
@@ -64,7 +64,7 @@ def _earlier(book: SymbolBook, rows: list[Mapping[str, Any]]) -> "Earlier":
     )
 
 
-def _order(book: SymbolBook, row: Mapping[str, Any]) -> VenueOrder:
+def _order(book: AccountBook, row: Mapping[str, Any]) -> VenueOrder:
     at = book.instrument
     price, lots, filled = (
         units_of(Decimal(str(row[name])), size)

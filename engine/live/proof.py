@@ -126,4 +126,4 @@ async def _take_in_listed(gateway: Gateway, desk: Desk, symbol: str) -> None:
 
 
 def positions_of(pairs: Iterable[Pair]) -> dict[str, str]:
-    return {pair.symbol: str(pair.instrument.quantity(pair.book.ledger.lots)) for pair in pairs}
+    return {pair.symbol: str(pair.instrument.quantity(pair.account_book.ledger.lots)) for pair in pairs}

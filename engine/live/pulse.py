@@ -94,7 +94,7 @@ class Pulse:
             self._value(pair, now_ns, wall)
         exposures = [pair.exposure(parts.desk.manager) for pair in session.pairs.values()]
         rate = sum(pair.quoter.order_rate for pair in session.pairs.values())
-        made = parts.risk.mark(wall, float(parts.books.pnl().total), exposures, rate) or parts.risk.tick(wall)
+        made = parts.risk.mark(wall, float(parts.account_books.pnl().total), exposures, rate) or parts.risk.tick(wall)
         if made is not None:
             session.on_transition(made)
         self._facts()
@@ -112,7 +112,7 @@ class Pulse:
         """Mark the position, renew the price band, and let a book that stays bad trip the breaker."""
         session, mid2 = self._session, pair.feed.mid2
         if mid2:
-            session.parts.books.mark(pair.symbol, mid2)
+            session.parts.account_books.mark(pair.symbol, mid2)
         bad = pair.feed.bad_for_s(now_ns)
         if bad and session.facts.reconciled:
             made = session.parts.risk.feed_bad(wall, pair.symbol, pair.feed.state_name, bad)
@@ -198,7 +198,7 @@ class Pulse:
 
     def _pnl(self) -> PnlRecord:
         session, now = self._session, time.time_ns()
-        pnl, equity = session.parts.books.pnl(), session.parts.risk.equity
+        pnl, equity = session.parts.account_books.pnl(), session.parts.risk.equity
         day = datetime.fromtimestamp(now / 1e9, UTC).strftime("%Y-%m-%d")
         currency = next(iter(session.pairs.values())).instrument.quote
         return PnlRecord(

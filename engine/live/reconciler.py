@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from engine.live.books import Books, SymbolBook
+from engine.live.books import AccountBook, AccountBooks
 from engine.live.desk import Desk
 from engine.orders.ids import is_ours
 from engine.orders.order import Order
@@ -60,7 +60,7 @@ class Reconciler:
         self,
         gateway: Gateway,
         desk: Desk,
-        books: Books,
+        books: AccountBooks,
         on_report: Callable[[Report], None],
         on_mismatch: Callable[[str], None],
     ) -> None:
@@ -124,7 +124,7 @@ class Reconciler:
             self.last_ns = time.time_ns()
         return self.clean
 
-    async def _symbol(self, book: SymbolBook) -> Report:
+    async def _symbol(self, book: AccountBook) -> Report:
         symbol = book.instrument.symbol
         started = time.monotonic_ns()
         orders = await _read(self._gateway.open_orders(symbol))
@@ -173,7 +173,7 @@ class Reconciler:
             self.on_account()
         return account
 
-    def _local(self, book: SymbolBook, orders: list[VenueOrder] | Unread, account: Account | Unread) -> Local:
+    def _local(self, book: AccountBook, orders: list[VenueOrder] | Unread, account: Account | Unread) -> Local:
         symbol, manager = book.instrument.symbol, self._desk.manager
         held: dict[str, Order] = {order.client_id: order for order in manager.live(symbol)}
         for word in [] if isinstance(orders, Unread) else orders:
@@ -193,7 +193,7 @@ class Reconciler:
             manager.ids,
         )
 
-    def _settle(self, found: Discrepancy, book: SymbolBook) -> None:
+    def _settle(self, found: Discrepancy, book: AccountBook) -> None:
         """Do what the rule says; HALT is judged over several rounds in ``_judge_mismatch``."""
         now, desk = time.monotonic_ns(), self._desk
         match found.rule:
@@ -303,7 +303,7 @@ class Unexplained(Exception):
 
 
 def _begin(
-    book: SymbolBook,
+    book: AccountBook,
     orders: list[VenueOrder] | Unread,
     fills: list[VenueFill] | Unread,
     account: Account | Unread,
@@ -339,7 +339,7 @@ def _begin(
     return not fresh
 
 
-def _rebuild(book: SymbolBook, fills: list[VenueFill], account: Account) -> None:
+def _rebuild(book: AccountBook, fills: list[VenueFill], account: Account) -> None:
     """Begin a ledger with all trades of ours, which this round then books; proved against the account first.
 
     Raises ``Unexplained`` where the account cannot hold what they add up to.

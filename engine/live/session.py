@@ -16,7 +16,7 @@ from engine.config.schema import Config
 from engine.kernel.book import LIVE, STATE_NAMES
 from engine.kernel.pnl import mark_to_market
 from engine.lease.protocol import Lease
-from engine.live.books import Books
+from engine.live.books import AccountBooks
 from engine.live.clerk import Clerkship, Rejection
 from engine.live.desk import Desk
 from engine.live.failing import strategy_failed
@@ -65,7 +65,7 @@ class Parts:
     memory: Memory
     gateway: Connections
     desk: Desk
-    books: Books
+    account_books: AccountBooks
     clerk: Clerkship
     reconciler: Reconciler
     risk: RiskCentre
@@ -341,17 +341,17 @@ class Session:
         match event:
             case OrderUpdate():
                 self.parts.desk.on_update(event)
-            case FundingPayment() | BalanceChange() if not self.parts.books.is_news(event):
+            case FundingPayment() | BalanceChange() if not self.parts.account_books.is_news(event):
                 pass
             case FundingPayment():
-                self.parts.books.funding(event)
+                self.parts.account_books.funding(event)
             case BalanceWord():
-                for funds in self.parts.books.funds.values():
+                for funds in self.parts.account_books.funds.values():
                     funds.word(event)
                 self.rebound()
             case BalanceChange():
-                self.parts.books.changed(event)
-                for funds in self.parts.books.funds.values():
+                self.parts.account_books.changed(event)
+                for funds in self.parts.account_books.funds.values():
                     funds.changed(event)
                 self.rebound()
             case StreamState():

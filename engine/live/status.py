@@ -183,7 +183,7 @@ class Status:
         }
 
     def _symbol(self, pair: Pair) -> dict[str, Any]:
-        instrument, feed, ledger = pair.instrument, pair.feed, pair.book.ledger
+        instrument, feed, ledger = pair.instrument, pair.feed, pair.account_book.ledger
         now = time.monotonic_ns()
         bid, ask = int(feed.view[V_BID_TICKS]), int(feed.view[V_ASK_TICKS])
         manager = self._manager()
@@ -229,7 +229,7 @@ class Status:
         return float(self.session.config.strategy.max_inventory) if self.session is not None else None
 
     def _pnl(self, session: Session) -> dict[str, Any]:
-        pnl = session.parts.books.pnl()
+        pnl = session.parts.account_books.pnl()
         names = ("realized", "unrealized", "fees", "funding", "hedge", "spread", "inventory")
         figures: dict[str, Any] = {name: float(getattr(pnl, name)) for name in names}
         currency = next(iter(session.pairs.values())).instrument.quote

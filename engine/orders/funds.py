@@ -15,7 +15,16 @@ from typing import Final
 
 from engine.orders.order import Order
 from engine.orders.states import OrderState
-from engine.venue.protocol import Account, BalanceChange, BalanceWord, Instrument, Market, Position, Side, VenueFill
+from engine.venue.protocol import (
+    Account,
+    BalanceChange,
+    BalanceWord,
+    Instrument,
+    Market,
+    Side,
+    VenueFill,
+    VenuePosition,
+)
 from engine.venue.units import Units, away, size_of
 
 ZERO: Final = Decimal(0)
@@ -344,7 +353,7 @@ class Funds:
         quote = ((one.quote, self.quote),)
         return ((one.base, self.base), *quote) if self.spot else quote
 
-    def _hold(self, held: Position | None) -> None:
+    def _hold(self, held: VenuePosition | None) -> None:
         self._position = (0, ZERO) if held is None else (held.lots, held.entry_price)
         word = self.quote
         self._traded = [one for one in self._traded if (one[1] >= word.ms if word.ms else one[2] > word.asked)]

@@ -12,7 +12,7 @@ from engine.venue.protocol import Market
 if TYPE_CHECKING:
     from engine.sandbox.auth import ApiKey
     from engine.sandbox.core import Core
-    from engine.sandbox.ledger import Account
+    from engine.sandbox.ledger import ClientAccount
 
 
 class Security(Enum):
@@ -33,7 +33,7 @@ class Call:
     key: "ApiKey | None" = None
 
     @property
-    def account(self) -> "Account":
+    def account(self) -> "ClientAccount":
         """The account of the key; -2015 where the endpoint was called without one."""
         if self.key is None:
             raise bad_key()

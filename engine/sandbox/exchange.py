@@ -11,7 +11,7 @@ from typing import Any
 from engine.sandbox import filters, ledger, shapes_spot, shapes_usdm
 from engine.sandbox.clock import Clock
 from engine.sandbox.errors import ApiError, no_such_order, order_rejected, unknown_order
-from engine.sandbox.ledger import Account, open_account
+from engine.sandbox.ledger import ClientAccount, open_account
 from engine.sandbox.matching import Match
 from engine.sandbox.orders import Fill, Order, OrderRequest
 from engine.sandbox.settings import AccountSettings, Fees
@@ -19,7 +19,7 @@ from engine.sandbox.symbols import MarketKey, SymbolSpec
 from engine.sandbox.tape import MarketState
 from engine.venue.protocol import Market
 
-Listener = Callable[[Account, Market, dict[str, Any]], None]
+Listener = Callable[[ClientAccount, Market, dict[str, Any]], None]
 
 
 class Exchange:
@@ -45,7 +45,7 @@ class Exchange:
 
     # orders
 
-    def check(self, account: Account, request: OrderRequest) -> None:
+    def check(self, account: ClientAccount, request: OrderRequest) -> None:
         """Everything that can refuse an order before it exists; raises ApiError."""
         market = self.markets[request.spec.key]
         if account.hedge_mode and request.spec.market is Market.USDM:
@@ -73,7 +73,7 @@ class Exchange:
                 "The order will not be recorded in the order history",
             )
 
-    def place(self, account: Account, request: OrderRequest) -> Order:
+    def place(self, account: ClientAccount, request: OrderRequest) -> Order:
         """Accept an order, fill what crosses, rest or expire the remainder. Raises ApiError when refused."""
         self.check(account, request)
         market = self.markets[request.spec.key]
@@ -84,7 +84,7 @@ class Exchange:
             self._end(account, order, "EXPIRED")
         return order
 
-    def accept(self, account: Account, request: OrderRequest) -> Order:
+    def accept(self, account: ClientAccount, request: OrderRequest) -> Order:
         """Take a checked order into the account's books, and say so; matching it is the caller's."""
         order = self._new_order(account, request)
         self._reserve(account, order, self.markets[request.spec.key])
@@ -95,14 +95,14 @@ class Exchange:
     def next_order_id(self, market: Market) -> int:
         return next(self._order_ids[market])
 
-    def find(self, account: Account, spec: SymbolSpec, order_id: int | None, client_id: str) -> Order:
+    def find(self, account: ClientAccount, spec: SymbolSpec, order_id: int | None, client_id: str) -> Order:
         """The order with this id or client id; -2013 where there is none."""
         order = account.orders.get(order_id) if order_id else account.by_client.get((spec.key, client_id))
         if order is None or order.spec.key != spec.key:
             raise no_such_order()
         return order
 
-    def cancel(self, account: Account, order: Order, cancel_id: str = "") -> Order:
+    def cancel(self, account: ClientAccount, order: Order, cancel_id: str = "") -> Order:
         """Cancel a live order; -2011 where it is not live any more."""
         if not order.is_live:
             raise unknown_order()
@@ -110,10 +110,10 @@ class Exchange:
         self._end(account, order, "CANCELED")
         return order
 
-    def cancel_all(self, account: Account, spec: SymbolSpec, cancel_id: str = "") -> list[Order]:
+    def cancel_all(self, account: ClientAccount, spec: SymbolSpec, cancel_id: str = "") -> list[Order]:
         return [self.cancel(account, order, cancel_id) for order in account.open_on(spec.key)]
 
-    def amend(self, account: Account, order: Order, ticks: int, lots: int) -> Order:
+    def amend(self, account: ClientAccount, order: Order, ticks: int, lots: int) -> Order:
         """Futures: change price and quantity of a live order; a mere decrease keeps its place in the queue."""
         if not order.is_live:
             raise no_such_order()
@@ -158,7 +158,7 @@ class Exchange:
                 del self.countdowns[(name, key)]
                 self.cancel_all(self.accounts[name], self.markets[key].spec)
 
-    def set_countdown(self, account: Account, spec: SymbolSpec, timeout_ms: int) -> None:
+    def set_countdown(self, account: ClientAccount, spec: SymbolSpec, timeout_ms: int) -> None:
         """Arm the dead-man of one symbol, or disarm it with 0."""
         if timeout_ms:
             self.countdowns[(account.name, spec.key)] = self.clock.now_ms() + timeout_ms
@@ -196,7 +196,7 @@ class Exchange:
             self._retire(account, order)
         self._emit(account, order, "TRADE", fill)
 
-    def deposit(self, account: Account, market: Market, asset: str, amount_e8: int) -> None:
+    def deposit(self, account: ClientAccount, market: Market, asset: str, amount_e8: int) -> None:
         """A deposit, or with a negative amount a withdrawal; told to the account's streams. Raises SandboxError."""
         ledger.deposit(account, market, asset, amount_e8)
         now = account.updated_ms = self.clock.now_ms()
@@ -215,7 +215,7 @@ class Exchange:
                 self.listener(account, Market.USDM, shapes_usdm.funding_update(account, spec, now))
         return paid
 
-    def profits(self, account: Account) -> dict[str, int]:
+    def profits(self, account: ClientAccount) -> dict[str, int]:
         """Unrealised futures profit per margin asset, 1e-8."""
         out: dict[str, int] = {}
         for symbol, spec in self.specs(Market.USDM).items():
@@ -228,7 +228,7 @@ class Exchange:
 
     # inside
 
-    def _new_order(self, account: Account, request: OrderRequest) -> Order:
+    def _new_order(self, account: ClientAccount, request: OrderRequest) -> Order:
         now = self.clock.now_ms()
         order_id = self.next_order_id(request.spec.market)
         return Order(
@@ -237,7 +237,7 @@ class Exchange:
             update_ms=now,
         )  # fmt: skip
 
-    def _reserve(self, account: Account, order: Order, market: MarketState) -> None:
+    def _reserve(self, account: ClientAccount, order: Order, market: MarketState) -> None:
         spec = order.spec
         if spec.market is Market.USDM:
             ledger.check_margin(account, order, market.mark_ticks)
@@ -254,19 +254,19 @@ class Exchange:
     def _now_ns(self) -> int:
         return self.clock.now_ms() * 1_000_000
 
-    def _end(self, account: Account, order: Order, status: str) -> None:
+    def _end(self, account: ClientAccount, order: Order, status: str) -> None:
         order.status = status
         order.update_ms = self.clock.now_ms()
         self._retire(account, order)
         self._emit(account, order, status)
 
-    def _retire(self, account: Account, order: Order) -> None:
+    def _retire(self, account: ClientAccount, order: Order) -> None:
         self.markets[order.spec.key].matcher.remove(order)
         account.close(order)
         if order.spec.market is Market.SPOT:
             ledger.unlock(account, order)
 
-    def _emit(self, account: Account, order: Order, kind: str, fill: Fill | None = None) -> None:
+    def _emit(self, account: ClientAccount, order: Order, kind: str, fill: Fill | None = None) -> None:
         now, spec = self.clock.now_ms(), order.spec
         account.updated_ms = now
         if spec.market is Market.SPOT:

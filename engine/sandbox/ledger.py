@@ -56,7 +56,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Funding:
+class PaidFunding:
     """A funding payment; ``amount_e8`` is positive when received."""
 
     symbol: str
@@ -67,7 +67,7 @@ class Funding:
 
 
 @dataclass(slots=True)
-class Account:
+class ClientAccount:
     """One client of the exchange with a ledger on each market and its orders."""
 
     name: str
@@ -86,7 +86,7 @@ class Account:
     open: dict[MarketKey, dict[int, Order]] = field(default_factory=dict)
     by_client: dict[tuple[MarketKey, str], Order] = field(default_factory=dict)
     trades: dict[MarketKey, list[tuple[Order, Fill]]] = field(default_factory=dict)  # by ascending trade id
-    funding: list[Funding] = field(default_factory=list)
+    funding: list[PaidFunding] = field(default_factory=list)
     updated_ms: int = 0
 
     def balance(self, asset: str) -> Balance:
@@ -117,9 +117,9 @@ class Account:
         return list(self.open.get(key, {}).values())
 
 
-def open_account(name: str, uid: int, spot: Mapping[str, str], usdm: Mapping[str, str]) -> Account:
+def open_account(name: str, uid: int, spot: Mapping[str, str], usdm: Mapping[str, str]) -> ClientAccount:
     """An account with its opening balances, given as decimal text."""
-    return Account(
+    return ClientAccount(
         name=name,
         uid=uid,
         spot={asset: Balance(parse_e8(amount)) for asset, amount in spot.items()},
@@ -127,7 +127,7 @@ def open_account(name: str, uid: int, spot: Mapping[str, str], usdm: Mapping[str
     )
 
 
-def lock(account: Account, order: Order, amount: int) -> None:
+def lock(account: ClientAccount, order: Order, amount: int) -> None:
     """Spot: set aside ``amount`` (1e-8) of the asset given away; -2010 where the balance does not cover it."""
     held = account.balance(order.spec.quote if order.side > 0 else order.spec.base)
     if held.free < amount:
@@ -137,7 +137,7 @@ def lock(account: Account, order: Order, amount: int) -> None:
     order.locked_e8 = amount
 
 
-def unlock(account: Account, order: Order) -> None:
+def unlock(account: ClientAccount, order: Order) -> None:
     """Spot: give back what an order that ended had still locked."""
     asset = order.spec.quote if order.side > 0 else order.spec.base
     held = account.balance(asset)
@@ -146,7 +146,7 @@ def unlock(account: Account, order: Order) -> None:
     order.locked_e8 = 0
 
 
-def check_margin(account: Account, order: Order, mark_ticks: int) -> None:
+def check_margin(account: ClientAccount, order: Order, mark_ticks: int) -> None:
     """Futures: -2019 where wallet and open profit do not cover the initial margin with this order."""
     if order.reduce_only:
         return
@@ -159,7 +159,7 @@ def check_margin(account: Account, order: Order, mark_ticks: int) -> None:
         raise ApiError(-2019, "Margin is insufficient.")
 
 
-def margin_used(account: Account, asset: str, more: Mapping[str, int] = MappingProxyType({})) -> int:
+def margin_used(account: ClientAccount, asset: str, more: Mapping[str, int] = MappingProxyType({})) -> int:
     """Initial margin of positions and open orders, 1e-8 of ``asset``, in one-way mode: of each symbol's two sides the
     larger worst case. ``more``: per symbol, another order's notional, negative for a sell."""
     buys: dict[str, int] = {symbol: max(notional, 0) for symbol, notional in more.items()}
@@ -178,12 +178,12 @@ def margin_used(account: Account, asset: str, more: Mapping[str, int] = MappingP
     return used
 
 
-def free_margin(account: Account, asset: str) -> int:
+def free_margin(account: ClientAccount, asset: str) -> int:
     """Wallet minus the initial margin of positions and open orders, 1e-8 of ``asset``."""
     return account.wallet.get(asset, 0) - margin_used(account, asset)
 
 
-def deposit(account: Account, market: Market, asset: str, amount: int) -> None:
+def deposit(account: ClientAccount, market: Market, asset: str, amount: int) -> None:
     """Move ``amount`` (1e-8, negative: out) of what is free; ``SandboxError`` where there is not so much."""
     free = account.balance(asset).free if market is Market.SPOT else free_margin(account, asset)
     if amount < 0 and free + amount < 0:
@@ -194,7 +194,7 @@ def deposit(account: Account, market: Market, asset: str, amount: int) -> None:
         account.wallet[asset] = account.wallet.get(asset, 0) + amount
 
 
-def book_fill(account: Account, order: Order, fill: Fill, fees: Fees) -> None:
+def book_fill(account: ClientAccount, order: Order, fill: Fill, fees: Fees) -> None:
     """Move balances or the position by one fill and set its commission and realised profit."""
     notional = order.spec.notional_e8(fill.ticks, fill.lots)
     if order.spec.market is Market.SPOT:
@@ -205,19 +205,21 @@ def book_fill(account: Account, order: Order, fill: Fill, fees: Fees) -> None:
     account.updated_ms = fill.time_ms
 
 
-def pay_funding(account: Account, spec: SymbolSpec, mark_e8: int, rate_e8: int, now_ms: int) -> Funding | None:
+def pay_funding(
+    account: ClientAccount, spec: SymbolSpec, mark_e8: int, rate_e8: int, now_ms: int
+) -> PaidFunding | None:
     """Futures: a positive rate (1e-8 of notional) is paid by longs to shorts. None without a position."""
     position = account.positions.get(spec.symbol)
     if position is None or position.lots == 0:
         return None
     amount = -(position.lots * spec.lot_e8 * mark_e8 // ONE) * rate_e8 // ONE
     account.wallet[spec.quote] = account.wallet.get(spec.quote, 0) + amount
-    paid = Funding(spec.symbol, spec.quote, amount, now_ms, len(account.funding) + 1)
+    paid = PaidFunding(spec.symbol, spec.quote, amount, now_ms, len(account.funding) + 1)
     account.funding.append(paid)
     return paid
 
 
-def _book_spot(account: Account, order: Order, fill: Fill, notional: int, fees: Fees) -> None:
+def _book_spot(account: ClientAccount, order: Order, fill: Fill, notional: int, fees: Fees) -> None:
     spec = order.spec
     rate = fees.spot_maker_e8 if fill.maker else fees.spot_taker_e8
     quantity = fill.lots * spec.lot_e8
@@ -238,7 +240,7 @@ def _book_spot(account: Account, order: Order, fill: Fill, notional: int, fees: 
     account.balance(got_asset).free += got - fill.commission_e8
 
 
-def _book_usdm(account: Account, order: Order, fill: Fill, notional: int, fees: Fees) -> None:
+def _book_usdm(account: ClientAccount, order: Order, fill: Fill, notional: int, fees: Fees) -> None:
     spec = order.spec
     rate = fees.usdm_maker_e8 if fill.maker else fees.usdm_taker_e8
     position = account.position(spec.symbol)

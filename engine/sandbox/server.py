@@ -14,7 +14,7 @@ from engine.sandbox.core import Core
 from engine.sandbox.errors import SandboxError
 from engine.sandbox.frames import Source
 from engine.sandbox.hub import Hub
-from engine.sandbox.ledger import Account
+from engine.sandbox.ledger import ClientAccount
 from engine.sandbox.listen_keys import ListenKey
 from engine.sandbox.price_process import TEMPERS, Temper
 from engine.sandbox.pump import Pump
@@ -152,7 +152,7 @@ class SandboxExchange:
         router.add_route("*", "/{path:.*}", RestServer(self.core).handle)
         return application
 
-    def _on_user_event(self, account: Account, market: Market, event: dict[str, Any]) -> None:
+    def _on_user_event(self, account: ClientAccount, market: Market, event: dict[str, Any]) -> None:
         self.hub.user_event(account.name, market, event)
 
     def _on_listen_key_expiry(self, key: ListenKey) -> None:

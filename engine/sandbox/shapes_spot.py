@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.sandbox.decimals import e8_text
-from engine.sandbox.ledger import Account
+from engine.sandbox.ledger import ClientAccount
 from engine.sandbox.orders import Fill, Order
 from engine.sandbox.settings import Fees
 
@@ -87,7 +87,7 @@ def my_trade(order: Order, fill: Fill) -> Json:
     }
 
 
-def account(owner: Account, fees: Fees, omit_zero: bool) -> Json:
+def account(owner: ClientAccount, fees: Fees, omit_zero: bool) -> Json:
     rates = {"maker": fees.spot_maker_e8, "taker": fees.spot_taker_e8}
     return {
         "makerCommission": rates["maker"] // 10_000,
@@ -163,7 +163,7 @@ def execution_report(order: Order, kind: str, now_ms: int, fill: Fill | None = N
     return out
 
 
-def account_position(owner: Account, assets: tuple[str, ...], now_ms: int) -> Json:
+def account_position(owner: ClientAccount, assets: tuple[str, ...], now_ms: int) -> Json:
     return {
         "e": "outboundAccountPosition",
         "E": now_ms,

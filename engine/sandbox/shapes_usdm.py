@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.sandbox.decimals import e8_text
-from engine.sandbox.ledger import Account, Position, free_margin
+from engine.sandbox.ledger import ClientAccount, Position, free_margin
 from engine.sandbox.orders import Fill, Order
 from engine.sandbox.symbols import SymbolSpec
 
@@ -123,7 +123,7 @@ def trade_lite(o: Order, fill: Fill, now_ms: int) -> Json:
     }
 
 
-def account_update(owner: Account, spec: SymbolSpec, mark_e8: int, now_ms: int, reason: str = "ORDER") -> Json:
+def account_update(owner: ClientAccount, spec: SymbolSpec, mark_e8: int, now_ms: int, reason: str = "ORDER") -> Json:
     position = owner.position(spec.symbol)
     wallet = e8_text(owner.wallet.get(spec.quote, 0))
     return {
@@ -150,7 +150,7 @@ def account_update(owner: Account, spec: SymbolSpec, mark_e8: int, now_ms: int, 
     }
 
 
-def funding_update(owner: Account, spec: SymbolSpec, now_ms: int) -> Json:
+def funding_update(owner: ClientAccount, spec: SymbolSpec, now_ms: int) -> Json:
     """The ACCOUNT_UPDATE of a funding payment: for a crossed position only the balance is told."""
     wallet = e8_text(owner.wallet.get(spec.quote, 0))
     change = e8_text(owner.funding[-1].amount_e8)
@@ -158,7 +158,7 @@ def funding_update(owner: Account, spec: SymbolSpec, now_ms: int) -> Json:
     return {"e": "ACCOUNT_UPDATE", "T": now_ms, "E": now_ms, "a": inner}
 
 
-def transfer_update(owner: Account, asset: str, amount_e8: int, now_ms: int) -> Json:
+def transfer_update(owner: ClientAccount, asset: str, amount_e8: int, now_ms: int) -> Json:
     """The ACCOUNT_UPDATE of a deposit, or of a withdrawal."""
     wallet, reason = e8_text(owner.wallet.get(asset, 0)), "DEPOSIT" if amount_e8 > 0 else "WITHDRAW"
     inner = {"m": reason, "B": [{"a": asset, "wb": wallet, "cw": wallet, "bc": e8_text(amount_e8)}], "P": []}
@@ -179,7 +179,9 @@ def income_row(symbol: str, kind: str, amount_e8: int, asset: str, time_ms: int,
     }
 
 
-def position_risk(owner: Account, spec: SymbolSpec, position: Position, mark_e8: int, now_ms: int, v3: bool) -> Json:
+def position_risk(
+    owner: ClientAccount, spec: SymbolSpec, position: Position, mark_e8: int, now_ms: int, v3: bool
+) -> Json:
     """One row of positionRisk, version 2 or 3."""
     leverage = owner.leverage.get(spec.symbol, 20)
     notional = position.lots * spec.lot_e8 * mark_e8 // 100_000_000
@@ -217,7 +219,7 @@ def position_risk(owner: Account, spec: SymbolSpec, position: Position, mark_e8:
     }
 
 
-def balances(owner: Account, profits: dict[str, int], now_ms: int) -> list[Json]:
+def balances(owner: ClientAccount, profits: dict[str, int], now_ms: int) -> list[Json]:
     """The answer of /balance; ``profits`` is unrealised profit per margin asset, 1e-8."""
     return [
         {
@@ -235,7 +237,7 @@ def balances(owner: Account, profits: dict[str, int], now_ms: int) -> list[Json]
     ]
 
 
-def account(owner: Account, specs: list[SymbolSpec], marks: dict[str, int], now_ms: int) -> Json:
+def account(owner: ClientAccount, specs: list[SymbolSpec], marks: dict[str, int], now_ms: int) -> Json:
     """The answer of /account; ``marks`` is mark price per symbol, 1e-8."""
     profits: dict[str, int] = {}
     margins: dict[str, int] = {}
@@ -275,7 +277,9 @@ def account(owner: Account, specs: list[SymbolSpec], marks: dict[str, int], now_
     }
 
 
-def _account_asset(owner: Account, asset: str, profits: dict[str, int], margins: dict[str, int], now_ms: int) -> Json:
+def _account_asset(
+    owner: ClientAccount, asset: str, profits: dict[str, int], margins: dict[str, int], now_ms: int
+) -> Json:
     wallet, profit, margin = owner.wallet[asset], profits.get(asset, 0), margins.get(asset, 0)
     free = e8_text(max(0, free_margin(owner, asset) + profit))
     return {

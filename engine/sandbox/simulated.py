@@ -38,7 +38,7 @@ from engine.market.convert import Sizes, load
 from engine.market.recording import RecordingError
 from engine.sandbox.errors import ApiError, SandboxError, order_rejected, unknown_order
 from engine.sandbox.exchange import Exchange
-from engine.sandbox.ledger import Account
+from engine.sandbox.ledger import ClientAccount
 from engine.sandbox.orders import Order, OrderRequest
 from engine.sandbox.settings import Settings
 from engine.sandbox.symbols import SymbolSpec
@@ -96,7 +96,7 @@ def _number(raw: bytes, kind: str) -> int:
 class _Asked:
     """An order on its way, and who waits for its answer."""
 
-    account: Account
+    account: ClientAccount
     request: OrderRequest
     placed: "asyncio.Future[Any]"
     shape: Shape
@@ -145,7 +145,7 @@ class Simulated:
 
     # --- requests in ---
 
-    def place(self, account: Account, request: OrderRequest, shape: Shape) -> "asyncio.Future[Any]":
+    def place(self, account: ClientAccount, request: OrderRequest, shape: Shape) -> "asyncio.Future[Any]":
         """The answer, when it will have been heard. Raises ApiError for what needs no matching to be refused."""
         if not request.post_only:
             raise ApiError(-2010, "Simulated lock-step takes post-only orders.")

@@ -13,12 +13,12 @@ from engine.venue.protocol import (
     Market,
     MarketRules,
     OrderUpdate,
-    Position,
     Side,
     VenueError,
     VenueFill,
     VenueOrder,
     VenueOrderStatus,
+    VenuePosition,
 )
 from engine.venue.wire import Grid
 
@@ -158,7 +158,7 @@ def balances_of(grids: Mapping[str, Grid], event: Json) -> list[BalanceWord | Ba
                 grid = grids.get(row["s"])
                 if grid is not None and row.get("ps", "BOTH") == "BOTH":
                     lots = grid.lots(row["pa"].lstrip("-")) * (-1 if Decimal(row["pa"]) < 0 else 1)
-                    held[row["s"]] = Position(row["s"], lots, _money(row["ep"]))
+                    held[row["s"]] = VenuePosition(row["s"], lots, _money(row["ep"]))
             rows = body.get("B") or []
             if held:
                 return [BalanceWord({row["a"]: (_money(row["wb"]), Decimal(0)) for row in rows}, held, at_ms)]
@@ -205,7 +205,7 @@ def usdm_account(word: Json, grids: Mapping[str, Grid]) -> Account:
             raise VenueError("the futures account is in hedge mode: switch it to one-way mode first", known=True)
         if grid is not None and amount:
             lots = grid.lots(row["positionAmt"].lstrip("-")) * (-1 if amount < 0 else 1)
-            positions[row["symbol"]] = Position(row["symbol"], lots, Decimal(row["entryPrice"]))
+            positions[row["symbol"]] = VenuePosition(row["symbol"], lots, Decimal(row["entryPrice"]))
     elsewhere = {asset: max(margin, Decimal(0)) for asset, margin in used.items()}
     return Account(balances, positions, bool(word.get("canTrade", True)), None, at_ms, elsewhere)
 

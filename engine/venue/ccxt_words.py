@@ -11,12 +11,12 @@ from engine.venue.protocol import (
     Market,
     MarketRules,
     Outcome,
-    Position,
     Side,
     VenueError,
     VenueFill,
     VenueOrder,
     VenueOrderStatus,
+    VenuePosition,
 )
 from engine.venue.wire import Grid
 
@@ -199,5 +199,5 @@ def account_of(balance: Json, positions: list[Json], grids: Mapping[str, Grid]) 
         contracts = exact(row.get("contracts") or 0)
         if grid is not None and contracts:
             lots = grid.lots(text(contracts)) * (-1 if row.get("side") == "short" else 1)
-            held[grid.symbol] = Position(grid.symbol, lots, exact(row.get("entryPrice") or 0))
+            held[grid.symbol] = VenuePosition(grid.symbol, lots, exact(row.get("entryPrice") or 0))
     return Account(balances, held, True, None, int(balance.get("timestamp") or 0))

@@ -34,11 +34,11 @@ from engine.venue.protocol import (
     Market,
     OrderUpdate,
     PlaceRequest,
-    Position,
     Side,
     VenueFill,
     VenueOrder,
     VenueOrderStatus,
+    VenuePosition,
 )
 from engine.venue.units import Units, size_of
 from engine.venue.wire import units_e8
@@ -114,7 +114,7 @@ class PaperExchange:
             lot = float(symbol.instrument.lot_size)
             match.set_rules(self._kernel, symbol.index, lot_size=lot, n=queue_n, partial_fills=True)
         self.balances = dict(balances)
-        self.positions: dict[str, Position] = {}
+        self.positions: dict[str, VenuePosition] = {}
         self.orders: dict[str, VenueOrder] = {}
         self.fills: deque[VenueFill] = deque(maxlen=FILLS_KEPT)
         self._trades = 0
@@ -138,7 +138,7 @@ class PaperExchange:
         if one.market is Market.SPOT:
             self._add(one.base, earlier.base_change)
         elif earlier.lots:
-            self.positions[one.symbol] = Position(one.symbol, earlier.lots, earlier.entry_price)
+            self.positions[one.symbol] = VenuePosition(one.symbol, earlier.lots, earlier.entry_price)
         for order in earlier.orders:
             self.orders[order.client_id] = replace(order, status=_W.CANCELED)
             self._ended.append(order.client_id)
@@ -256,7 +256,7 @@ class PaperExchange:
         for order in map(self.orders.__getitem__, self._open):
             if order.symbol == one.symbol:
                 sides[order.side] += order.lots - order.filled_lots
-        held = self.positions.get(one.symbol, Position(one.symbol, 0, Decimal(0)))
+        held = self.positions.get(one.symbol, VenuePosition(one.symbol, 0, Decimal(0)))
         worst = int(request.side) * held.lots + sides[request.side] + request.lots
         price = one.price(request.ticks)
         worth = self.balances.get(one.quote, Decimal(0)) + (price - held.entry_price) * one.quantity(held.lots)
@@ -362,7 +362,7 @@ class PaperExchange:
 
     def _hold(self, one: Instrument, change: int, ticks: int) -> None:
         """Average-cost position; what it closes is realised into the quote balance."""
-        held = self.positions.get(one.symbol, Position(one.symbol, 0, Decimal(0)))
+        held = self.positions.get(one.symbol, VenuePosition(one.symbol, 0, Decimal(0)))
         price, lots = one.price(ticks), held.lots + change
         if held.lots * change >= 0:
             cost = held.entry_price * size_of(held.lots) + price * abs(change)
@@ -371,4 +371,4 @@ class PaperExchange:
             closed = min(abs(change), size_of(held.lots)) * (1 if held.lots > 0 else -1)
             self._add(one.quote, (price - held.entry_price) * one.quantity(closed))
             entry = Decimal(0) if not lots else held.entry_price if lots * held.lots > 0 else price
-        self.positions[one.symbol] = Position(one.symbol, lots, entry)
+        self.positions[one.symbol] = VenuePosition(one.symbol, lots, entry)

@@ -143,7 +143,7 @@ class VenueFill:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class VenuePosition:
     symbol: str
     lots: Units  # signed
     entry_price: Decimal
@@ -154,7 +154,7 @@ class Account:
     """``balances`` maps asset to (free, locked); ``positions`` is empty on spot."""
 
     balances: dict[str, tuple[Decimal, Decimal]]
-    positions: dict[str, Position] = field(default_factory=dict)
+    positions: dict[str, VenuePosition] = field(default_factory=dict)
     can_trade: bool = False
     can_withdraw: bool | None = None  # None: the exchange did not say
     exchange_ms: int = 0
@@ -185,7 +185,7 @@ class BalanceWord:
     """
 
     balances: dict[str, tuple[Decimal, Decimal]]
-    positions: dict[str, Position]
+    positions: dict[str, VenuePosition]
     exchange_ms: int
 
 

@@ -151,10 +151,10 @@ def test_hostile_schedules_find_an_engine_that_believes_the_first_not_found(
 def test_hostile_schedules_find_an_engine_that_books_a_repeated_trade_again(
     on_stage: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.live.books import SymbolBook
+    from engine.live.books import AccountBook
 
     monkeypatch.setattr(FillBook, "book", lambda self, fill: True)
-    monkeypatch.setattr(SymbolBook, "holds", lambda self, trade_id: False)
+    monkeypatch.setattr(AccountBook, "holds", lambda self, trade_id: False)
     assert broken_within(CAUGHT_WITHIN)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.sandbox import SandboxExchange
-from engine.sandbox.ledger import Account
+from engine.sandbox.ledger import ClientAccount
 from engine.venue.protocol import Market
 from tests.needs import data_file
 from tests.sandbox.clients import Rest
@@ -34,7 +34,7 @@ class Played:
         self.sandbox, self.rest = sandbox, rest
         self.events: dict[str, Any] = {}
 
-    def hear(self, account: Account, market: Market, event: dict[str, Any]) -> None:
+    def hear(self, account: ClientAccount, market: Market, event: dict[str, Any]) -> None:
         report = event.get("o", event) if market is Market.USDM else event
         self.events.setdefault(f"{market.value}:{event['e']}:{report.get('x', '')}", event)
 

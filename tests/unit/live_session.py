@@ -190,7 +190,7 @@ class Rig:
 
     def live(self) -> "Rig":
         """Book LIVE, everything well, quoting on: the first tick quotes both sides."""
-        facts, funds = self.session.facts, self.session.parts.books.funds[SYMBOL]
+        facts, funds = self.session.facts, self.session.parts.account_books.funds[SYMBOL]
         funds.account(self.exchange.holds, funds.at)
         self.session.rebound()
         facts.leader = facts.reconciled = facts.orders_up = facts.user_up = True

@@ -14,9 +14,9 @@ from engine.venue.protocol import (
     BalanceWord,
     Instrument,
     Market,
-    Position,
     Side,
     VenueFill,
+    VenuePosition,
 )
 from engine.venue.units import Units
 
@@ -280,7 +280,7 @@ def test_after_a_refusal_for_want_of_balance_nothing_more_of_that_side_goes_out_
 
 
 def futures_word(wallet: str, lots: int, entry: str, ms: int) -> BalanceWord:
-    return BalanceWord({"USDT": (D(wallet), D(0))}, {"ETHUSDT": Position("ETHUSDT", lots, D(entry))}, ms)
+    return BalanceWord({"USDT": (D(wallet), D(0))}, {"ETHUSDT": VenuePosition("ETHUSDT", lots, D(entry))}, ms)
 
 
 def cash(funds: Funds, position: Units = 0) -> int:
@@ -290,7 +290,7 @@ def cash(funds: Funds, position: Units = 0) -> int:
 def test_futures_count_the_wallet_without_the_position_and_what_other_positions_use() -> None:
     account = replace(
         held(usdt="1000"),
-        positions={"ETHUSDT": Position("ETHUSDT", 200, D(2000))},
+        positions={"ETHUSDT": VenuePosition("ETHUSDT", 200, D(2000))},
         margin_elsewhere={"USDT": D(100)},
     )
     funds = opened(account, FUTURES)
@@ -352,16 +352,16 @@ def test_a_position_told_before_its_trade_is_held_beside_the_one_we_know() -> No
 
 def test_a_position_off_todays_lot_counts_on_both_sides() -> None:
     """The lot grew: what the kernel counts as a whole lot short is less, so that a buy brings more than it seems."""
-    account = replace(held(usdt="1000"), positions={"ETHUSDT": Position("ETHUSDT", D("-0.4"), D(2000))})
+    account = replace(held(usdt="1000"), positions={"ETHUSDT": VenuePosition("ETHUSDT", D("-0.4"), D(2000))})
     funds = opened(account, FUTURES)
     assert beside(funds, D("-0.4")) == (1002, 1, 0)
-    account = replace(account, positions={"ETHUSDT": Position("ETHUSDT", D("0.4"), D(2000))})
+    account = replace(account, positions={"ETHUSDT": VenuePosition("ETHUSDT", D("0.4"), D(2000))})
     funds.account(account, funds.at)
     assert beside(funds, D("0.4")) == (998, 0, 1)
 
 
 def test_without_the_exchanges_time_a_position_is_compared_by_what_was_asked_for() -> None:
-    account = replace(held(usdt="1000", ms=0), positions={"ETHUSDT": Position("ETHUSDT", -100, D(2000))})
+    account = replace(held(usdt="1000", ms=0), positions={"ETHUSDT": VenuePosition("ETHUSDT", -100, D(2000))})
     funds = opened(account, FUTURES)
     assert beside(funds, -100) == (1200, 0, 0)
     asked = funds.at

@@ -15,7 +15,7 @@ from engine.kernel.purse import MARGIN, PURSE_BASE, PURSE_BASE_KEPT, PURSE_KIND,
 from engine.kernel.purse import UNBOUNDED as FREE
 from engine.sandbox.errors import SandboxError
 from engine.sandbox.foreground import read_balances
-from engine.sandbox.ledger import Account, deposit
+from engine.sandbox.ledger import ClientAccount, deposit
 from engine.sandbox.settings import AMPLE, DEFAULT_ACCOUNTS, Settings, holding
 from engine.venue.protocol import Market
 
@@ -109,7 +109,7 @@ def test_a_balance_that_cannot_be_read_is_named(word: str) -> None:
 
 def test_an_account_that_owes_takes_a_deposit_and_gives_nothing_away() -> None:
     """A trade of an order that was cancelled before may take more than is free."""
-    account = Account("a", 1, {}, {})
+    account = ClientAccount("a", 1, {}, {})
     account.balance("USDT").free = -500
     deposit(account, Market.SPOT, "USDT", 200)
     assert account.balance("USDT").free == -300

@@ -7,7 +7,7 @@ import pytest
 from engine.live.lineage import Lineage, judge, older, read_lineage
 from engine.live.reconciler import Unexplained, _begin
 from engine.orders.reconcile import Unread, history_of_ours
-from engine.venue.protocol import Account, Market, Position, Side, VenueFill
+from engine.venue.protocol import Account, Market, Side, VenueFill, VenuePosition
 from tests.unit.live_session import INSTRUMENT, SYMBOL
 
 HERE = Lineage("one", "main", 7, (SYMBOL,))
@@ -71,9 +71,9 @@ def test_only_trades_under_our_ids_are_history_of_ours() -> None:
 
 
 def test_a_failed_reading_begins_nothing() -> None:
-    from engine.live.books import restore_book
+    from engine.live.books import restore_account_book
 
-    book = restore_book(INSTRUMENT, None)
+    book = restore_account_book(INSTRUMENT, None)
     assert _begin(book, Unread("x"), [trade(1, 5)], Account({}, {}, True, None, 1), False)
     assert not book.started
 
@@ -94,10 +94,10 @@ def test_a_failed_reading_begins_nothing() -> None:
 def test_a_new_spot_ledger_begins_where_nothing_of_ours_was_traded_or_where_the_trades_add_up(
     fills: list[VenueFill], held: str, begins: object, rebuild: bool
 ) -> None:
-    from engine.live.books import restore_book
+    from engine.live.books import restore_account_book
 
     assert INSTRUMENT.market is Market.SPOT
-    book = restore_book(INSTRUMENT, None)
+    book = restore_account_book(INSTRUMENT, None)
     account = Account({INSTRUMENT.base: (Decimal(held), Decimal(0))}, {}, True, None, 1)
     if begins is True or (begins == "rebuilt" and rebuild):
         _begin(book, [], fills, account, rebuild)
@@ -111,12 +111,12 @@ def test_a_new_spot_ledger_begins_where_nothing_of_ours_was_traded_or_where_the_
 def test_a_futures_ledger_is_rebuilt_only_to_the_exchanges_own_position() -> None:
     from dataclasses import replace
 
-    from engine.live.books import restore_book
+    from engine.live.books import restore_account_book
 
     futures = replace(INSTRUMENT, market=Market.USDM)
     for lots, fits in ((500, True), (499, False), (0, False)):
-        book = restore_book(futures, None)
-        positions = {SYMBOL: Position(SYMBOL, lots, Decimal(2000))} if lots else {}
+        book = restore_account_book(futures, None)
+        positions = {SYMBOL: VenuePosition(SYMBOL, lots, Decimal(2000))} if lots else {}
         account = Account({}, positions, True, None, 1)
         if fits:
             assert _begin(book, [], [trade(1, 500)], account, True)

@@ -149,7 +149,7 @@ def filled(rig: Rig, client_id: str, trade_id: int, lots: int) -> OrderUpdate:
 
 
 async def test_funding_and_deposits_that_the_stream_repeats_are_counted_once(rig: Rig) -> None:
-    book, paid = rig.pair.book, FundingPayment(SYMBOL, Decimal("-0.5"), 7)
+    book, paid = rig.pair.account_book, FundingPayment(SYMBOL, Decimal("-0.5"), 7)
     book.anchor = Decimal(1)
     deposit = BalanceChange(book.instrument.base, Decimal("0.25"), 7)
     for event in (paid, deposit, paid, deposit, replace(paid, exchange_ms=8)):
@@ -162,16 +162,16 @@ async def test_a_fill_moves_the_position_at_once_is_booked_once_and_reported_whe
     rig.exchange.answer()
     bought = rig.exchange.placed[0]
     rig.session.on_event(filled(rig, bought, 5, 40))
-    assert rig.pair.book.ledger.lots == 40
+    assert rig.pair.account_book.ledger.lots == 40
     assert not [e for e in rig.session.parts.clerk.events.since(0) if e["kind"] == "fill"], "not before it is durable"
     rig.session.on_event(filled(rig, bought, 5, 40))
-    assert rig.pair.book.ledger.lots == 40, "the same trade again changes nothing"
+    assert rig.pair.account_book.ledger.lots == 40, "the same trade again changes nothing"
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     events = [e for e in rig.session.parts.clerk.events.since(0) if e["kind"] == "fill"]
     assert [e["evidence"]["position"] for e in events] == ["0.040"]
     assert [r.trade_id for r in rig.journal.records if isinstance(r, FillRecord)] == [5]
-    pnl = rig.session.parts.books.pnl()
+    pnl = rig.session.parts.account_books.pnl()
     assert pnl.fees == Decimal("0.1")
     assert abs(pnl.spread + pnl.inventory - pnl.fees - pnl.total) < Decimal("1e-12")
 
@@ -272,13 +272,13 @@ async def test_a_young_quote_is_not_replaced_unless_it_is_unsafe(tmp_path: Path)
 def test_a_remainder_smaller_than_a_lot_counts_on_both_sides(rig: Rig) -> None:
     """Rounded up, the position holds buys back; what selling could go too far by, the limit gives up."""
     limit = int(rig.feed.limits[L_POSITION_LOTS])
-    rig.pair.book.ledger.adopt(Decimal("12.3"), Decimal(200_000))
+    rig.pair.account_book.ledger.adopt(Decimal("12.3"), Decimal(200_000))
     rig.session.parts.desk.touch(SYMBOL)
     rig.tick()
     assert rig.feed.view[V_POSITION_LOTS] == 13
     assert rig.feed.limits[L_POSITION_LOTS] == limit - 1
     assert rig.pair.exposure(rig.session.parts.desk.manager).position == pytest.approx(0.0123)
-    rig.pair.book.ledger.adopt(12, Decimal(200_000))
+    rig.pair.account_book.ledger.adopt(12, Decimal(200_000))
     rig.session.parts.desk.touch(SYMBOL)
     rig.tick()
     assert (rig.feed.view[V_POSITION_LOTS], rig.feed.limits[L_POSITION_LOTS]) == (12, limit)

@@ -9,7 +9,7 @@ from engine.orders.ids import ClientIds, base36
 from engine.orders.order import Order
 from engine.orders.reconcile import RULES, DiscrepancyClass, Local, Report, Rule, Unread, VenueSnapshot, reconcile
 from engine.orders.states import OrderState
-from engine.venue.protocol import Account, Position, Side, VenueFill, VenueOrder, VenueOrderStatus
+from engine.venue.protocol import Account, Side, VenueFill, VenueOrder, VenueOrderStatus, VenuePosition
 
 C = DiscrepancyClass
 READ_AT = 1_000
@@ -100,7 +100,7 @@ def test_a_failed_read_is_incomplete_and_never_taken_for_nothing(part: str) -> N
         broken if part == "fills" else [],
         broken
         if part == "account"
-        else Account({"USDT": (Decimal(5), Decimal(0))}, {"ETHUSDT": Position("ETHUSDT", 3, Decimal(1))}),
+        else Account({"USDT": (Decimal(5), Decimal(0))}, {"ETHUSDT": VenuePosition("ETHUSDT", 3, Decimal(1))}),
     )
     report = reconcile(local, venue)
     assert kinds(report) == [C.UNREAD]
@@ -163,7 +163,7 @@ def test_trades_not_booked_are_adopted_once_and_foreign_ones_noted() -> None:
 
 def test_the_position_must_be_what_the_fills_add_up_to() -> None:
     local = replace(LOCAL, position_lots=3)
-    account = Account({}, {"ETHUSDT": Position("ETHUSDT", 4, Decimal(1))})
+    account = Account({}, {"ETHUSDT": VenuePosition("ETHUSDT", 4, Decimal(1))})
     assert kinds(reconcile(local, replace(FLAT, account=account))) == [C.POSITION_DIFFERS]
     just_found = replace(FLAT, account=account, fills=[trade(7), trade(8, side=Side.SELL)])
     assert C.POSITION_DIFFERS in kinds(reconcile(local, just_found))

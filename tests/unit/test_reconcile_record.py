@@ -18,7 +18,7 @@ from engine.orders.reconcile import (
     reconcile,
 )
 from engine.orders.states import OrderState
-from engine.venue.protocol import Account, Position, Side, VenueFill, VenueOrder, VenueOrderStatus
+from engine.venue.protocol import Account, Side, VenueFill, VenueOrder, VenueOrderStatus, VenuePosition
 
 C = DiscrepancyClass
 READ_AT = 1_000
@@ -43,7 +43,7 @@ def trade(trade_id: int, client_id: str = "mm-5-1", side: Side = Side.BUY) -> Ve
 
 
 def account(lots: int | None = None, **balances: tuple[str, str]) -> Account:
-    positions = {} if lots is None else {SYMBOL: Position(SYMBOL, lots, Decimal(1))}
+    positions = {} if lots is None else {SYMBOL: VenuePosition(SYMBOL, lots, Decimal(1))}
     return Account({asset: (Decimal(free), Decimal(locked)) for asset, (free, locked) in balances.items()}, positions)
 
 

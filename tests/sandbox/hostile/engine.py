@@ -143,7 +143,7 @@ class EngineRun:
         await markets.live(30.0)
         open_day(session)
         for symbol in session.pairs:
-            session.parts.books.keep(symbol)
+            session.parts.account_books.keep(symbol)
         self.queue.flush()
         if gateway.market is Market.USDM:
             await gateway.dead_man.keep([SYMBOL], config.risk.dead_man.ms)

@@ -128,7 +128,7 @@ def keep(run: EngineRun, settled: Settled) -> None:
         affordable(run, [order for order in venue.account.orders.values() if is_ours(order.client_id)])
     if not run.agreed:
         return
-    ledger = session.pairs[SYMBOL].book.ledger
+    ledger = session.pairs[SYMBOL].account_book.ledger
     exposure = manager.exposure(SYMBOL)
     recent = settled.recent(run, manager)
     traded, worst, slack = dict(settled.traded), flying, {1: 0, -1: 0}
@@ -218,7 +218,7 @@ def final(run: EngineRun) -> None:
         for trade_id, record in disk.trades.items()
     }
     assert booked == trades, f"journal and exchange differ in trades {sorted(booked.items() ^ trades.items())[:4]}"
-    ledger = session.pairs[SYMBOL].book.ledger
+    ledger = session.pairs[SYMBOL].account_book.ledger
     _same_ledger(ledger, run)
     _same_means(run)
     kept = Ledger.restore(instrument.tick_size, instrument.lot_size, disk.state[state_name(SYMBOL)]["ledger"])
@@ -248,13 +248,15 @@ def _same_means(run: EngineRun) -> None:
     """With no order of ours open the engine takes for payable just what is free: no less, and no more."""
     session, venue = run.session, run.venue
     assert session is not None
-    funds, spec = session.parts.books.funds[SYMBOL], venue.spec
-    bounds = funds.bounds([], [], [], session.pairs[SYMBOL].book.ledger.lots)
+    funds, spec = session.parts.account_books.funds[SYMBOL], venue.spec
+    bounds = funds.bounds([], [], [], session.pairs[SYMBOL].account_book.ledger.lots)
     if venue.market is Market.USDM:
         entry = venue.account.position(SYMBOL)
         worth = venue.account.wallet[spec.quote] - (entry.cost_e8 if entry.lots > 0 else -entry.cost_e8)
         at = session.pairs[SYMBOL].instrument
-        ledger = session.pairs[SYMBOL].book.ledger  # the kernel counts a position off the lot as a whole lot more
+        ledger = session.pairs[
+            SYMBOL
+        ].account_book.ledger  # the kernel counts a position off the lot as a whole lot more
         over = at.quantity(ledger.whole_lots - ledger.lots) * (funds._price or funds._position[1])
         told = round((bounds.margin_cash * at.tick_size * at.lot_size + over) * 10**8)
         assert abs(told - worth) < 10**6, f"{told} taken for the account's worth, {worth} is"

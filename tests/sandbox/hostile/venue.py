@@ -15,7 +15,7 @@ from engine.sandbox.connection import Connection
 from engine.sandbox.core import Core
 from engine.sandbox.errors import ApiError
 from engine.sandbox.hub import Hub
-from engine.sandbox.ledger import Account
+from engine.sandbox.ledger import ClientAccount
 from engine.sandbox.listen_keys import ListenKey
 from engine.sandbox.orders import Order
 from engine.sandbox.settings import DEFAULT_ACCOUNTS, KeySettings, RateLimits, Settings, holding
@@ -78,7 +78,7 @@ class Venue:
         self._refuse_as_before, self.core.exchange._reserve = self.core.exchange._reserve, self._reserve  # type: ignore[method-assign]
         self.core.listen_keys.on_expiry = self._key_expired
         self._context = copy_context()  # nobody's: what the exchange does runs in it
-        self.account: Account = self.core.exchange.accounts["sandbox"]
+        self.account: ClientAccount = self.core.exchange.accounts["sandbox"]
         self.past = Past(self, random.Random(seed ^ 0x01D5))
         self.tape = Tape(self, random.Random(seed ^ 0x5EED))
         self.core.matching.set()
@@ -140,7 +140,7 @@ class Venue:
         self._seen_when_written[client_id] = dict(wire.takings_seen)
         self.on_place(wire)
 
-    def _reserve(self, account: Account, order: Order, market: MarketState) -> None:
+    def _reserve(self, account: ClientAccount, order: Order, market: MarketState) -> None:
         try:
             self._refuse_as_before(account, order, market)
         except ApiError as refused:
@@ -186,7 +186,7 @@ class Venue:
     def closed(self, peer: Peer) -> None:
         self.hub.forget(cast(Connection, peer))
 
-    def _user_event(self, account: Account, market: Market, event: dict[str, Any]) -> None:
+    def _user_event(self, account: ClientAccount, market: Market, event: dict[str, Any]) -> None:
         self.person.watch(event)
         event["takings"] = len(self.person.takings)
         self.told("event", orjson.dumps(event))

@@ -156,7 +156,7 @@ class _Calm(schedules.Schedule):
         (pair,) = session.pairs.values()
         for _ in range(ROUNDS):
             await self._step()
-            held = abs(pair.book.ledger.lots) * pair.instrument.lot_size
+            held = abs(pair.account_book.ledger.lots) * pair.instrument.lot_size
             assert held <= Decimal("0.1"), f"held {held}"
         self.asked = pair.quoter.decisions > 0
         self.failed, self.reason = pair.quoter.failed, str(session.not_quoting_reason())
