@@ -48,7 +48,7 @@ from engine.telemetry.http import Listener, ListenError
 from engine.telemetry.latency import Latencies
 from engine.telemetry.logs import set_level
 from engine.telemetry.notify import Notifier
-from engine.telemetry.process import ProcessFigures
+from engine.telemetry.process import BuildInfo, ProcessFigures
 from engine.telemetry.state import ControlRecord, ControlRefused
 from engine.venue.protocol import Market, StreamState, VenueEvent
 
@@ -94,6 +94,7 @@ class App:
         self.markets: Markets | None = None
         self.stream: MarketStream | None = None
         self.inputs: list[InputFile] = []
+        self.process = ProcessFigures(self.exporter)
         self.listener: Listener | None = None
         owner = f"{os.uname().nodename} pid {os.getpid()}"
         self.lease = open_lease(config.lease.kind, config.lease_path(), owner, ttl_s=config.lease.ttl.seconds)
@@ -204,10 +205,11 @@ class App:
         token = monitoring.control_token.reveal() if monitoring.control_token else None
         desk = ControlDesk(self.commands, token or None, self._audit, rate=monitoring.control_rate)
         self.listener = Listener(self.status, self.exporter, desk, max_body=monitoring.max_body, hosts=monitoring.hosts)
+        self.reloader.follow(lambda config: desk.set_rate(config.monitoring.control_rate))
         export_journal(self.exporter, self.journal.stats)
-        build = {"version": __version__, "release": about["release"], "config_hash": about["config_hash"][:12]}
-        self.exporter.gauge("mm_build_info", **build).set(1)
-        ProcessFigures(self.exporter).start()
+        self.reloader.follow(BuildInfo(self.exporter, __version__, about["release"]).configure)
+        self.process.start()
+        self.reloader.follow(self.process.configure)
         try:
             await self.listener.start(monitoring.host, monitoring.port, monitoring.prometheus_port)
         except ListenError as error:
@@ -221,6 +223,7 @@ class App:
         self.status.phase = "connecting to the exchange"
         instruments = await connect(self.config, gateway, self._on_event)
         self.markets = Markets(instruments, gateway, int(self.config.risk.circuit_breaker.feed_timeout))
+        self.reloader.follow(self.markets.configure)
         self.markets.on_broken = partial(self._broken, "the path of a tick failed")
         if self.config.store.inputs:
             self.inputs = await asyncio.to_thread(record_inputs, self.config, self.markets.feeds.values())
@@ -256,8 +259,9 @@ class App:
         session.turn(self.switch)
         self.session = session
         self.markets.lead(session)
+        self.reloader.lead(session)
         await self._judge_strategy(session)
-        self.reloader.session = self.commands.session = self.status.session = self.figures.session = session
+        self.commands.session = self.status.session = self.figures.session = session
         self.lease.on_lost(self._lost)
         reconciler = session.parts.reconciler
         reconciler.rebuild = self.left.accepted is not None
@@ -386,6 +390,7 @@ class App:
         if gateway is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(gateway.close(), 1.0)
+        self.process.stop()
         if self.listener is not None:
             await self.listener.stop()
         return code

@@ -19,7 +19,7 @@ from engine.backtest.replay import ACTIONS, I64, Journalled, first_difference, r
 from engine.backtest.tape import TapeError
 from engine.kernel.book import GAP, STALE
 from engine.kernel.checks import no_limits
-from engine.kernel.estimate import new_estimates
+from engine.kernel.estimate import E_HALF_LIFE_INTENSITY, E_HALF_LIFE_SIGMA, new_estimates
 from engine.kernel.feed import new_block, views
 from engine.kernel.layout import (
     OUT_SIZE,
@@ -137,6 +137,9 @@ class _Run:
                 self._sync(word["what"])
             case "estimates":
                 self.estimates = new_estimates(float(word["volatility_s"]), float(word["intensity_s"]))
+            case "half_lives":
+                self.estimates[E_HALF_LIFE_SIGMA] = float(word["volatility_s"])
+                self.estimates[E_HALF_LIFE_INTENSITY] = float(word["intensity_s"])
             case "lead":
                 self.epoch = int(word["epoch"])
             case other:

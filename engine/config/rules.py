@@ -18,7 +18,7 @@ _JOURNALS: Final = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 def broken_rules(config: Config, *, deep: bool = False) -> list[Complaint]:
     """Every complaint; ``deep`` includes the strategy's own parameters (this imports the strategies)."""
     found = [*_identity(config), *_addresses(config), *_production(config), *_sizes(config), *_outputs(config)]
-    found += _backups(config)
+    found += [*_backups(config), *_to_come(config)]
     if deep:
         from engine.config.strategy import strategy_complaints
 
@@ -47,6 +47,20 @@ def _backups(config: Config) -> Iterator[Complaint]:
     backup = config.backup
     if backup.keep is not None and "keep_days" in backup.model_fields_set:
         yield ("backup", "keep"), "is the older name of keep_days, which is set too", "keep only keep_days"
+
+
+def _to_come(config: Config) -> Iterator[Complaint]:
+    """Keys whose part of the engine is not there yet: refused, so that nobody relies on what nothing does."""
+    hedge, signals = config.hedge, config.signals
+    if hedge.enabled:
+        text = "this engine cannot hedge yet, so the inventory would stand unhedged"
+        yield ("hedge", "enabled"), text, "set it to false, and strategy.max_inventory to what may stand unhedged"
+    for name, value in (("symbol", hedge.symbol), ("band", hedge.band)):
+        if value is not None:
+            yield ("hedge", name), "this engine cannot hedge yet, so nothing reads it", "leave it out"
+    if signals.models is not None:
+        text = "this engine takes no signals from trained models yet, so nothing reads it"
+        yield ("signals", "models"), text, "leave it out"
 
 
 def _paper(config: Config) -> Iterator[Complaint]:
@@ -136,8 +150,6 @@ def _sizes(config: Config) -> Iterator[Complaint]:
         yield ("risk", "circuit_breaker", "max_timeout"), "shorter than risk.circuit_breaker.timeout", ""
     if config.risk.capital is not None and config.risk.daily_loss_limit > config.risk.capital:
         yield ("risk", "daily_loss_limit"), "larger than risk.capital, so it could never stop the engine", ""
-    if config.hedge.enabled and config.hedge.symbol is None:
-        yield ("hedge", "symbol"), "hedging is enabled, so the instrument hedged with is needed", ""
 
 
 def _outputs(config: Config) -> Iterator[Complaint]:

@@ -210,7 +210,10 @@ class Monitoring(Section):
         False, doc="A proxy that speaks TLS stands before this address: in production needed beyond loopback."
     )
     metrics_interval: Span = key(
-        _s("5s"), doc="How often slow figures (memory, queues, PnL) are refreshed.", reload=True
+        _s("5s"),
+        doc="How often the process's own figures (memory, CPU, threads, files) are read anew for /metrics; all others"
+        " are as of the scrape.",
+        reload=True,
     )
     control_token: MaybeSecret = key(None, doc="Bearer token of POST /api/control/*; without it control answers 403.")
     control_rate: Number = key(2.0, doc="Control requests a second, on average.", reload=True, gt=0, le=1000)
@@ -237,16 +240,19 @@ class Signals(Section):
     volatility_half_life: Span = key(_s("60s"), doc="Half-life of the volatility estimate.", reload=True)
     intensity_half_life: Span = key(_s("5m"), doc="Half-life of the arrival-intensity estimate (A, k).", reload=True)
     max_age: Span = key(_s("30s"), doc="Older signals are not used.", reload=True)
-    models: Path | None = key(None, doc="Folder of trained models; none = no model signals.")
+    models: Path | None = key(None, doc="Folder of trained models. Refused: no model is read yet.")
 
 
 class Hedge(Section):
-    """Hedging on a second instrument."""
+    """Hedging on a second instrument. To come: until then whatever asks for it is refused."""
 
-    enabled: Bool = key(False, doc="Hedge the inventory on another instrument.")
-    symbol: Symbol | None = key(None, doc="The instrument hedged with, e.g. BTCUSDT.")
+    enabled: Bool = key(False, doc="Hedge the inventory on another instrument. Refused: this engine cannot yet.")
+    symbol: Symbol | None = key(None, doc="The instrument hedged with, e.g. BTCUSDT. Refused until it can.")
     band: Exact | None = key(
-        None, doc="No hedge order while the unhedged exposure is within this.", unit="quote currency", reload=True, gt=0
+        None,
+        doc="No hedge order while the unhedged exposure is within this. Refused until it can hedge.",
+        unit="quote currency",
+        gt=0,
     )
 
 

@@ -60,6 +60,11 @@ class Markets:
             for symbol, instrument in instruments.items()
         }
 
+    def configure(self, config: Config) -> None:
+        """A reload: it holds for the books of a standby too, which lead later."""
+        for feed in self.feeds.values():
+            feed.stale_ns = int(config.risk.circuit_breaker.feed_timeout)
+
     def on_frame(self, symbol: str, payload: memoryview | bytes, recv_ns: int, more: bool = False) -> None:
         """One raw frame. While ``more`` have arrived behind it, books follow and the ticks wait for the last."""
         try:

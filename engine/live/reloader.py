@@ -44,8 +44,19 @@ class Reloader:
         self._one = asyncio.Lock()
         self.session: Session | None = None
         self._path, self._env_file, self._strategy = path, env_file, strategy
-        self._on_applied = on_applied
+        self._followers = [on_applied]
         self._count = 0
+
+    def follow(self, take_over: Callable[[Config], None]) -> None:
+        """Have ``take_over`` called with the configuration now, and with the new one after every reload."""
+        take_over(self.config)
+        self._followers.append(take_over)
+
+    def lead(self, session: Session) -> None:
+        """``session`` begins: whatever was reloaded since its parts were made holds in it, and so do later reloads."""
+        rows = self._rows(session, self.config)
+        self.session = session
+        self._put(session, self.config, rows)
 
     async def __call__(self, body: Mapping[str, Any], actor: str) -> dict[str, Any]:
         """The control verb. ``previous: true`` goes back; ``dry_run: true`` only shows the effect.
@@ -107,14 +118,18 @@ class Reloader:
         old, self.previous, self.config = self.config, self.config, fresh
         self._previous_digest = old_digest
         if session is not None:
-            for symbol, row in rows.items():
-                session.pairs[symbol].quoter.params = row
-                prepare(session.pairs[symbol].feed, fresh, self._strategy)
-            session.reconfigure(fresh)
+            self._put(session, fresh, rows)
             ask_again(session)
             self._journal(session, old, fresh, actor, reason, changes)
-        self._on_applied(fresh)
+        for take_over in self._followers:
+            take_over(fresh)
         return {**answer, "message": f"{len(changes)} keys changed", "undo": "mmctl reload --previous"}
+
+    def _put(self, session: Session, config: Config, rows: Mapping[str, Any]) -> None:
+        for symbol, row in rows.items():
+            session.pairs[symbol].quoter.params = row
+            prepare(session.pairs[symbol].feed, config, self._strategy)
+        session.reconfigure(config)
 
     def _rows(self, session: Session, config: Config) -> dict[str, Any]:
         return {s: parameters_of(config, self._strategy, pair.instrument) for s, pair in session.pairs.items()}

@@ -89,8 +89,7 @@ class Session:
         self.skew_s: float | None = None  # our clock minus the exchange's; None: not measured lately
         self.heartbeat_ns = time.time_ns()  # wall clock of the quoting loop's last round
         self.heartbeats = 0
-        # before the sentinel takes us for dead and cancels behind our back
-        self.frozen_ns = min(FROZEN_NS, int(parts.config.sentinel.engine_timeout) // 2)
+        self.frozen_ns = _frozen_ns(parts.config)
         self.on_quote: Callable[[float], None] = lambda seconds: None
         self.on_lost: Callable[[str], None] = lambda reason: None  # this engine leads no more: it must end
         self.on_log: Callable[[str, str, dict[str, Any]], None] = lambda level, message, fields: None
@@ -416,10 +415,13 @@ class Session:
     def reconfigure(self, config: Config) -> None:
         """Take over the reloadable keys: rules of risk and limits. Strategy parameters are the caller's."""
         self.config = self.parts.config = config
+        self.frozen_ns = _frozen_ns(config)
         self.parts.risk.configure(risk_rules(config))
+        breaker = self.parts.risk.breaker
         for pair in self.pairs.values():
             pair.quoter.set_limits(self.parts.risk.rules.limits)
             pair.quoter.min_life_ns = int(config.strategy.min_quote_life)
+            pair.quoter.set_breaker(breaker.size_permille, breaker.spread_permille)
             pair.feed.stale_ns = int(config.risk.circuit_breaker.feed_timeout)
         self.regate()
 
@@ -434,6 +436,11 @@ class Session:
         if self.block.code:
             return self.block.text
         return next((pair.quoter.not_quoting for pair in self.pairs.values()), "no symbol")
+
+
+def _frozen_ns(config: Config) -> int:
+    """Before the sentinel takes us for dead and cancels behind our back."""
+    return min(FROZEN_NS, int(config.sentinel.engine_timeout) // 2)
 
 
 def _reason_name(code: int) -> str:

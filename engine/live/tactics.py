@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from engine.config.schema import Config
-from engine.kernel.estimate import new_estimates
+from engine.kernel.estimate import E_HALF_LIFE_INTENSITY, E_HALF_LIFE_SIGMA, new_estimates
 from engine.kernel.prepare import PACE_BAND, PACE_SIGNAL_AGE, PACE_TOLERANCE
 from engine.kernel.quoting import quoting_rules
 from engine.live.failures import Exit, StartError
@@ -56,7 +56,7 @@ def parameters_of(config: Config, strategy: "Strategy", instrument: Instrument) 
 def prepare(feed: Feed, config: Config, strategy: "Strategy") -> None:
     """Give the feed what the strategy needs prepared at every frame: rules, tolerance, and estimates if it reads any.
 
-    Called again for a reload: estimates already running are kept.
+    Called again for a reload: estimates already running go on, with the half-lives as they are now.
     """
     chosen, signals = config.strategy, config.signals
     if not feed.rules.any():
@@ -64,7 +64,14 @@ def prepare(feed: Feed, config: Config, strategy: "Strategy") -> None:
     feed.pace[PACE_TOLERANCE] = chosen.requote_tolerance * chosen.base_spread / 2
     feed.pace[PACE_SIGNAL_AGE] = signals.max_age.seconds
     feed.pace[PACE_BAND] = config.risk.price_band
-    if strategy.signals and not feed.estimates.shape[0]:
+    if not strategy.signals:
+        return
+    half_lives = (signals.volatility_half_life.seconds, signals.intensity_half_life.seconds)
+    if not feed.estimates.shape[0]:
         if feed.tap is not None:
-            feed.tap.estimates(signals.volatility_half_life.seconds, signals.intensity_half_life.seconds)
-        feed.estimates = new_estimates(signals.volatility_half_life.seconds, signals.intensity_half_life.seconds)
+            feed.tap.estimates(*half_lives)
+        feed.estimates = new_estimates(*half_lives)
+    elif (feed.estimates[E_HALF_LIFE_SIGMA], feed.estimates[E_HALF_LIFE_INTENSITY]) != half_lives:
+        if feed.tap is not None:
+            feed.tap.half_lives(*half_lives)
+        feed.estimates[E_HALF_LIFE_SIGMA], feed.estimates[E_HALF_LIFE_INTENSITY] = half_lives

@@ -77,6 +77,10 @@ class Tap:
         """The estimates begin anew with these half-lives."""
         self._say("estimates", volatility_s=volatility_s, intensity_s=intensity_s)
 
+    def half_lives(self, volatility_s: float, intensity_s: float) -> None:
+        """The estimates go on with these half-lives."""
+        self._say("half_lives", volatility_s=volatility_s, intensity_s=intensity_s)
+
     def orders(self, rows: list[tuple[str, int, int, int, int]]) -> None:
         """The working orders as the next decisions see them: (client id, side, ticks, leaves, state)."""
         self._say("orders", rows=rows)

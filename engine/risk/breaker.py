@@ -123,6 +123,12 @@ class Breaker:
         self._accepted = 0
         self._opens: list[int] = []
 
+    def configure(self, rules: BreakerRules) -> None:
+        """Take new rules while running. The state stays; a timeout that has doubled stays doubled, of the new one."""
+        doubled = self._timeout_s / self.rules.timeout_s
+        self.rules = rules
+        self._timeout_s = min(max(rules.timeout_s * doubled, rules.timeout_s), rules.max_timeout_s)
+
     @property
     def may_quote(self) -> bool:
         return self.state <= BreakerState.HALF_OPEN

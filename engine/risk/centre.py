@@ -42,7 +42,7 @@ class RiskCentre:
     def configure(self, rules: RiskRules) -> None:
         """Take new rules while running. Windows start afresh; the breaker's state and the day's PnL stay."""
         self.rules = rules
-        self.breaker.rules = rules.breaker
+        self.breaker.configure(rules.breaker)
         self.losses = Streak(Cause.LOSING_TRIPS, "losing round trips", rules.trips.threshold)
         self.errors = Streak(Cause.ORDER_ERRORS, "order errors", rules.trips.threshold)
         self.orders = OrderQuality(rules.trips)

@@ -67,10 +67,15 @@ class ControlDesk:
     ) -> None:
         self._control, self._audit, self._deadline_s, self._wall_ns = control, audit, deadline_s, wall_ns
         self._token = token.encode() if token else None
-        self._halts, self._safer, self._others = (TokenBucket(rate, max(5.0, rate * 5)) for _ in range(3))
+        self._halts, self._safer, self._others = (TokenBucket(rate, _burst(rate)) for _ in range(3))
         self._strangers = TokenBucket(1.0, 5.0)  # wrong tokens: guessing is slow, and the right token is not held up
         self._kept: OrderedDict[str, tuple[str, asyncio.Future[Reply]]] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def set_rate(self, rate: float) -> None:
+        """Commands a second from now on, on average; a flood under way is held to it at once."""
+        for bucket in (self._halts, self._safer, self._others):
+            bucket.change(rate, _burst(rate))
 
     async def handle(self, request: web.Request) -> Reply:
         """The answer to one POST."""
@@ -176,6 +181,10 @@ async def _body(request: web.Request) -> Mapping[str, Any] | Reply:
     except ValueError as error:
         return refuse(400, str(error) if "nested" in str(error) else "the body is not JSON")
     return body if isinstance(body, dict) else refuse(400, "the body must be a JSON object")
+
+
+def _burst(rate: float) -> float:
+    return max(5.0, rate * 5)
 
 
 def _seconds(wait: float) -> str:

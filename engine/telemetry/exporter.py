@@ -53,6 +53,10 @@ class Exporter:
             raise KeyError(f"{name} is not a histogram")
         return cell
 
+    def forget(self, name: str, **labels: str) -> None:
+        """The series is history: it leaves the page and makes room for another value of its labels."""
+        self._cells[name].pop(tuple(labels[label] for label in BY_NAME[name].label_names()), None)
+
     def on_scrape(self, refresh: Callable[[], None]) -> None:
         """``refresh()`` runs before each page is made, for gauges that are cheaper to read than to keep."""
         self._refreshers.append(refresh)

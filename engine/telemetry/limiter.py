@@ -13,15 +13,24 @@ class TokenBucket:
         self._rate, self._burst, self._clock = rate, burst, clock
         self._tokens, self._stamp = burst, clock()
 
+    def change(self, rate: float, burst: float) -> None:
+        """Another rate and size from now on; what is in it stays, up to the new size."""
+        self._fill()
+        self._rate, self._burst = rate, burst
+        self._tokens = min(self._tokens, burst)
+
     def take(self) -> float:
         """Take one token: 0 when there was one, else the seconds until there will be (none is taken then)."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._stamp) * self._rate)
-        self._stamp = now
+        self._fill()
         if self._tokens >= 1:
             self._tokens -= 1
             return 0.0
         return (1 - self._tokens) / self._rate
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._stamp) * self._rate)
+        self._stamp = now
 
     def give_back(self) -> None:
         """What a token was taken for was not done."""

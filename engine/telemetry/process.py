@@ -2,22 +2,45 @@
 
 import asyncio
 import gc
+import math
 import os
 import resource
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.telemetry.exporter import Exporter
+
+if TYPE_CHECKING:
+    from engine.config.schema import Config
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
-class ProcessFigures:
-    """Keeps the process's metrics. ``start`` hooks the collector, ``stop`` unhooks it."""
+class BuildInfo:
+    """``mm_build_info``: what runs, and with which configuration since the last reload."""
 
-    def __init__(self, exporter: Exporter) -> None:
+    def __init__(self, exporter: Exporter, version: str, release: str) -> None:
+        self._exporter, self._what = exporter, {"version": version, "release": release}
+        self._shown: dict[str, str] = {}
+
+    def configure(self, config: "Config") -> None:
+        from engine.config.show import config_hash
+
+        if self._shown:
+            self._exporter.forget("mm_build_info", **self._shown)
+        self._shown = {**self._what, "config_hash": config_hash(config)[:12]}
+        self._exporter.gauge("mm_build_info", **self._shown).set(1)
+
+
+class ProcessFigures:
+    """Keeps the process's metrics. ``start`` begins to watch collector and loop, ``stop`` ends it.
+
+    What the kernel must be asked for is read anew at most every ``every_s``; pauses and lag are counted as they happen.
+    """
+
+    def __init__(self, exporter: Exporter, every_s: float = 5.0) -> None:
         self._cpu = exporter.counter("mm_cpu_seconds_total")
         self._memory = exporter.gauge("mm_memory_bytes")
         self._threads = exporter.gauge("mm_threads")
@@ -26,18 +49,33 @@ class ProcessFigures:
         self._pauses = exporter.histogram("mm_gc_pause_seconds")
         self._lag = exporter.histogram("mm_event_loop_lag_seconds")
         self._began = 0
+        self.every_s = every_s
+        self._read_at = -math.inf
+        self._watching: asyncio.Task[None] | None = None
         exporter.gauge("mm_start_timestamp_seconds").set(time.time())
         exporter.on_scrape(self.refresh)
 
+    def configure(self, config: "Config") -> None:
+        self.every_s = config.monitoring.metrics_interval.seconds
+        self._read_at = -math.inf
+
     def start(self) -> None:
+        """Needs a running loop."""
         gc.callbacks.append(self._on_gc)
+        self._watching = asyncio.get_running_loop().create_task(self.watch_loop(), name="loop lag")
 
     def stop(self) -> None:
         if self._on_gc in gc.callbacks:
             gc.callbacks.remove(self._on_gc)
+        if self._watching is not None:
+            self._watching.cancel()
 
     def refresh(self) -> None:
         """Read what the kernel knows of us. A figure that cannot be read stays as it was."""
+        now = time.monotonic()
+        if now - self._read_at < self.every_s:
+            return
+        self._read_at = now
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._cpu.set_to(usage.ru_utime + usage.ru_stime)
         self._threads.set(threading.active_count())

@@ -249,7 +249,7 @@ def add(section: str) -> tuple[str, str]:
         (add("logging: {outputs: [file]}"), "logging.file_path"),
         (add("logging: {outputs: [stdout, stdout]}"), "logging.outputs"),
         (add("store: {url: 'mysql://x'}"), "store.url"),
-        (add("hedge: {enabled: true}"), "hedge.symbol"),
+        (add("hedge: {enabled: true}"), "hedge.enabled"),
         (add("sentinel: {api_key: only-one}"), "sentinel.api_key"),
         (("max_inventory: 0.05", "max_inventory: 0.2"), "strategy.max_inventory"),
         (("daily_loss_limit: 100.0", "daily_loss_limit: 100.0\n  capital: 50"), "risk.daily_loss_limit"),
