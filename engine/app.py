@@ -35,6 +35,7 @@ from engine.live.reloader import Reloader
 from engine.live.restore import Left, restore, standing_switch
 from engine.live.session import Session
 from engine.live.status import Status, about
+from engine.live.storage import Storage
 from engine.live.switch import ON, Switch
 from engine.live.tactics import strategy_of
 from engine.live.venue import connect, open_gateway
@@ -237,15 +238,13 @@ class App:
         session = build_session(
             self.config,
             self.lease,
-            self.journal,
+            Storage(self.journal, self.memory, self.disk),
             self.left.state(),
-            self.memory,
             gateway,
             self.markets,
             self.strategy,
             self.risk,
             self.latencies,
-            self.disk,
         )
         if self.config.paper.enabled:
             resume(gateway, session.parts.account_books.symbols.values(), self.restart.open_orders, self.lease.epoch)
@@ -375,7 +374,7 @@ class App:
                 log.critical(
                     "STOPPED WITHOUT PROOF of zero open orders: %s", proof.detail, extra={"proof": proof.as_dict()}
                 )
-            session.save_risk()
+            session.parts.keeper.save()
             if proof.proved and self.lease.held():
                 self.disk.submit(self.memory.mark_stopped, time.time_ns(), self.lease.epoch)
         if self.markets is not None:

@@ -5,7 +5,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +13,17 @@ from engine.lease.protocol import Lease
 from engine.live.books import AccountBooks, restore_account_book, state_name
 from engine.live.clerk import Clerkship
 from engine.live.desk import Desk
+from engine.live.failing import strategy_failed
 from engine.live.failures import Exit, StartError
 from engine.live.feed import Feed
-from engine.live.memory import Memory
 from engine.live.pair import Pair
 from engine.live.quoter import OnDecision, Quoter
 from engine.live.reconciler import Reconciler
 from engine.live.rings import WARNING, Events, Why
+from engine.live.risk_keeper import RiskKeeper
+from engine.live.rivals import Rivals
 from engine.live.session import Parts, Session
+from engine.live.storage import Storage
 from engine.live.tactics import parameters_of, prepare
 from engine.live.venue import equity_of
 from engine.live.wire import Wire
@@ -131,17 +133,19 @@ class Markets:
 def build_session(
     config: Config,
     lease: Lease,
-    journal: "Journal",
+    storage: Storage,
     stored: Mapping[str, Mapping[str, Any]],
-    memory: Memory,
     gateway: "LiveGateway",
     markets: Markets,
     strategy: "Strategy",
     risk: RiskCentre,
     latencies: Latencies,
-    disk: Executor,
 ) -> Session:
-    """A session of ``lease.epoch``, gate closed. Raises ``StartError`` when a stored ledger cannot be read."""
+    """A session of ``lease.epoch``, gate closed. ``stored``: the journal's state by name.
+
+    Raises ``StartError`` when a stored ledger cannot be read.
+    """
+    journal, memory, disk = storage.journal, storage.memory, storage.disk
     manager = OrderManager(lease.epoch, lease.nonce)
     why = Why()
     holder: list[Session] = []
@@ -156,7 +160,6 @@ def build_session(
         lambda report: holder[0].on_report(report),
         lambda detail: holder[0].on_mismatch(detail),
     )
-    reconciler.on_stranger = lambda symbol, client_id: holder[0].on_stranger(symbol, client_id)
     pairs: dict[str, Pair] = {}
     for symbol, instrument in markets.instruments.items():
         try:
@@ -181,9 +184,15 @@ def build_session(
         quoter.funds = books.funds[symbol] = Funds(instrument, config.exchange.leverage)
         quoter.rebound()
         pairs[symbol] = clerk.pairs[symbol] = Pair(instrument, markets.feeds[symbol], book, quoter)
-    parts = Parts(config, lease, journal, memory, gateway, desk, books, clerk, reconciler, risk, why, latencies, disk)
+    keeper = RiskKeeper(risk, lease, journal, memory, disk)
+    parts = Parts(
+        config, lease, journal, memory, gateway, desk, books, clerk, reconciler, risk, keeper, why, latencies, disk
+    )
     session = Session(parts, pairs)
+    desk.on_stranger = reconciler.on_stranger = Rivals(session).stranger
     reconciler.on_account = session.rebound
+    for pair in pairs.values():
+        pair.quoter.on_failed = partial(strategy_failed, session, pair)
     holder.append(session)
     return session
 

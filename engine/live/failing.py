@@ -1,15 +1,11 @@
 """A user's strategy that failed, or is not to be asked: its symbol's gate closes, until a person has it asked again."""
 
-from typing import TYPE_CHECKING
-
 from engine.live.pair import Pair
 from engine.live.rings import CRITICAL
-
-if TYPE_CHECKING:
-    from engine.live.session import Session
+from engine.live.session import Session
 
 
-def strategy_failed(session: "Session", pair: Pair, reason: str = "") -> None:
+def strategy_failed(session: Session, pair: Pair, reason: str = "") -> None:
     """It raised, or asked for what makes no sense (``reason``: or an engine before us did not come back from it)."""
     quoter = pair.quoter
     if quoter.failed or quoter.own is None:
@@ -22,7 +18,7 @@ def strategy_failed(session: "Session", pair: Pair, reason: str = "") -> None:
     session.on_log("error", message, {"symbol": pair.symbol})
 
 
-def ask_again(session: "Session") -> bool:
+def ask_again(session: Session) -> bool:
     """A person resumed, or changed its parameters: what failed may be asked again. Returns whether anything had."""
     failed = [pair.quoter for pair in session.pairs.values() if pair.quoter.failed]
     for quoter in failed:

@@ -124,7 +124,7 @@ class Pulse:
     def _facts(self) -> None:
         session = self._session
         facts, parts = session.facts, session.parts
-        leader, store = parts.lease.held(), parts.journal.trouble() or session.unsaved
+        leader, store = parts.lease.held(), parts.journal.trouble() or parts.keeper.trouble
         changed = (leader, store) != (facts.leader, facts.store)
         self._tell_trouble(parts.lease.trouble())
         if changed:
@@ -192,7 +192,7 @@ class Pulse:
             self.uptime[symbol] = [quoted * DECAY + both, observed * DECAY + 1.0]
         session.parts.journal.put(self._pnl())
         if self._slow_rounds % KEEP_EVERY == 0:
-            session.save_risk()
+            session.parts.keeper.save()
         self._watchdog.status(session.not_quoting_reason() or "quoting")
         self._on_slow()
 

@@ -8,8 +8,8 @@ from engine.config.schema import Config
 from engine.lease import LeaseError, open_lease
 from engine.live.failures import Exit, StartError
 from engine.live.memory import Memory, MemoryUnreadable
+from engine.live.risk_keeper import RISK_STATE
 from engine.live.rules import risk_rules
-from engine.live.session import RISK_STATE
 from engine.risk.centre import RiskCentre
 from engine.store import StoreError, open_journal
 from engine.store.records import RiskEventRecord, StateRecord

@@ -14,8 +14,8 @@ from engine.live.lineage import HINT, LINEAGE, Lineage, judge, led_by, older, re
 from engine.live.marks import halt_trip
 from engine.live.memory import HaltMark, Memory, MemoryUnreadable
 from engine.live.paper_account import check_mode
+from engine.live.risk_keeper import RISK_STATE
 from engine.live.rules import risk_rules
-from engine.live.session import RISK_STATE
 from engine.live.switch import Switch, standing, unreadable
 from engine.risk.centre import RiskCentre
 from engine.store import Restart, StoreError

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, Protocol
 
 from engine.config.schema import Config
@@ -19,7 +18,6 @@ from engine.lease.protocol import Lease
 from engine.live.books import AccountBooks
 from engine.live.clerk import Clerkship, Rejection
 from engine.live.desk import Desk
-from engine.live.failing import strategy_failed
 from engine.live.fast_path import FastPath
 from engine.live.feed import Feed
 from engine.live.gate import Block, Facts, account_block, symbol_block
@@ -27,16 +25,16 @@ from engine.live.memory import Memory
 from engine.live.pair import Pair
 from engine.live.reconciler import Reconciler
 from engine.live.rings import CRITICAL, INFO, WARNING, Why
+from engine.live.risk_keeper import RiskKeeper
 from engine.live.rules import risk_rules
 from engine.live.switch import ON, Switch
 from engine.orders.reconcile import Report
 from engine.risk.breaker import BreakerState, Cause, Transition, Trip
 from engine.risk.centre import RiskCentre
-from engine.store.records import Record, StateRecord
+from engine.store.records import Record
 from engine.venue.protocol import BalanceChange, BalanceWord, FundingPayment, OrderUpdate, StreamState, VenueEvent
 
 FROZEN_NS: Final = 1_500_000_000  # a loop that has not come round for this long was frozen
-RISK_STATE: Final = "risk"  # name of the journal's copy of breaker and day
 
 
 class SessionJournal(Protocol):
@@ -69,6 +67,7 @@ class Parts:
     clerk: Clerkship
     reconciler: Reconciler
     risk: RiskCentre
+    keeper: RiskKeeper
     why: Why
     latency: Latency
     disk: Executor  # one thread: files are written in order and never on the loop
@@ -94,10 +93,7 @@ class Session:
         self.on_lost: Callable[[str], None] = lambda reason: None  # this engine leads no more: it must end
         self.on_log: Callable[[str, str, dict[str, Any]], None] = lambda level, message, fields: None
         self._reconciling: asyncio.Task[bool] | None = None
-        self._saved: dict[str, Any] = {}
-        self.unsaved = ""  # why the risk state could not be written
         parts.clerk.on_rejected = self._on_rejected
-        parts.desk.on_stranger = self.on_stranger
         parts.desk.on_change = lambda symbol: pairs[symbol].quoter.refresh() if symbol in pairs else None
         self.lanes = {symbol: parts.desk.lane(symbol) for symbol in pairs}
         self.paths = {
@@ -107,7 +103,6 @@ class Session:
         for pair in pairs.values():
             pair.quoter.set_limits(parts.risk.rules.limits)
             pair.quoter.min_life_ns = int(parts.config.strategy.min_quote_life)
-            pair.quoter.on_failed = partial(strategy_failed, self, pair)
 
     # --- the frames' path ---
 
@@ -262,29 +257,7 @@ class Session:
         evidence = {"cause": made.cause.value, "before": made.before.name, "after": made.after.name}
         self.parts.clerk.note("breaker", severity, message, {**evidence, **made.evidence})
         self.on_log("warning" if severity != INFO else "info", message, evidence)
-        self.save_risk()
-
-    def save_risk(self) -> None:
-        """Breaker and day to the file the next start reads, and to the journal: the leader's, nobody else's.
-
-        An engine that lost the lease still proves its orders gone, and what it then finds (an order of the engine that
-        leads now) is no reason to halt that one's account.
-        """
-        lease = self.parts.lease
-        if not (lease.held() or lease.trouble()):  # in trouble it is ours still, and a trip must not be forgotten
-            return
-        state = self.parts.risk.to_dict()
-        self._saved = state
-        self.parts.disk.submit(self._write_risk, state)
-        self.parts.journal.put(StateRecord(RISK_STATE, state, time.time_ns()))
-
-    def _write_risk(self, state: dict[str, Any]) -> None:
-        try:
-            self.parts.memory.save_risk(state)
-        except OSError as error:
-            self.unsaved = f"the risk state cannot be written: {error.strerror}"
-        else:
-            self.unsaved = ""
+        self.parts.keeper.save()
 
     def trip(self, trip: Trip) -> None:
         made = self.parts.risk.trip(time.time_ns(), trip)
@@ -294,34 +267,10 @@ class Session:
     def on_mismatch(self, detail: str) -> None:
         self.trip(Trip(Cause.MISMATCH, f"the exchange and the books differ: {detail}", {"detail": detail}))
 
-    def on_stranger(self, symbol: str, client_id: str) -> None:
-        """The exchange shows an order of ours that another engine sent: of a later epoch, or of another nonce.
-
-        Where our lease is gone, or was while we were not looking, that engine leads and we end. Where it provably is
-        ours, two leases were given for one account (two hosts, a copied disk, a lost data folder): nothing keeps the
-        two apart any more, so this one halts until a person has looked.
-        """
-        detail = f"{symbol} order {client_id}"
-        if not self.parts.lease.prove():
-            self.on_deposed(detail)
-            return
-        text = f"two engines quote this account: {detail} is ours by name, and the lease here never sent it"
-        hint = "stop the other one (a lease is its host's own), or give each an account"
-        self.trip(Trip(Cause.MISMATCH, f"{text}; {hint}", {"client_id": client_id, "epoch": self.parts.lease.epoch}))
-
     def on_unexplained(self, reason: str) -> None:
         """The ledger cannot begin on what the exchange lists: nothing was quoted, and nothing may be."""
         self.quoting_off(reason)
         self.on_lost(reason)
-
-    def on_deposed(self, detail: str) -> None:
-        """The exchange shows that another engine leads, before our lease does: end, and halt nobody's account."""
-        reason = f"another engine leads this account ({detail}); if none does, the epoch counter was lost"
-        if not self.deposed:
-            self.deposed = True
-            self.parts.clerk.note("deposed", CRITICAL, reason, {"detail": detail})
-            self.quoting_off(reason)
-            self.on_lost(reason)
 
     def _on_rejected(self, rejection: Rejection, client_id: str, news: bool) -> None:
         """The exchange refused an order: its own words stand in ``why``, and in events and log when they are news."""

@@ -12,6 +12,7 @@ from engine.live.assembly import Markets, build_session
 from engine.live.memory import Memory
 from engine.live.rules import risk_rules
 from engine.live.session import Session
+from engine.live.storage import Storage
 from engine.live.tactics import strategy_of
 from engine.risk.centre import RiskCentre
 from engine.store.records import Record
@@ -172,15 +173,13 @@ class Rig:
         self.session: Session = build_session(
             self.config,
             lease,
-            journal,
+            Storage(journal, self.memory, self.disk),
             {},
-            self.memory,
             gateway,
             self.markets,
             chosen,
             self.risk,
             Latencies(),
-            self.disk,
         )
         self.markets.lead(self.session)
         self.pair = self.session.pairs[SYMBOL]

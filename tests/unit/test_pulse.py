@@ -66,11 +66,11 @@ async def test_a_risk_state_that_cannot_be_written_stops_quoting_until_it_can(
 
     with monkeypatch.context() as patch:
         patch.setattr(session.parts.memory, "save_risk", full)
-        session._write_risk({})
+        session.parts.keeper.write({})
     for now in (1, 2):  # the gate's next look at the journal, which is well, does not forget it
         pulse.fast(now)
         assert "risk state cannot be written" in str(session.not_quoting_reason())
-    session._write_risk({})
+    session.parts.keeper.write({})
     pulse.fast(3)
     assert session.not_quoting_reason() is None
 

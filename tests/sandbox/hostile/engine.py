@@ -14,8 +14,10 @@ from engine.live.failures import Exit, StartError
 from engine.live.memory import Memory
 from engine.live.proof import Proof, prove_stopped
 from engine.live.pulse import Pulse
+from engine.live.risk_keeper import RISK_STATE
 from engine.live.rules import risk_rules
-from engine.live.session import RISK_STATE, Session
+from engine.live.session import Session
+from engine.live.storage import Storage
 from engine.live.tactics import strategy_of
 from engine.live.venue import connect, open_gateway
 from engine.risk.centre import RiskCentre
@@ -127,10 +129,8 @@ class EngineRun:
         if risk.halted:
             self.halted = risk.breaker.message
             return
-        session = build_session(
-            config, self.lease, cast(Journal, self.queue), stored, cast(Memory, Files(self.disk)), gateway, markets,
-            strategy, risk, latencies(), cast(Executor, AtOnce()),
-        )  # fmt: skip
+        storage = Storage(cast(Journal, self.queue), cast(Memory, Files(self.disk)), cast(Executor, AtOnce()))
+        session = build_session(config, self.lease, storage, stored, gateway, markets, strategy, risk, latencies())
         session.streams, session.facts.leader = self._streams, True
         session.see_connections()
         self.session = session
