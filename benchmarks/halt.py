@@ -64,9 +64,9 @@ async def one_trip(app: "App", venue: int, orders: int) -> Taken:
     """Trip once with ``orders`` orders open."""
     from engine.orders.intent import Intent
     from engine.orders.states import OrderState
-    from engine.orders.throttle import Budget, Kind
     from engine.risk.breaker import Cause, Trip
-    from engine.venue.protocol import Side
+    from engine.trade import Side
+    from engine.venue.throttle import Budget, Kind
 
     session = await quoting(app)
     gateway = app.gateway

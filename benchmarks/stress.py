@@ -49,9 +49,9 @@ async def orders_per_second(port: int, seconds: float, window: int) -> dict[str,
     from engine.live.wire import Wire
     from engine.orders.intent import Intent
     from engine.orders.manager import OrderManager
+    from engine.trade import Market, OrderUpdate, Outcome, Side
     from engine.venue.binance import BinanceGateway, BinanceSettings
     from engine.venue.endpoints import endpoints
-    from engine.venue.protocol import Market, OrderUpdate, Outcome, Side
     from engine.venue.signing import Credentials
 
     base = f"127.0.0.1:{port}"

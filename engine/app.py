@@ -51,7 +51,8 @@ from engine.telemetry.logs import set_level
 from engine.telemetry.notify import Notifier
 from engine.telemetry.process import BuildInfo, ProcessFigures
 from engine.telemetry.state import ControlRecord, ControlRefused
-from engine.venue.protocol import Market, StreamState, VenueEvent
+from engine.trade import Market
+from engine.venue.protocol import StreamState, VenueEvent
 
 if TYPE_CHECKING:
     from engine.store.inputs import InputFile

@@ -32,7 +32,7 @@ from engine.orders.manager import OrderManager
 from engine.risk.centre import RiskCentre
 from engine.store.records import DecisionRecord
 from engine.telemetry.latency import Latencies
-from engine.venue.protocol import Instrument
+from engine.trade import Instrument
 
 if TYPE_CHECKING:
     from engine.store.journal import Journal

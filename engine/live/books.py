@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol
 from engine.live.ledger import Ledger, PnlBreakdown
 from engine.orders.funds import Funds
 from engine.store.records import FillRecord, PositionRecord, Record, StateRecord
-from engine.venue.protocol import BalanceChange, FundingPayment, Instrument, VenueFill
-from engine.venue.units import Units
+from engine.trade import BalanceChange, FundingPayment, Instrument, VenueFill
+from engine.units import Units
 
 STABLE: Final = frozenset({"USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "DAI"})
 """Assets taken at par with each other when a fee is valued; a few basis points of a fee do not matter, zero would."""

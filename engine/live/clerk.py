@@ -19,7 +19,7 @@ from engine.orders.states import OrderState
 from engine.risk.breaker import Transition as RiskTransition
 from engine.risk.centre import RiskCentre
 from engine.store.records import OrderRecord, Record, RiskEventRecord
-from engine.venue.protocol import Answer, Outcome, VenueFill
+from engine.trade import Answer, Outcome, VenueFill
 
 NEWS_AGAIN_NS: Final = 60_000_000_000
 WORDS_KEPT: Final = 50

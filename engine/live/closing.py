@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from engine.orders.pieces import ZERO, Dust, next_piece
-from engine.venue.protocol import Instrument, Market
+from engine.trade import Instrument, Market
 
 MAX_PIECES: Final = 60
 IDLE_PIECES: Final = 3  # in a row that traded nothing: the book holds nothing to trade with

@@ -13,7 +13,7 @@ from engine.orders.intent import ApprovedOrder, Intent, RefusedOrder
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects, Incident, Order, Transition
 from engine.orders.states import CANCELLABLE, OrderState
-from engine.venue.protocol import Answer, OrderUpdate, PlaceRequest, VenueFill, VenueOrder
+from engine.trade import Answer, OrderUpdate, PlaceRequest, VenueFill, VenueOrder
 
 RETRY_NS = 200_000_000  # a cancel that was not sent, or had no effect, is written again after this
 UNKNOWN_RETRY_NS = 1_000_000_000  # an UNKNOWN order is asked for as well, so its cancel is repeated more slowly

@@ -25,7 +25,8 @@ from engine.kernel.scale import size_e8
 from engine.kernel.sync import Y_REFRESH, forget, want_refresh
 from engine.live.hot import F_DECIDED, F_KIND, F_MID2, F_STATE, F_THIN, F_TICK, SEEN_SIZE, take_frame
 from engine.live.tap import Tap
-from engine.venue.protocol import Instrument, VenueError
+from engine.trade import Instrument
+from engine.venue.protocol import VenueError
 
 BACKOFF_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
 THIN_PAUSE_NS: Final = 10_000_000_000  # a LIVE book whose depth ran thin is refreshed at most this often

@@ -13,8 +13,9 @@ from engine.live.pair import Pair
 from engine.orders.intent import Intent, RefusedOrder
 from engine.orders.order import Order
 from engine.orders.states import OrderState
-from engine.venue.protocol import Gateway, Market, Side, VenueError
-from engine.venue.units import units_of
+from engine.trade import Market, Side
+from engine.units import units_of
+from engine.venue.protocol import Gateway, VenueError
 
 READ_S: Final = 3.0
 LOOK_S: Final = 0.02

@@ -20,8 +20,9 @@ from engine.live.venue import AUTH_CODES, market_of, open_gateway, venue_failure
 from engine.orders.ids import is_ours, outside_id, parse
 from engine.orders.reconcile import base_fees, net_lots, unattributed
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
-from engine.venue.protocol import Account, Instrument, Market, Outcome, VenueError, VenueOrder
-from engine.venue.units import Units
+from engine.trade import Account, Instrument, Market, Outcome, VenueOrder
+from engine.units import Units
+from engine.venue.protocol import VenueError
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from engine.venue.units import Units, away, read_units, scaled, size_of, whole
+from engine.units import Units, away, read_units, scaled, size_of, whole
 
 ZERO: Final = Decimal(0)
 

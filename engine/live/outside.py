@@ -7,18 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.live.closing import Holding, Traded
+from engine.trade import Instrument, Market, Outcome, PlaceRequest, Side, VenueOrderStatus
+from engine.units import units_of
 from engine.venue.outcome import SKEWED_CLOCK
-from engine.venue.protocol import (
-    Instrument,
-    Market,
-    OrderNotFound,
-    Outcome,
-    PlaceRequest,
-    Side,
-    VenueError,
-    VenueOrderStatus,
-)
-from engine.venue.units import units_of
+from engine.venue.protocol import OrderNotFound, VenueError
 
 if TYPE_CHECKING:
     from engine.venue.binance import BinanceGateway

@@ -8,7 +8,7 @@ from engine.live.feed import Feed
 from engine.live.quoter import Quoter
 from engine.orders.manager import OrderManager
 from engine.risk.limits import Exposure
-from engine.venue.protocol import Instrument
+from engine.trade import Instrument
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from engine.live.books import AccountBook
 from engine.live.failures import Exit, StartError
 from engine.orders.ids import is_ours
 from engine.store.records import StateRecord
-from engine.venue.protocol import Side, VenueOrder, VenueOrderStatus
-from engine.venue.units import units_of
+from engine.trade import Side, VenueOrder, VenueOrderStatus
+from engine.units import units_of
 
 if TYPE_CHECKING:
     from engine.venue.live import LiveGateway

@@ -78,8 +78,8 @@ from engine.orders.intent import Intent
 from engine.orders.order import Order
 from engine.orders.states import OrderState
 from engine.risk.limits import Limits
-from engine.venue.protocol import Instrument, Side
-from engine.venue.units import away
+from engine.trade import Instrument, Side
+from engine.units import away
 
 if TYPE_CHECKING:
     from engine.strategy.own import Own

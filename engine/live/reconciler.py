@@ -30,18 +30,9 @@ from engine.orders.reconcile import (
     unattributed,
 )
 from engine.orders.table import QUERY_BACKOFF_NS
-from engine.venue.protocol import (
-    Account,
-    Gateway,
-    Market,
-    OrderNotFound,
-    Side,
-    VenueError,
-    VenueFill,
-    VenueOrder,
-    VenueOrderStatus,
-)
-from engine.venue.units import Units, units_of
+from engine.trade import Account, Market, Side, VenueFill, VenueOrder, VenueOrderStatus
+from engine.units import Units, units_of
+from engine.venue.protocol import Gateway, OrderNotFound, VenueError
 
 STRANGE: Final = frozenset({DiscrepancyClass.NEWER_EPOCH_ORDER, DiscrepancyClass.STRANGE_ORDER})
 HALT_ROUNDS: Final = 3  # a mismatch is believed when this many rounds in a row show it

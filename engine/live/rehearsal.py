@@ -22,7 +22,7 @@ from engine.live.quoter import Quoter
 from engine.live.wire import Lane
 from engine.orders.ids import ClientIds
 from engine.risk.trips import ALWAYS, PriceMove, TripRules
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 _SNAPSHOT: Final = '{{"lastUpdateId":1,"bids":[["{bid}","1"]],"asks":[["{ask}","1"]]}}'
 _DIFF: Final = (

@@ -32,7 +32,8 @@ from engine.orders.reconcile import Report
 from engine.risk.breaker import BreakerState, Cause, Transition, Trip
 from engine.risk.centre import RiskCentre
 from engine.store.records import Record
-from engine.venue.protocol import BalanceChange, BalanceWord, FundingPayment, OrderUpdate, StreamState, VenueEvent
+from engine.trade import BalanceChange, BalanceWord, FundingPayment, OrderUpdate
+from engine.venue.protocol import StreamState, VenueEvent
 
 FROZEN_NS: Final = 1_500_000_000  # a loop that has not come round for this long was frozen
 

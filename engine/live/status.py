@@ -17,7 +17,7 @@ from engine.live.pair import Pair
 from engine.live.session import Session
 from engine.orders.order import Order
 from engine.telemetry.latency import Latencies
-from engine.venue.protocol import Side
+from engine.trade import Side
 
 STALE_LOOP_S: Final = 2.0
 SUMMARY_NS: Final = 1_000_000_000  # latencies are summed up at most once a second

@@ -9,7 +9,7 @@ from engine.kernel.quoting import quoting_rules
 from engine.live.failures import Exit, StartError
 from engine.live.feed import Feed
 from engine.live.quoter import F64, I64
-from engine.venue.protocol import Instrument
+from engine.trade import Instrument
 
 if TYPE_CHECKING:
     from engine.strategy.parameters import Strategy

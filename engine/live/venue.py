@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from engine.config.schema import Config
 from engine.config.secret import Secret
 from engine.live.failures import Exit, StartError
+from engine.trade import Account, Instrument, Market
 from engine.venue.clock import RecordedClock
-from engine.venue.protocol import Account, Instrument, Market, VenueError, VenueEvent
+from engine.venue.protocol import VenueError, VenueEvent
 
 if TYPE_CHECKING:
     from engine.venue.binance import BinanceGateway

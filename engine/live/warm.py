@@ -29,7 +29,7 @@ from engine.kernel.sync import feed as feed_book
 from engine.kernel.sync import forget, want_refresh
 from engine.live.feed import Feed
 from engine.live.hot import settle_now
-from engine.venue.protocol import Instrument, Market
+from engine.trade import Instrument, Market
 
 if TYPE_CHECKING:
     from engine.strategy.parameters import Strategy

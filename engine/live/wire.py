@@ -11,7 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from engine.venue.protocol import Answer, Gateway, Outcome, PlaceRequest
+from engine.trade import Answer, Outcome, PlaceRequest
+from engine.venue.protocol import Gateway
 
 Done = Callable[[Answer], None]
 I64 = npt.NDArray[np.int64]

@@ -1,6 +1,6 @@
 """Which trades have been booked: each exactly once, by the exchange's trade id, in bounded memory."""
 
-from engine.venue.protocol import VenueFill
+from engine.trade import VenueFill
 
 
 class FillBook:

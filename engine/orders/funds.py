@@ -15,17 +15,8 @@ from typing import Final
 
 from engine.orders.order import Order
 from engine.orders.states import OrderState
-from engine.venue.protocol import (
-    Account,
-    BalanceChange,
-    BalanceWord,
-    Instrument,
-    Market,
-    Side,
-    VenueFill,
-    VenuePosition,
-)
-from engine.venue.units import Units, away, size_of
+from engine.trade import Account, BalanceChange, BalanceWord, Instrument, Market, Side, VenueFill, VenuePosition
+from engine.units import Units, away, size_of
 
 ZERO: Final = Decimal(0)
 FEE_ASSET: Final = "BNB"  # as in kernel.purse: fees are taken in it, where it is held, on top of what is sold

@@ -6,7 +6,7 @@ and the request comes out of it: there is no other way to one.
 
 from dataclasses import dataclass
 
-from engine.venue.protocol import PlaceRequest, Side
+from engine.trade import PlaceRequest, Side
 
 
 @dataclass(frozen=True, slots=True)

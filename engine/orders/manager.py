@@ -14,8 +14,8 @@ from engine.orders.order import Effects, Exposure, Incident, Order, Severity
 from engine.orders.selftrade import meets_own
 from engine.orders.states import CANCELLABLE, TERMINAL, OrderState
 from engine.orders.table import CANCEL_UNDER_WAY, QUERY_BACKOFF_NS, SECOND_NS, TARGET, OrderTable
-from engine.venue.protocol import Answer, OrderUpdate, Outcome, PlaceRequest, VenueFill, VenueOrder
-from engine.venue.units import Units, away
+from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, VenueFill, VenueOrder
+from engine.units import Units, away
 
 UNKNOWN_ORDER_CODES: Final = frozenset({-2011, -2013})
 """Binance: the exchange holds no such live order. It filled, was cancelled, or never arrived: a reason to ask."""

@@ -5,8 +5,8 @@ from enum import Enum
 
 from engine.orders.intent import ApprovedOrder
 from engine.orders.states import TERMINAL, OrderState
-from engine.venue.protocol import PlaceRequest, Side, VenueFill
-from engine.venue.units import Units
+from engine.trade import PlaceRequest, Side, VenueFill
+from engine.units import Units
 
 
 @dataclass(slots=True)

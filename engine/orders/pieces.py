@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
-from engine.venue.protocol import Instrument, Market
+from engine.trade import Instrument, Market
 
 ZERO: Final = Decimal(0)
 MOVE: Final = Decimal("1.02")  # the exchange values a market order at an average of some minutes, and we at the mid now

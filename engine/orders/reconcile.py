@@ -13,8 +13,8 @@ from typing import Final
 from engine.orders.ids import ClientIds, is_ours, parse
 from engine.orders.order import Order, Severity
 from engine.orders.states import OrderState
-from engine.venue.protocol import Account, Side, VenueFill, VenueOrder
-from engine.venue.units import Units, whole
+from engine.trade import Account, Side, VenueFill, VenueOrder
+from engine.units import Units, whole
 
 
 class Rule(Enum):

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from engine.orders.intent import Intent
-from engine.venue.protocol import Side
-from engine.venue.units import Units
+from engine.trade import Side
+from engine.units import Units
 
 
 class Resting(Protocol):

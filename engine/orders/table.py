@@ -9,7 +9,7 @@ from engine.orders.ids import ClientIds, is_ours, parse
 from engine.orders.intent import ApprovedOrder
 from engine.orders.order import Effects, Incident, Order, Severity, Transition
 from engine.orders.states import TERMINAL, OrderState, legal
-from engine.venue.protocol import PlaceRequest, VenueFill, VenueOrder, VenueOrderStatus
+from engine.trade import PlaceRequest, VenueFill, VenueOrder, VenueOrderStatus
 
 SECOND_NS: Final = 1_000_000_000
 QUERY_BACKOFF_NS: Final = (0, SECOND_NS // 4, SECOND_NS // 2, SECOND_NS, 2 * SECOND_NS, 5 * SECOND_NS)

@@ -15,7 +15,7 @@ from engine.sandbox.hub import Hub
 from engine.sandbox.ledger import open_account
 from engine.sandbox.pump import Pump
 from engine.sandbox.settings import AccountSettings, KeySettings
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 class AdminServer:

@@ -3,16 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engine.sandbox.auth import ApiKey
+from engine.sandbox.core import Core
 from engine.sandbox.errors import bad_key
+from engine.sandbox.ledger import ClientAccount
 from engine.sandbox.params import Params
-from engine.venue.protocol import Market
-
-if TYPE_CHECKING:
-    from engine.sandbox.auth import ApiKey
-    from engine.sandbox.core import Core
-    from engine.sandbox.ledger import ClientAccount
+from engine.trade import Market
 
 
 class Security(Enum):
@@ -26,14 +24,14 @@ class Security(Enum):
 class Call:
     """One request that passed authentication."""
 
-    core: "Core"
+    core: Core
     market: Market
     params: Params
     path: str
-    key: "ApiKey | None" = None
+    key: ApiKey | None = None
 
     @property
-    def account(self) -> "ClientAccount":
+    def account(self) -> ClientAccount:
         """The account of the key; -2015 where the endpoint was called without one."""
         if self.key is None:
             raise bad_key()

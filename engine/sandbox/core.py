@@ -1,10 +1,8 @@
-"""The sandbox's parts in one place, without sockets: clock, exchange, keys, limits, listen keys, faults, endpoints."""
+"""The sandbox's parts in one place, without sockets: clock, exchange, keys, limits, listen keys, faults."""
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from engine.sandbox import rest_spot, rest_usdm, rest_wallet
-from engine.sandbox.api import Table
 from engine.sandbox.auth import KeyRing
 from engine.sandbox.book import Level
 from engine.sandbox.clock import Clock
@@ -37,7 +35,6 @@ class Core:
         self.faults = Faults(settings.faults, settings.seed)
         self.simulated: Simulated | None = None  # set where a recording is played in its own time
         self.matching = asyncio.Event()  # set once orders can be matched
-        self.table: Table = rest_spot.table() | rest_usdm.table() | rest_wallet.table()
 
     async def prepare(self) -> None:
         """Have the matching kernel compiled in a thread while market data is served, then match.

@@ -17,7 +17,7 @@ from engine.sandbox.orders import Fill, Order, OrderRequest
 from engine.sandbox.settings import AccountSettings, Fees
 from engine.sandbox.symbols import MarketKey, SymbolSpec
 from engine.sandbox.tape import MarketState
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 Listener = Callable[[ClientAccount, Market, dict[str, Any]], None]
 

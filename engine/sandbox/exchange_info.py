@@ -6,7 +6,7 @@ from engine.sandbox.api import Call
 from engine.sandbox.decimals import ONE, e8_text, short_text
 from engine.sandbox.errors import bad_symbol
 from engine.sandbox.symbols import SymbolSpec
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 PERPETUAL_END_MS = 4_133_404_800_000  # what Binance gives as the delivery date of a perpetual
 LISTED_MS = 1_569_398_400_000

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from engine.sandbox.errors import SandboxError
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 FRAME_KINDS = ("drop", "gap", "duplicate", "reorder", "delay", "truncate", "nan", "half_open", "disconnect")
 REQUEST_KINDS = (

@@ -6,7 +6,7 @@ from engine.sandbox.decimals import ONE
 from engine.sandbox.errors import ApiError, filter_failure
 from engine.sandbox.params import Params
 from engine.sandbox.symbols import SymbolSpec
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 def price_ticks(spec: SymbolSpec, price_e8: int) -> int:

@@ -12,7 +12,7 @@ from engine.sandbox.errors import SandboxError
 from engine.sandbox.exchange import Exchange
 from engine.sandbox.orders import Fill, Order
 from engine.sandbox.symbols import SymbolSpec
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 DAY_MS: Final = 86_400_000
 _AMOUNTS: Final = {

@@ -10,7 +10,7 @@ import orjson
 
 from engine.sandbox.connection import Connection
 from engine.sandbox.faults import Faults, Rule
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 Channel = tuple[Market, str, str]  # market, symbol, kind: depth, depth20, bookTicker, trade, aggTrade, kline_1m ...
 _NUMBER = re.compile(rb'"[0-9]+\.[0-9]+"')

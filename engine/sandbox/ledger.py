@@ -9,7 +9,7 @@ from engine.sandbox.errors import ApiError, SandboxError, order_rejected
 from engine.sandbox.orders import Fill, Order
 from engine.sandbox.settings import Fees
 from engine.sandbox.symbols import MarketKey, SymbolSpec
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 KEPT_ORDERS = 50_000  # per account
 

@@ -7,7 +7,7 @@ from typing import Any
 from engine.sandbox.clock import Clock
 from engine.sandbox.errors import SandboxError, banned, too_many_orders, too_many_requests
 from engine.sandbox.settings import RateLimits
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 MINUTE_MS = 60_000
 TEN_SECONDS_MS = 10_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.sandbox.clock import Clock
 from engine.sandbox.errors import ApiError
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from engine.sandbox.decimals import e8_text
 from engine.sandbox.frames import Frame
 from engine.sandbox.public_data import INTERVALS, day_figures, merge_candles
 from engine.sandbox.tape import MINUTE_MS, MarketState
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 class DepthPace:

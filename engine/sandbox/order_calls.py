@@ -12,7 +12,7 @@ from engine.sandbox.orders import Fill, Order
 from engine.sandbox.params import Params, find_spec, spot_client_id
 from engine.sandbox.symbols import SymbolSpec
 from engine.sandbox.tape import MarketState
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 Json = dict[str, Any]
 RESPONSES = ("ACK", "RESULT", "FULL")

@@ -5,7 +5,7 @@ from engine.sandbox.errors import ApiError, filter_failure, missing
 from engine.sandbox.orders import OrderRequest
 from engine.sandbox.params import Params, spot_client_id, usdm_client_id
 from engine.sandbox.tape import MarketState
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 SPOT_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
 USDM_TYPES = ("LIMIT", "MARKET")

@@ -7,7 +7,7 @@ from engine.sandbox.decimals import e8_text
 from engine.sandbox.errors import ApiError
 from engine.sandbox.params import find_spec
 from engine.sandbox.tape import MINUTE_MS, Candle, MarketState, PublicTrade
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 INTERVALS = {
     "1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360, "8h": 480,

@@ -13,7 +13,7 @@ from engine.sandbox.frames import Frame, Source
 from engine.sandbox.hub import Hub
 from engine.sandbox.market_streams import DepthPace, derived
 from engine.sandbox.symbols import MarketKey
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 TICK_S = 0.005  # how often timers (dead-man, listen keys, scripted faults) are looked at
 PING_S = 20.0

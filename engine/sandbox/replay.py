@@ -20,7 +20,7 @@ from engine.sandbox.frames import Frame, Opening
 from engine.sandbox.settings import Settings
 from engine.sandbox.symbols import MarketKey, SymbolSpec
 from engine.sandbox.tracks import HEAD, Track, load_track
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 _FIELD: Final = re.compile(rb'"(E|T|U|u|pu|t)":(\d+)')
 SAME_SESSION_NS: Final = 600 * 10**9  # recordings that start this close together keep their distance

@@ -11,7 +11,7 @@ from engine.sandbox.core import Core
 from engine.sandbox.errors import ApiError, bad_key, timestamp_outside, unknown_execution
 from engine.sandbox.faults import Rule
 from engine.sandbox.params import Params
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 class NoAnswer(Exception):

@@ -12,7 +12,8 @@ from engine.sandbox.core import Core
 from engine.sandbox.errors import ApiError, bad_key_format
 from engine.sandbox.params import Params
 from engine.sandbox.requests import Asked, NoAnswer, answer, market_of_weight
-from engine.venue.protocol import Market
+from engine.sandbox.routes import ROUTES
+from engine.trade import Market
 
 JSON_TYPE = "application/json;charset=UTF-8"
 
@@ -26,7 +27,7 @@ class RestServer:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Every outcome is an answer in Binance's shape, except where a fault cuts the connection."""
         path, _, query = request.raw_path.partition("?")
-        endpoint = self._core.table.get((request.method, path))
+        endpoint = ROUTES.get((request.method, path))
         key: ApiKey | None = None
         market = endpoint.market if endpoint else market_of_weight(path)
         try:
@@ -72,7 +73,7 @@ class RestServer:
             raise ApiError(-1100, "Illegal characters found in a parameter.") from None
 
     def _unknown(self, method: str, path: str) -> ApiError:
-        if any(p == path for _, p in self._core.table):
+        if any(p == path for _, p in ROUTES):
             return ApiError(-1000, f"Request method '{method}' is not supported.", status=405)
         return ApiError(-5000, f"Path {path}, Method {method} is invalid", status=404)
 

@@ -6,7 +6,7 @@ from engine.sandbox import exchange_info, order_calls, public_data, shapes_spot
 from engine.sandbox.api import Call, Endpoint, Handler, Security, Table
 from engine.sandbox.errors import ApiError
 from engine.sandbox.params import Params
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 API = "/api/v3"
 

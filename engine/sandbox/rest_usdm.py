@@ -10,7 +10,7 @@ from engine.sandbox.auth import ws_text
 from engine.sandbox.decimals import e8_text
 from engine.sandbox.errors import ApiError
 from engine.sandbox.params import Params
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 def account(call: Call) -> dict[str, Any]:

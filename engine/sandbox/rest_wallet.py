@@ -6,7 +6,7 @@ from engine.sandbox import exchange_info
 from engine.sandbox.api import Call, Endpoint, Security, Table
 from engine.sandbox.decimals import e8_text
 from engine.sandbox.errors import bad_key
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 def coins(call: Call) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from engine.sandbox.streams import StreamServer
 from engine.sandbox.symbols import parse_names
 from engine.sandbox.synthetic import SyntheticSource
 from engine.sandbox.ws_api import WsApiServer
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 def temper_of(name: str) -> Temper:

@@ -43,7 +43,7 @@ from engine.sandbox.orders import Order, OrderRequest
 from engine.sandbox.settings import Settings
 from engine.sandbox.symbols import SymbolSpec
 from engine.sandbox.tracks import Track
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 Shape = Callable[[Order], Any]
 _KINDS: Final = {"depth": (K_DEPTH,), "trade": (K_TRADE, K_AGG_TRADE)}

@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 from engine.sandbox.connection import Connection
 from engine.sandbox.core import Core
 from engine.sandbox.hub import Channel, Hub, UserSubscription
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 MAX_STREAMS = 1024
 _KINDS = re.compile(r"^(depth(5|10|20)?|bookTicker|trade|aggTrade|ticker|miniTicker|markPrice|kline_[0-9]+[mhd])$")

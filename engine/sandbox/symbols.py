@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from engine.sandbox.decimals import ONE, e8_text, parse_e8
 from engine.sandbox.errors import SandboxError
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 @dataclass(frozen=True, slots=True)

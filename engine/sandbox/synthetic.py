@@ -10,7 +10,7 @@ from engine.sandbox.book import BookSide, DepthBook
 from engine.sandbox.frames import Frame, Opening
 from engine.sandbox.price_process import USUAL, HawkesFlow, PriceProcess, Temper
 from engine.sandbox.symbols import MarketKey, SymbolSpec
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 STEP_NS = 50_000_000
 STEP_S = STEP_NS / 1e9

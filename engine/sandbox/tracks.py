@@ -11,7 +11,7 @@ from engine.market.recording import ReadReport, RecordingError, frames
 from engine.sandbox.book import Level
 from engine.sandbox.errors import SandboxError
 from engine.sandbox.symbols import SymbolSpec, find
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 KINDS: Final = {b"depthUpdate": "depth", b"trade": "trade", b"bookTicker": "bookTicker"}
 _EVENT: Final = re.compile(rb'"e":"(\w+)"')

@@ -16,7 +16,8 @@ from engine.sandbox.errors import ApiError, bad_key, bad_key_format
 from engine.sandbox.hub import Hub, UserSubscription
 from engine.sandbox.params import Params
 from engine.sandbox.requests import Asked, NoAnswer, answer
-from engine.venue.protocol import Market
+from engine.sandbox.routes import ROUTES
+from engine.trade import Market
 
 SPOT_METHODS = {
     "ping": "GET /api/v3/ping",
@@ -102,7 +103,7 @@ class WsApiServer:
 
     def _endpoint(self, target: str) -> tuple[Endpoint, str]:
         method, path = target.split(" ")
-        return self._core.table[(method, path)], path
+        return ROUTES[(method, path)], path
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=1 << 20)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from engine.orders.throttle import SPOT_BUDGETS, USDM_BUDGETS, Throttle, budgets_of
+from engine.trade import Account, Answer, Instrument, Market, Outcome, PlaceRequest, VenueFill, VenueOrder
 from engine.venue import binance_words as words
 from engine.venue.binance_reads import BinanceReads
 from engine.venue.clock import EVERY_S, ClockOffset, RecordedClock
@@ -23,22 +23,11 @@ from engine.venue.market_stream import BinanceMarketStream, OnFrame
 from engine.venue.modes import AccountModes
 from engine.venue.order_socket import OnAnswer, OrderSocket
 from engine.venue.outcome import SKEWED_CLOCK, UNKNOWN_ORDER, outcome_of
-from engine.venue.protocol import (
-    Account,
-    Answer,
-    Instrument,
-    Market,
-    Outcome,
-    PlaceRequest,
-    StreamState,
-    VenueError,
-    VenueEvent,
-    VenueFill,
-    VenueOrder,
-)
+from engine.venue.protocol import StreamState, VenueError, VenueEvent
 from engine.venue.rest import BinanceRest, NotSent
 from engine.venue.scopes import KeyScopes, binance_scopes
 from engine.venue.signing import Credentials, signer_for
+from engine.venue.throttle import SPOT_BUDGETS, USDM_BUDGETS, Throttle, budgets_of
 from engine.venue.user_stream import KEEPALIVE_S, FuturesUserStream, SpotUserStream, UserStream
 from engine.venue.wire import OrderWriter
 

@@ -9,19 +9,11 @@ from typing import Any, Final
 
 import orjson
 
+from engine.trade import Account, Instrument, Market, OrderUpdate, VenueFill, VenueOrder
 from engine.venue import binance_words as words
 from engine.venue.clock import ClockOffset
 from engine.venue.modes import AccountModes, flag
-from engine.venue.protocol import (
-    Account,
-    Instrument,
-    Market,
-    OrderNotFound,
-    OrderUpdate,
-    VenueError,
-    VenueFill,
-    VenueOrder,
-)
+from engine.venue.protocol import OrderNotFound, VenueError
 from engine.venue.rest import BinanceRest
 from engine.venue.wire import Grid
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from engine.venue.protocol import (
+from engine.trade import (
     Account,
     BalanceChange,
     BalanceWord,
@@ -14,12 +14,12 @@ from engine.venue.protocol import (
     MarketRules,
     OrderUpdate,
     Side,
-    VenueError,
     VenueFill,
     VenueOrder,
     VenueOrderStatus,
     VenuePosition,
 )
+from engine.venue.protocol import VenueError
 from engine.venue.wire import Grid
 
 Json = Mapping[str, Any]

@@ -13,7 +13,18 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from engine.orders.throttle import Budget, Kind, Throttle
+from engine.trade import (
+    Account,
+    Answer,
+    Instrument,
+    Market,
+    OrderUpdate,
+    Outcome,
+    PlaceRequest,
+    Side,
+    VenueFill,
+    VenueOrder,
+)
 from engine.venue import ccxt_words as words
 from engine.venue.binance_reads import FORGOTTEN_DAYS, WEEK_DAYS
 from engine.venue.ccxt_market import CcxtMarketStream
@@ -25,24 +36,10 @@ from engine.venue.dead_man import DeadMan
 from engine.venue.market_stream import OnFrame
 from engine.venue.modes import AccountModes
 from engine.venue.outcome import NOTHING_PROVED
-from engine.venue.protocol import (
-    Account,
-    Answer,
-    Instrument,
-    Market,
-    OrderNotFound,
-    OrderUpdate,
-    Outcome,
-    PlaceRequest,
-    Side,
-    StreamState,
-    VenueError,
-    VenueEvent,
-    VenueFill,
-    VenueOrder,
-)
+from engine.venue.protocol import OrderNotFound, StreamState, VenueError, VenueEvent
 from engine.venue.scopes import KeyScopes
 from engine.venue.signing import Credentials, Revealing
+from engine.venue.throttle import Budget, Kind, Throttle
 from engine.venue.wire import Grid
 
 NEEDED: Final = (

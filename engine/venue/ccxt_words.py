@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from engine.venue.protocol import (
+from engine.trade import (
     Account,
     Instrument,
     Market,
     MarketRules,
     Outcome,
     Side,
-    VenueError,
     VenueFill,
     VenueOrder,
     VenueOrderStatus,
     VenuePosition,
 )
+from engine.venue.protocol import VenueError
 from engine.venue.wire import Grid
 
 Json = Mapping[str, Any]

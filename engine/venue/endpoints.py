@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 @dataclass(frozen=True, slots=True)

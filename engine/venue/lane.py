@@ -15,9 +15,9 @@ import numpy.typing as npt
 from engine.kernel.hashing import absorb_pads
 from engine.kernel.requests import FRAME_BYTES, N_LOT_E8, N_MASK, N_PADS, N_TICK_E8, NUMBERS, TEXTS
 from engine.orders.ids import epoch_head
-from engine.orders.throttle import Throttle
+from engine.trade import Answer, PlaceRequest, Side
 from engine.venue.order_socket import OrderSocket
-from engine.venue.protocol import Answer, PlaceRequest, Side
+from engine.venue.throttle import Throttle
 from engine.venue.wire import MARK, Grid, OrderWriter
 
 I64 = npt.NDArray[np.int64]

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
-from engine.orders.throttle import Throttle
+from engine.trade import Market
 from engine.venue.clock import ClockOffset, RecordedClock
 from engine.venue.dead_man import DeadMan
 from engine.venue.market_stream import OnFrame
 from engine.venue.modes import AccountModes
-from engine.venue.protocol import Gateway, Market
+from engine.venue.protocol import Gateway
 from engine.venue.scopes import KeyScopes
+from engine.venue.throttle import Throttle
 
 
 class MarketStream(Protocol):

@@ -6,10 +6,11 @@ from typing import Final, Protocol
 
 import orjson
 
+from engine.trade import Market
 from engine.venue.clock import RecordedClock
 from engine.venue.endpoints import Endpoints
 from engine.venue.link import Link, LinkTimes, Payload
-from engine.venue.protocol import Market, StreamState
+from engine.venue.protocol import StreamState
 
 
 class OnFrame(Protocol):

@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 
+from engine.trade import Answer, Market, Outcome, PlaceRequest
 from engine.venue.binance_words import MALFORMED, order_of
 from engine.venue.clock import ClockOffset
 from engine.venue.endpoints import Endpoints
 from engine.venue.link import ORDER_TIMES, Link, LinkTimes, Payload
 from engine.venue.outcome import SKEWED_CLOCK, outcome_of
-from engine.venue.protocol import Answer, Market, Outcome, PlaceRequest, StreamState, VenueError
+from engine.venue.protocol import StreamState, VenueError
 from engine.venue.wire import Grid, OrderWriter
 
 OnAnswer = Callable[[Answer], None]

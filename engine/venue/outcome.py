@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from engine.venue.protocol import Outcome
+from engine.trade import Outcome
 
 NOTHING_PROVED: Final = frozenset(
     {

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from engine.orders.throttle import SPOT_BUDGETS, USDM_BUDGETS, Throttle
+from engine.trade import Account, Answer, Instrument, Market, OrderUpdate, Outcome, PlaceRequest, VenueFill, VenueOrder
 from engine.venue.binance_reads import BinanceReads
 from engine.venue.clock import ClockOffset, RecordedClock
 from engine.venue.dead_man import DeadMan
@@ -22,24 +22,11 @@ from engine.venue.modes import AccountModes
 from engine.venue.order_socket import OnAnswer
 from engine.venue.outcome import outcome_of
 from engine.venue.paper_exchange import PaperExchange, Refusal, warm
-from engine.venue.protocol import (
-    Account,
-    Answer,
-    Instrument,
-    Market,
-    OrderNotFound,
-    OrderUpdate,
-    Outcome,
-    PlaceRequest,
-    StreamState,
-    VenueError,
-    VenueEvent,
-    VenueFill,
-    VenueOrder,
-)
+from engine.venue.protocol import OrderNotFound, StreamState, VenueError, VenueEvent
 from engine.venue.rest import BinanceRest
 from engine.venue.scopes import KeyScopes
 from engine.venue.signing import Credentials
+from engine.venue.throttle import SPOT_BUDGETS, USDM_BUDGETS, Throttle
 
 
 class _NoSecret:

@@ -28,7 +28,7 @@ from engine.kernel.frame import (
 )
 from engine.kernel.parse import as_frame
 from engine.kernel.sync import forget, want_refresh
-from engine.venue.protocol import (
+from engine.trade import (
     Account,
     Instrument,
     Market,
@@ -40,7 +40,7 @@ from engine.venue.protocol import (
     VenueOrderStatus,
     VenuePosition,
 )
-from engine.venue.units import Units, size_of
+from engine.units import Units, size_of
 from engine.venue.wire import units_e8
 
 _W = VenueOrderStatus

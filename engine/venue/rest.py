@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from aiohttp import ClientSession, TCPConnector
 
-from engine.orders.throttle import Throttle
 from engine.venue.bounded import BoundedResponse
 from engine.venue.ccxt_thin import async_exchange
 from engine.venue.clock import ClockOffset
@@ -21,6 +20,7 @@ from engine.venue.endpoints import Endpoints
 from engine.venue.outcome import SKEWED_CLOCK
 from engine.venue.protocol import OrderNotFound, VenueError
 from engine.venue.signing import Credentials
+from engine.venue.throttle import Throttle
 
 NO_SUCH_ORDER: Final = -2013
 

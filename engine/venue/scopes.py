@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 
 @dataclass(frozen=True, slots=True)

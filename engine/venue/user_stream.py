@@ -10,11 +10,12 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from engine.trade import Market
 from engine.venue.clock import ClockOffset
 from engine.venue.endpoints import Endpoints
 from engine.venue.link import ORDER_TIMES, Link, LinkTimes, Payload
 from engine.venue.outcome import SKEWED_CLOCK
-from engine.venue.protocol import Market, VenueError
+from engine.venue.protocol import VenueError
 from engine.venue.rest import BinanceRest
 from engine.venue.wire import OrderWriter
 

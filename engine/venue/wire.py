@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from engine.venue.protocol import Instrument, Market, PlaceRequest, Side
+from engine.trade import Instrument, Market, PlaceRequest, Side
+from engine.units import Units, units_of
 from engine.venue.signing import HmacSigner, Signer
-from engine.venue.units import Units, units_of
 
 _E8: Final = 10**8
 _SIDE: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmctl.cli.output import age
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish, only_one, target_of
 from mmctl.cli.run import Run, current
 from mmctl.client.site import site_of
 from mmctl.fleet.errors import OperatorError, Refused, UsageError
+from mmctl.formats import age
 
 if TYPE_CHECKING:
     from mmctl.vault.make import Made

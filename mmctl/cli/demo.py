@@ -23,13 +23,13 @@ import typer
 
 from engine.config.environment import parse, render
 from mmctl.cli import remains
-from mmctl.cli.output import number
 from mmctl.cli.run import Run, current
 from mmctl.client.engine import Client, section
 from mmctl.client.site import site_of
 from mmctl.fleet.errors import OperatorError, Refused, Unproved
 from mmctl.fleet.inventory import Target, parse_fleet
 from mmctl.fleet.local import LocalTransport
+from mmctl.formats import number
 from mmctl.ledger import anchor
 
 NAME = "demo"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmctl.cli.output import number
 from mmctl.cli.run import Run, current, seconds
 from mmctl.fleet.errors import OperatorError, Refused, UsageError
+from mmctl.formats import number
 
 if TYPE_CHECKING:
     from engine.backtest.study import Progress

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from mmctl.cli.output import number, utc
 from mmctl.cli.reach import TargetArg, ask_each, engines, finish, quoting_target
 from mmctl.cli.run import current
 from mmctl.client.engine import section
 from mmctl.client.why import grouped
+from mmctl.formats import number, utc
 
 app = typer.Typer(help="The circuit breaker: its state, and its reset.")
 _COLUMNS = ("use", "limit", "headroom")

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from mmctl.cli.output import age, number, utc
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
 from mmctl.cli.run import current
 from mmctl.client.engine import Document, age_of, section
+from mmctl.formats import age, number, utc
 
 
 def stats(target: TargetArg = None) -> None:

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from mmctl.cli.beyond import CONNECT_SECONDS, Beyond, patience
-from mmctl.cli.output import Output, age, digits, number
+from mmctl.cli.output import Output
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
 from mmctl.cli.run import Run, current
 from mmctl.client.engine import Client, Document, age_of, pick, section
 from mmctl.fleet.errors import FAILED, INCONCLUSIVE, DeadlineExceeded, HostKeyMismatch, OperatorError, Unreachable
 from mmctl.fleet.parallel import Outcome
+from mmctl.formats import age, digits, number
 from mmctl.watch import drift as drifting
 
 #: A state document older than this by the two clocks is stale: the numbers may no longer hold.

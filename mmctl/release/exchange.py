@@ -93,8 +93,8 @@ def _request(config: Any, values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _addresses(market: str, testnet: bool) -> tuple[str, str]:
+    from engine.trade import Market
     from engine.venue.endpoints import endpoints
-    from engine.venue.protocol import Market
 
     places = endpoints(Market.SPOT if market == "spot" else Market.USDM, testnet=testnet)
     return places.rest, places.account
@@ -125,7 +125,7 @@ def judge(found: Mapping[str, Any], skew_ms: float, *, market: str, key: bool) -
 
 
 def _key(found: Mapping[str, Any], market: str, name: str = "API key") -> Finding:
-    from engine.venue.protocol import Market
+    from engine.trade import Market
     from engine.venue.scopes import binance_scopes
 
     if not isinstance(found.get("scopes"), Mapping):

@@ -18,9 +18,9 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input, Static
 
-from mmctl.cli.output import age as age_text
 from mmctl.client.age import Freshness, Reading, poll
 from mmctl.client.engine import pick, section
+from mmctl.formats import age as age_text
 from mmctl.tui import views
 from mmctl.tui.actions import ACTIONS, VIEWS, Action, key_name
 from mmctl.tui.breaches import Breach, Held, breaches

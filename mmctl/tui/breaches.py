@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from mmctl.cli.output import age as age_text
-from mmctl.cli.output import number
 from mmctl.client.age import Freshness, Reading
 from mmctl.client.engine import pick, section
+from mmctl.formats import age as age_text
+from mmctl.formats import number
 from mmctl.tui.panels import (
     BAD,
     BAD_RATIO,

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmctl.cli.output import age as age_text
-from mmctl.cli.output import digits, number, utc
 from mmctl.client.engine import pick, section
+from mmctl.formats import age as age_text
+from mmctl.formats import digits, number, utc
 from mmctl.tui.picture import Picture
 from mmctl.watch.health import always_talks
 

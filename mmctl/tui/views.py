@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mmctl.cli.output import age as age_text
-from mmctl.cli.output import digits, number, utc
 from mmctl.client.age import Freshness, Reading
 from mmctl.client.engine import pick
 from mmctl.client.why import grouped
+from mmctl.formats import age as age_text
+from mmctl.formats import digits, number, utc
 from mmctl.tui import panels
 from mmctl.tui.breaches import Breach
 from mmctl.tui.panels import BAD, DIM, GOOD, WARN, Panel, Row

@@ -12,16 +12,7 @@ from engine.orders.intent import ApprovedOrder, Intent, RefusedOrder
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects, Severity
 from engine.orders.states import TERMINAL, OrderState
-from engine.venue.protocol import (
-    Answer,
-    OrderUpdate,
-    Outcome,
-    PlaceRequest,
-    Side,
-    VenueFill,
-    VenueOrder,
-    VenueOrderStatus,
-)
+from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, Side, VenueFill, VenueOrder, VenueOrderStatus
 
 SYMBOL = "ETHUSDT"
 SECOND = 1_000_000_000

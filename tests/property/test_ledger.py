@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.live.ledger import Ledger
-from engine.venue.units import units_of
+from engine.units import units_of
 
 TICK, LOT = Decimal("0.01"), Decimal("0.001")
 fills = st.lists(

@@ -8,7 +8,7 @@ import orjson
 
 from engine.sandbox.symbols import find
 from engine.sandbox.synthetic import SyntheticSource
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 START_NS = 1_723_161_255_000_000_000
 

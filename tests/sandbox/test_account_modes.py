@@ -9,8 +9,8 @@ import pytest
 
 from engine.sandbox import SandboxExchange, Settings
 from engine.sandbox.settings import AccountSettings, KeySettings, RateLimits
+from engine.trade import Market, Outcome, Side
 from engine.venue.modes import AccountModes
-from engine.venue.protocol import Market, Outcome, Side
 from tests.sandbox.clients import Rest
 from tests.sandbox.conftest import StartProcess
 from tests.sandbox.engines import StartEngine, Venue, engine_on, post, until

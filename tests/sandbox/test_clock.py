@@ -7,10 +7,10 @@ import pytest
 
 from engine.sandbox import SandboxExchange
 from engine.sandbox.faults import read_rule
+from engine.trade import Market
 from engine.venue import ccxt_gateway
 from engine.venue.binance import BinanceSettings
 from engine.venue.clock import EVERY_S
-from engine.venue.protocol import Market
 from mmctl.client.metrics import parse
 from tests.sandbox.conftest import StartProcess
 from tests.sandbox.engines import Engine, StartEngine, engine_on, post, until

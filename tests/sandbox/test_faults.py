@@ -12,7 +12,7 @@ import pytest
 from engine.sandbox import SandboxError, SandboxExchange
 from engine.sandbox.faults import KINDS, Faults
 from engine.sandbox.foreground import read_faults
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.needs import ROOT
 from tests.sandbox.clients import Rest
 from tests.sandbox.sockets import Socket, WsApi

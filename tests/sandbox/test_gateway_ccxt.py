@@ -12,8 +12,9 @@ from engine.kernel.feed import new_block, on_frame, views
 from engine.kernel.parse import as_frame
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
+from engine.trade import Market, Outcome, PlaceRequest, Side
 from engine.venue.ccxt_gateway import CcxtGateway, CcxtSettings
-from engine.venue.protocol import Market, OrderNotFound, Outcome, PlaceRequest, Side, StreamState, VenueError
+from engine.venue.protocol import OrderNotFound, StreamState, VenueError
 from engine.venue.signing import Credentials
 from engine.venue.wire import Grid
 from tests.sandbox.gateways import SYMBOL, Bench, live_at

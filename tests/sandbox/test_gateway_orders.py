@@ -9,7 +9,7 @@ import pytest
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
 from engine.sandbox.faults import read_rule
-from engine.venue.protocol import Market, Outcome, Side
+from engine.trade import Market, Outcome, Side
 from tests.sandbox.gateways import SYMBOL, bench_on, live_at
 
 BOTH = pytest.mark.parametrize("market", list(Market), ids=lambda market: market.value)

@@ -12,7 +12,8 @@ from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
 from engine.sandbox.faults import read_rule
 from engine.sandbox.settings import DEFAULT_KEY, WITHDRAW_KEY, KeySettings
-from engine.venue.protocol import Market, OrderNotFound, VenueError
+from engine.trade import Market
+from engine.venue.protocol import OrderNotFound, VenueError
 from engine.venue.signing import Credentials
 from tests.sandbox.gateways import SYMBOL, Bench, bench_on, settings_for
 

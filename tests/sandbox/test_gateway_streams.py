@@ -9,8 +9,9 @@ from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange, Settings
 from engine.sandbox.faults import read_rule
 from engine.sandbox.settings import KeySettings, RateLimits
+from engine.trade import Market, OrderUpdate, Outcome
 from engine.venue.binance import BinanceGateway
-from engine.venue.protocol import Market, OrderUpdate, Outcome, StreamState, VenueError
+from engine.venue.protocol import StreamState, VenueError
 from tests.sandbox.gateways import PATIENT, QUICK, SYMBOL, bench_on, live_at, settings_for
 
 BOTH = pytest.mark.parametrize("market", list(Market), ids=lambda market: market.value)

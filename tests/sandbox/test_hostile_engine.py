@@ -21,8 +21,8 @@ from engine.orders.funds import Bounds, Funds, Holding, _Change
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects
 from engine.orders.table import OrderTable
+from engine.trade import Answer, Outcome, VenueFill
 from engine.venue import order_socket
-from engine.venue.protocol import Answer, Outcome, VenueFill
 from tests.needs import ROOT
 from tests.sandbox.hostile.schedule import play, stage
 from tests.sandbox.hostile.share import replay

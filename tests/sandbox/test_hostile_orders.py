@@ -15,7 +15,8 @@ from engine.orders.reconcile import Local, VenueSnapshot, reconcile
 from engine.orders.states import TERMINAL, OrderState
 from engine.sandbox import SandboxExchange
 from engine.sandbox.orders import Order
-from engine.venue.protocol import Account, Market, Side, VenueError
+from engine.trade import Account, Market, Side
+from engine.venue.protocol import VenueError
 from tests.property import hostile_orders
 from tests.sandbox.gateways import QUICK, SYMBOL, Bench, bench_on, live_at, settings_for
 

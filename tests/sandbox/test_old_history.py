@@ -9,7 +9,8 @@ import pytest
 
 from engine.sandbox import SandboxExchange
 from engine.sandbox.history import add_trade, change_filters
-from engine.venue.protocol import Market, VenueError
+from engine.trade import Market
+from engine.venue.protocol import VenueError
 from tests.sandbox.conftest import StartProcess
 from tests.sandbox.engines import Engine, StartEngine, engine_on, post, until
 from tests.sandbox.gateways import SYMBOL, Bench, bench_on

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.sandbox import SandboxExchange, Settings
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox.clients import Rest, best
 
 LIMIT = {"symbol": "ETHUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "2600"}

@@ -15,7 +15,7 @@ from engine.backtest.settings import LatencySpec, Simulation
 from engine.config.load import load
 from engine.config.schema import Paper
 from engine.sandbox import SandboxExchange, Settings
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.needs import DATA, ROOT
 from tests.sandbox import recordings
 from tests.sandbox.conftest import StartProcess

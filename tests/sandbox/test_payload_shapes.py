@@ -9,7 +9,7 @@ import pytest
 
 from engine.sandbox import SandboxExchange
 from engine.sandbox.ledger import ClientAccount
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.needs import data_file
 from tests.sandbox.clients import Rest
 

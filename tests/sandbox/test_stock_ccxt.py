@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from engine.sandbox import SandboxExchange
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox.clients import ccxt_client
 
 SYMBOL = {"spot": "ETH/USDT", "future": "ETH/USDT:USDT"}

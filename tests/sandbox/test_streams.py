@@ -7,7 +7,7 @@ import pytest
 from engine.sandbox import SandboxExchange
 from engine.sandbox.symbols import MarketKey, parse_names
 from engine.sandbox.synthetic import SyntheticSource
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox.clients import Rest
 from tests.sandbox.sockets import Socket
 

@@ -17,7 +17,7 @@ from engine.live.tactics import strategy_of
 from engine.risk.centre import RiskCentre
 from engine.store.records import Record
 from engine.telemetry.latency import Latencies
-from engine.venue.protocol import (
+from engine.trade import (
     Account,
     Answer,
     Instrument,

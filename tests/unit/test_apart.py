@@ -16,7 +16,7 @@ from engine.backtest.apart import run
 from engine.backtest.settings import Simulation
 from engine.config.load import load_text
 from engine.strategy.parameters import StrategyError
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox import recordings
 
 QUOTE = """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.kernel.queue import MODELS
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.needs import ROOT
 from tests.sandbox import recordings
 from tests.unit.conftest import Mmctl

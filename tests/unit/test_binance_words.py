@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
+from engine.trade import Market, Side, VenueOrderStatus
 from engine.venue import binance_words as words
-from engine.venue.protocol import Market, Side, VenueError, VenueOrderStatus
+from engine.venue.protocol import VenueError
 from engine.venue.wire import Grid
 from tests.needs import data_file
 

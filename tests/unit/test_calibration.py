@@ -10,7 +10,7 @@ from engine.backtest.calibration import calibrate
 from engine.kernel.frame import K_BBO, K_TRADE
 from engine.market.columns import Columns, ColumnsReport, save
 from engine.models.intensity import CalibrationError
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox import recordings
 from tests.unit.conftest import Mmctl
 

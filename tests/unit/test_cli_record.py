@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.market.columns import open_columns
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox import recordings
 from tests.unit.conftest import Mmctl
 from tests.unit.test_backtest_refusals import CONFIG

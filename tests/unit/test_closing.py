@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from engine.live.closing import IDLE_PIECES, MAX_PIECES, Closed, Holding, Traded, close_position
-from engine.venue.protocol import Market, MarketRules
+from engine.trade import Market, MarketRules
 from tests.unit.live_session import INSTRUMENT
 
 D = Decimal

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.live.hot import F_DECIDED
-from engine.orders.throttle import Budget, Kind, Throttle
 from engine.risk.breaker import BreakerState
 from engine.store.records import DecisionRecord
+from engine.trade import Market, PlaceRequest, Side
 from engine.venue.lane import OrderLane
-from engine.venue.protocol import Market, PlaceRequest, Side
+from engine.venue.throttle import Budget, Kind, Throttle
 from engine.venue.wire import Grid, OrderWriter
 from tests.unit.live_session import SYMBOL, Exchange, Rig, diff
 from tests.unit.test_order_lane import SESSION, Line, messages

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from engine.orders.fills import FillBook
-from engine.venue.protocol import Side, VenueFill
+from engine.trade import Side, VenueFill
 
 
 def trade(trade_id: int, symbol: str = "ETHUSDT") -> VenueFill:

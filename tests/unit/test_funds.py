@@ -8,17 +8,8 @@ import pytest
 from engine.orders.funds import UNLIMITED, Bounds, Funds, lacks_balance
 from engine.orders.order import Order
 from engine.orders.states import OrderState
-from engine.venue.protocol import (
-    Account,
-    BalanceChange,
-    BalanceWord,
-    Instrument,
-    Market,
-    Side,
-    VenueFill,
-    VenuePosition,
-)
-from engine.venue.units import Units
+from engine.trade import Account, BalanceChange, BalanceWord, Instrument, Market, Side, VenueFill, VenuePosition
+from engine.units import Units
 
 D = Decimal
 SPOT = Instrument(

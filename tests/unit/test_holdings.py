@@ -17,7 +17,7 @@ from engine.sandbox.errors import SandboxError
 from engine.sandbox.foreground import read_balances
 from engine.sandbox.ledger import ClientAccount, deposit
 from engine.sandbox.settings import AMPLE, DEFAULT_ACCOUNTS, Settings, holding
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 CONFIG = """
 environment: testnet

@@ -7,7 +7,7 @@ import pytest
 from engine.live.lineage import Lineage, judge, older, read_lineage
 from engine.live.reconciler import Unexplained, _begin
 from engine.orders.reconcile import Unread, history_of_ours
-from engine.venue.protocol import Account, Market, Side, VenueFill, VenuePosition
+from engine.trade import Account, Market, Side, VenueFill, VenuePosition
 from tests.unit.live_session import INSTRUMENT, SYMBOL
 
 HERE = Lineage("one", "main", 7, (SYMBOL,))

@@ -7,7 +7,7 @@ import pytest
 from engine.live.proof import cancel_and_prove
 from engine.risk.breaker import BreakerState
 from engine.store.records import StateRecord
-from engine.venue.protocol import OrderUpdate, Side, VenueOrder, VenueOrderStatus
+from engine.trade import OrderUpdate, Side, VenueOrder, VenueOrderStatus
 from tests.unit.live_session import SYMBOL, Rig
 
 

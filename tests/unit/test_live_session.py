@@ -13,18 +13,18 @@ from engine.live.gate import Facts, account_block
 from engine.orders.states import OrderState
 from engine.risk.breaker import BreakerState, Cause, Trip
 from engine.store.records import FillRecord, OrderRecord, RiskEventRecord, StateRecord
-from engine.venue.protocol import (
+from engine.trade import (
     Account,
     BalanceChange,
     FundingPayment,
     OrderUpdate,
     Outcome,
     Side,
-    StreamState,
     VenueFill,
     VenueOrder,
     VenueOrderStatus,
 )
+from engine.venue.protocol import StreamState
 from tests.unit.live_session import SYMBOL, Rig, diff
 
 

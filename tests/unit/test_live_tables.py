@@ -10,7 +10,8 @@ from engine.live.failures import Exit
 from engine.live.rings import Events, Why
 from engine.live.rules import risk_rules, sentinel_rules
 from engine.live.venue import equity_of, venue_failure
-from engine.venue.protocol import Account, Instrument, Market, VenueError
+from engine.trade import Account, Instrument, Market
+from engine.venue.protocol import VenueError
 from tests.unit.live_session import CONFIG, INSTRUMENT
 
 

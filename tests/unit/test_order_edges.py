@@ -11,16 +11,7 @@ from engine.orders.manager import OrderManager
 from engine.orders.order import Effects, Exposure, Incident, Order, Severity, Transition
 from engine.orders.selftrade import meets_own
 from engine.orders.states import OrderState
-from engine.venue.protocol import (
-    Answer,
-    OrderUpdate,
-    Outcome,
-    PlaceRequest,
-    Side,
-    VenueFill,
-    VenueOrder,
-    VenueOrderStatus,
-)
+from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, Side, VenueFill, VenueOrder, VenueOrderStatus
 
 S, W = OrderState, VenueOrderStatus
 SECOND = 1_000_000_000

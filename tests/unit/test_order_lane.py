@@ -23,10 +23,10 @@ from engine.kernel.requests import (
     write_requests,
 )
 from engine.orders.ids import base36, epoch_head
-from engine.orders.throttle import Budget, Kind, Throttle
+from engine.trade import Market, PlaceRequest, Side
 from engine.venue.lane import ROOM, OrderLane
-from engine.venue.protocol import Market, PlaceRequest, Side
 from engine.venue.signing import HmacSigner, Signer
+from engine.venue.throttle import Budget, Kind, Throttle
 from engine.venue.wire import Grid, OrderWriter
 
 

@@ -11,16 +11,7 @@ from engine.orders.intent import ApprovedOrder, CancelRequest, Intent, RefusedOr
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects, Order, Severity
 from engine.orders.states import OrderState
-from engine.venue.protocol import (
-    Answer,
-    OrderUpdate,
-    Outcome,
-    PlaceRequest,
-    Side,
-    VenueFill,
-    VenueOrder,
-    VenueOrderStatus,
-)
+from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, Side, VenueFill, VenueOrder, VenueOrderStatus
 
 S, W = OrderState, VenueOrderStatus
 SECOND = 1_000_000_000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.orders.pieces import Dust, Piece, next_piece, step_of
-from engine.venue.protocol import Market, MarketRules
+from engine.trade import Market, MarketRules
 from tests.unit.live_session import INSTRUMENT
 
 D = Decimal

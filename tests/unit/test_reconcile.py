@@ -9,7 +9,7 @@ from engine.orders.ids import ClientIds, base36
 from engine.orders.order import Order
 from engine.orders.reconcile import RULES, DiscrepancyClass, Local, Report, Rule, Unread, VenueSnapshot, reconcile
 from engine.orders.states import OrderState
-from engine.venue.protocol import Account, Side, VenueFill, VenueOrder, VenueOrderStatus, VenuePosition
+from engine.trade import Account, Side, VenueFill, VenueOrder, VenueOrderStatus, VenuePosition
 
 C = DiscrepancyClass
 READ_AT = 1_000

@@ -18,7 +18,7 @@ from engine.orders.reconcile import (
     reconcile,
 )
 from engine.orders.states import OrderState
-from engine.venue.protocol import Account, Side, VenueFill, VenueOrder, VenueOrderStatus, VenuePosition
+from engine.trade import Account, Side, VenueFill, VenueOrder, VenueOrderStatus, VenuePosition
 
 C = DiscrepancyClass
 READ_AT = 1_000

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.live.rehearsal import Rehearsal
+from engine.trade import Market
 from engine.venue.endpoints import Endpoints
 from engine.venue.market_stream import BinanceMarketStream, OnFrame
-from engine.venue.protocol import Market
 from tests.unit.live_session import SYMBOL, Rig
 from tests.unit.test_fast_path import LaneExchange
 

@@ -14,7 +14,7 @@ from engine.config.schema import Config
 from engine.live.rules import risk_rules
 from engine.risk.breaker import Transition
 from engine.risk.centre import RiskCentre
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox import recordings
 
 CONFIG = """

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.orders.throttle import CANCEL_BURST, CANCEL_PACE_NS, SPOT_BUDGETS, Budget, Kind, Throttle, budgets_of
+from engine.venue.throttle import CANCEL_BURST, CANCEL_PACE_NS, SPOT_BUDGETS, Budget, Kind, Throttle, budgets_of
 
 SECOND = 1_000_000_000
 MINUTE = Budget(Kind.WEIGHT, 60, 100)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.orders.throttle import (
+from engine.venue.throttle import (
     CANCEL_BURST,
     CANCEL_PACE_NS,
     SPOT_BUDGETS,

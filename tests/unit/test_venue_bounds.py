@@ -12,14 +12,15 @@ from aiohttp import web
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from engine.config.secret import Secret
-from engine.orders.throttle import Budget, Kind, Throttle
+from engine.trade import Market
 from engine.venue.bounded import MOST_ANSWER, MOST_MESSAGE, BoundedResponse
 from engine.venue.clock import ClockOffset
 from engine.venue.endpoints import endpoints
 from engine.venue.link import Link, LinkTimes
-from engine.venue.protocol import Market, VenueError
+from engine.venue.protocol import VenueError
 from engine.venue.rest import BinanceRest
 from engine.venue.signing import Credentials
+from engine.venue.throttle import Budget, Kind, Throttle
 
 WAIT_S = 30.0
 TIMES = LinkTimes(first_retry_s=0.01, longest_retry_s=0.01)

@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config.secret import Secret
+from engine.trade import Market, Outcome, PlaceRequest, Side
 from engine.venue.clock import ClockOffset
 from engine.venue.dead_man import DeadMan
 from engine.venue.endpoints import endpoints
 from engine.venue.outcome import outcome_of
-from engine.venue.protocol import Market, Outcome, PlaceRequest, Side, VenueError
+from engine.venue.protocol import VenueError
 from engine.venue.scopes import KeyScopes, binance_scopes
 from engine.venue.signing import Credentials, Ed25519Signer, HmacSigner, signer_for
 from engine.venue.wire import Grid, OrderWriter, decimal_text, units_e8

@@ -24,8 +24,9 @@ from engine.risk.centre import RiskCentre
 from engine.store.journal import Journal
 from engine.telemetry.exporter import Exporter
 from engine.telemetry.latency import Latencies
+from engine.trade import Market
 from engine.venue.binance import BinanceGateway
-from engine.venue.protocol import Market, StreamState, VenueEvent
+from engine.venue.protocol import StreamState, VenueEvent
 from tests.sandbox.hostile.clockwork import AtOnce, Clock, Loop
 from tests.sandbox.hostile.keys import ED25519_KEY, ED25519_PRIVATE
 from tests.sandbox.hostile.line import Wire

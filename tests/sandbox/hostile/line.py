@@ -18,8 +18,9 @@ from engine.sandbox.connection import Connection
 from engine.sandbox.errors import ApiError, timestamp_outside
 from engine.sandbox.params import Params
 from engine.sandbox.requests import Asked, NoAnswer, answer
+from engine.sandbox.routes import ROUTES
 from engine.sandbox.ws_api import Session
-from engine.venue.protocol import Market
+from engine.trade import Market
 from engine.venue.rest import _Refusal
 from tests.sandbox.hostile.clockwork import OWNER
 from tests.sandbox.hostile.places import PLACES
@@ -269,7 +270,7 @@ class Rest:
                     raise timestamp_outside()
                 return venue.key
 
-            word, _ = await answer(venue.core, Asked(venue.core.table[place], asked, place[1], "127.0.0.1", key))
+            word, _ = await answer(venue.core, Asked(ROUTES[place], asked, place[1], "127.0.0.1", key))
             word = orjson.loads(orjson.dumps(word))
             takings = len(venue.person.takings)
         except ApiError as refused:

@@ -13,7 +13,7 @@ from engine.sandbox.decimals import e8_text
 from engine.sandbox.history import add_trade, change_filters
 from engine.sandbox.ledger import free_margin
 from engine.sandbox.orders import Order, OrderRequest
-from engine.venue.protocol import Market
+from engine.trade import Market
 
 if TYPE_CHECKING:
     from tests.sandbox.hostile.venue import Venue

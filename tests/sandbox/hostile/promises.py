@@ -15,7 +15,7 @@ from engine.orders.ids import epoch_of, is_ours
 from engine.orders.manager import OrderManager
 from engine.orders.states import TERMINAL, OrderState
 from engine.sandbox.orders import Fill, Order
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox.hostile.engine import EngineRun
 from tests.sandbox.hostile.venue import SYMBOL, Venue
 

@@ -12,8 +12,8 @@ from engine.kernel.feed import new_block
 from engine.live import feed, pulse
 from engine.risk.breaker import Cause, Trip
 from engine.sandbox import matching
+from engine.trade import Market
 from engine.venue import link, rest
-from engine.venue.protocol import Market
 from tests.sandbox.hostile import promises
 from tests.sandbox.hostile.clockwork import OWNER, Clock, Loop, Present, SeededModule, in_place_of, made_up_time
 from tests.sandbox.hostile.engine import EngineRun

@@ -23,7 +23,7 @@ from engine.sandbox.streams import StreamServer
 from engine.sandbox.symbols import SYMBOLS, SymbolSpec
 from engine.sandbox.tape import MarketState
 from engine.sandbox.ws_api import WsApiServer
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox.hostile.clockwork import Clock, Loop
 from tests.sandbox.hostile.keys import ED25519_KEY, ED25519_PUBLIC
 from tests.sandbox.hostile.line import Peer, Wire

@@ -16,7 +16,7 @@ from engine.config.schema import Config
 from engine.kernel.lane import C_MAX_POSITION
 from engine.strategy.own import from_file
 from engine.strategy.parameters import Strategy, StrategyError
-from engine.venue.protocol import Market
+from engine.trade import Market
 from tests.sandbox import recordings
 from tests.sandbox.hostile import engine as engines
 from tests.sandbox.hostile import schedule as schedules
