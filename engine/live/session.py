@@ -16,7 +16,7 @@ from engine.kernel.book import LIVE, STATE_NAMES
 from engine.kernel.pnl import mark_to_market
 from engine.lease.protocol import Lease
 from engine.live.books import AccountBooks
-from engine.live.clerk import Clerkship, Rejection
+from engine.live.clerk import Clerkship, Latency, Rejection
 from engine.live.desk import Desk
 from engine.live.fast_path import FastPath
 from engine.live.feed import Feed
@@ -48,10 +48,6 @@ class Connections(Protocol):
     def orders_connected(self) -> bool: ...
     @property
     def user_connected(self) -> bool: ...
-
-
-class Latency(Protocol):
-    def record(self, stage: str, ns: int) -> None: ...
 
 
 @dataclass(slots=True)
