@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo    engine quoting against a local exchange, on the screen"
 	@echo "make test    every test (MM_REQUIRE=all: none may be skipped)"
-	@echo "make coverage  orders and risk alone, every branch counted (part of make test)"
+	@echo "make coverage  the unit tests, and how much of all lines they run (part of make test)"
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make lock    resolve pyproject.toml into the two hashed lock files"
 
@@ -31,21 +31,19 @@ demo: setup
 	@MMCTL_STATE="$${MMCTL_STATE:-$(CURDIR)/.run/state}" XDG_CACHE_HOME="$(CURDIR)/.run/cache" TMPDIR="$(CURDIR)/.run/tmp" \
 		$(BIN)/mmctl demo
 
-# What decides over orders and risk, alone and with every branch counted: where that fails is in pyproject.toml.
-DECIDES := $(addprefix tests/unit/test_,client_ids.py fill_book.py funds.py lineage.py order_edges.py order_manager.py \
-	order_record.py order_states.py pieces.py) $(wildcard tests/unit/test_reconcile*.py tests/unit/test_risk_*.py tests/unit/test_throttle*.py) \
-	tests/property/test_order_manager.py tests/property/test_risk_properties.py
-coverage: setup-dev
-	@$(BIN)/python -m pytest $(DECIDES) --cov
+# What runs, and what may run side by side: .ci/plan.toml. `make test-unit ARGS="-k lease"` is one part, on the screen.
+test: setup-dev
+	@$(BIN)/python scripts/run_tests.py .ci/plan.toml --without lint $(ARGS)
 
-test: setup-dev coverage test-unit test-real
-
-# Unit tests have a process of their own: some judge what is one for a whole process, such as logging.
 test-unit: setup-dev
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest tests/unit tests/property -n 2 --dist loadfile $(ARGS)
 
 test-real: setup-dev
-	@$(BIN)/python -m pytest tests/hosts tests/property tests/sandbox tests/services tests/ui $(ARGS)
+	@$(BIN)/python -m pytest tests/hosts tests/sandbox tests/services tests/ui -n 4 --dist loadfile $(ARGS)
+
+# Counted in the same run that tests: the whole, and orders and risk with every branch. Where they fail: scripts/coverage.py.
+coverage: setup-dev
+	@$(BIN)/python scripts/run_tests.py .ci/plan.toml --only unit --only plain --only coverage
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -2,33 +2,22 @@
 
 import os
 import signal
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from engine.compiled import use_cache
+from tests import record
 
+HANDLERS: dict[signal.Signals, Any] = {}  # as they stood before the first test
 NIGHTLY = os.environ.get("MM_NIGHTLY") == "1"
-OUTCOME = os.environ.get("MM_OUTCOME", "")  # a file that gathers what failed, for a second look at just that
 
 
-def _note(line: str) -> None:
-    if OUTCOME:
-        with open(OUTCOME, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.failed:
-        _note(f"failed {report.nodeid}")
-
-
-def pytest_sessionfinish(exitstatus: int) -> None:
-    _note(f"ended {int(exitstatus)}")
-
-
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     use_cache()  # before anything jitted is imported
+    record.pytest_configure(config)
     # Nothing here is judged by a clock: machines are shared. What judges a change draws the same examples each time, so
     # that a failure is the change's; the nightly run draws new ones, and prints how to replay what it finds.
     clockless = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -39,6 +28,19 @@ def pytest_configure() -> None:
         # A shell that starts the tests in the background makes them ignore Ctrl-C, and so every program they start;
         # those that are interrupted here must be as a person's terminal would start them.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    HANDLERS.update({number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that leaves a signal's handler behind fails: with it, the run itself could not be ended by that signal."""
+    result = yield
+    left = {number: signal.getsignal(number) for number in HANDLERS if signal.getsignal(number) != HANDLERS[number]}
+    for number in left:
+        signal.signal(number, HANDLERS[number])
+    if left:
+        pytest.fail(f"{item.nodeid} leaves handlers behind: {left}", pytrace=False)
+    return result
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,14 +1,12 @@
 """An engine as a process of its own on a sandbox exchange, and what a test asks of both over their sockets."""
 
 import contextlib
-import functools
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from tests.kernels import compile_once
 from tests.needs import ROOT
+from tests.ports import free_port
 
 WAIT_S = 60.0
 TOKEN = "test-token-0123456789"
@@ -41,15 +41,6 @@ monitoring: {{port: {port}, control_token: {token}, control_rate: 100}}
 logging: {{format: text}}
 sentinel: {{interval: 100ms, engine_timeout: 3s}}
 """
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = WAIT_S) -> Any:
@@ -181,15 +172,6 @@ class Engine:
 
 
 StartEngine = Callable[..., Engine]
-
-
-@functools.cache
-def compile_once() -> None:
-    """Everything a tick runs through is compiled here, where no deadline of a test runs."""
-    with tempfile.TemporaryDirectory() as folder:
-        engine = Engine(Path(folder), free_port())
-        done = engine.verb("warm")
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture

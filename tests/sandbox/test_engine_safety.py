@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.needs import ROOT
+from tests.ports import free_port
 from tests.sandbox.conftest import StartProcess
-from tests.sandbox.engines import Engine, StartEngine, Venue, engine_on, free_port, until
+from tests.sandbox.engines import Engine, StartEngine, Venue, engine_on, until
 
 __all__ = ["engine_on"]
 

@@ -13,8 +13,8 @@ import pytest
 from mmctl.release import exchange_probe
 from mmctl.release.exchange import judge
 from tests.needs import ROOT
+from tests.ports import free_port
 from tests.sandbox.conftest import StartProcess
-from tests.sandbox.engines import free_port
 
 SOURCE = Path(exchange_probe.__file__).read_text()
 

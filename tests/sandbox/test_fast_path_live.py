@@ -12,8 +12,9 @@ from engine.app import App
 from engine.config.load import load
 from engine.orders.states import OrderState
 from engine.venue.lane import OrderLane
+from tests.ports import free_port
 from tests.sandbox.conftest import StartProcess, start_sandbox_process
-from tests.sandbox.engines import CONFIG, TOKEN, Venue, free_port
+from tests.sandbox.engines import CONFIG, TOKEN, Venue
 from tests.sandbox.test_parity import ed25519_key
 
 __all__ = ["start_sandbox_process"]

@@ -1,7 +1,7 @@
 """A small sample of the matrix of halts: the whole of it is ``python -m benchmarks halt_matrix``."""
 
 from benchmarks import halt_matrix
-from tests.sandbox.engines import compile_once
+from tests.kernels import compile_once
 
 
 def test_a_halt_ends_with_proof_or_with_the_truth_whatever_is_wrong_around_it() -> None:

@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.needs import need
+from tests.ports import free_port
 
 PASSWORD = "a-password-of-the-test"
 
@@ -58,12 +58,6 @@ class Server:
         return self.run("psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where, "-c", text).stdout.strip()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _nobody_if_root() -> str | None:
     """PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
@@ -86,7 +80,7 @@ def running_server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="mm-postgres-"))
     if user:
         os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-    server = Server(_free_port(), folder, programs, user)
+    server = Server(free_port(), folder, programs, user)
     secret = folder / "password"
     secret.write_text(PASSWORD)
     try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,10 @@ import pytest
 from engine.telemetry.exporter import Exporter
 from engine.telemetry.http import Listener
 from tests.needs import need_program
+from tests.ports import free_port
 from tests.unit.test_http import Engine
 
 DEADLINE_S = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Prometheus:

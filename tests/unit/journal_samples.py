@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from engine.store.backend import Backend, Restart
 from engine.store.journal import Journal
+from engine.store.read import query
 from engine.store.records import (
     ConfigChangeRecord,
     DecisionRecord,
@@ -145,3 +147,8 @@ def journal_in(
     return Journal(
         used, spill, "main", queue=queue, max_lag_s=max_lag_s, flush_s=0.005, kept_s=kept_s, on_trouble=on_trouble
     )
+
+
+def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    """What a query of the journal in ``folder`` finds."""
+    return list(query(sqlite_url(folder), sql).rows)

@@ -1,11 +1,5 @@
-"""The journal in trouble: a lost database, a full disk, a torn spill file; quoting stops and no fill is lost."""
+"""The journal in trouble: a lost database, a torn spill file; quoting stops and no fill is lost."""
 
-import contextlib
-import os
-import resource
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -16,35 +10,19 @@ import pytest
 
 from engine.store import StoreLost
 from engine.store.journal import BATCH
-from engine.store.read import query
 from engine.store.spill import SpillFile
 from engine.store.sqlite import SqliteBackend
 from engine.store.tables import TRADES
-from tests.needs import ROOT, need, need_root
 from tests.unit.journal_samples import (
     Flaky,
     Forgetful,
     decision,
-    event,
     fill,
     journal_in,
     order,
+    rows,
     sqlite_url,
 )
-
-
-def rows(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    return list(query(sqlite_url(folder), sql).rows)
-
-
-def fill_up(path: Path) -> None:
-    """Write until the disk is full."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
-    with contextlib.suppress(OSError):
-        while True:
-            os.write(fd, bytes(4096))
-    os.close(fd)
-    assert shutil.disk_usage(path.parent).free == 0
 
 
 def nothing(*_: object) -> None:
@@ -284,120 +262,3 @@ def test_a_listener_that_raises_does_not_stop_the_writer(tmp_path: Path) -> None
     assert journal.flush(20)
     assert journal.book(fill(2)).result(5) == "journal"
     journal.close()
-
-
-def test_a_full_disk_stops_quoting_loses_no_fill_and_recovers(tmp_path: Path) -> None:
-    need_root()
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)], check=False, capture_output=True
-    )
-    need(mounted.returncode == 0, "the right to mount a small tmpfs")
-    try:
-        journal = journal_in(disk)
-        journal.start()
-        journal.book(fill(1)).result(10)
-        fill_up(disk / "ballast")
-        big = [journal.book(event(f"1-{n}")) for n in range(200)]
-        futures = [journal.book(fill(n)) for n in range(2, 60)]
-        assert {future.result(20) for future in [*big, *futures]} <= {"journal", "spill"}
-        assert "spill" in {future.result(20) for future in [*big, *futures]}
-        assert "full" in str(journal.trouble())
-        (disk / "ballast").unlink()
-        assert journal.flush(30)
-        assert journal.trouble() is None
-        journal.close()
-        assert rows(disk, "SELECT count(*), count(DISTINCT trade_id) FROM trades") == [(59, 59)]
-        assert rows(disk, "SELECT count(*) FROM risk_events") == [(200,)]
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def test_a_file_size_limit_counts_as_a_full_disk(tmp_path: Path) -> None:
-    code = f"""
-import resource, signal
-from pathlib import Path
-from tests.unit.journal_samples import event, fill, journal_in
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-journal = journal_in(Path({str(tmp_path)!r}))
-journal.start()
-resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
-where = [journal.book(event(f"1-{{n}}")).result(20) for n in range(3000)]
-print(where[0], where[-1], journal.trouble() is not None)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print(journal.flush(20), journal.trouble(), journal.close())
-"""
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert result.stdout == "journal spill True\nTrue None True\n", result.stderr
-    assert rows(tmp_path, "SELECT count(*) FROM risk_events") == [(3000,)]
-
-
-def waited(what: "Callable[[], bool]") -> None:
-    end = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def deleted(path: Path) -> None:
-    path.unlink()
-
-
-def replaced(path: Path) -> None:
-    path.with_name("other").write_bytes(path.read_bytes())
-    path.with_name("other").rename(path)
-
-
-def cut(path: Path) -> None:
-    os.truncate(path, 0)
-
-
-@pytest.mark.parametrize("harm", [deleted, replaced, cut])
-def test_a_journal_that_is_taken_away_under_the_engine_stops_quoting_and_is_not_made_anew(
-    tmp_path: Path, harm: "Callable[[Path], None]", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from engine.store import journal as module
-
-    monkeypatch.setattr(module, "CHECK_EVERY_S", 0.02)
-    told: list[str | None] = []
-    backend = SqliteBackend(sqlite_url(tmp_path))
-    journal = journal_in(tmp_path, backend, on_trouble=told.append)
-    journal.start()
-    journal.book(fill(1)).result(60)
-    harm(backend.path)
-    waited(lambda: journal.trouble() is not None)
-    reason = str(journal.trouble())
-    assert "under the running engine" in reason
-    assert "mmctl backup restore" in reason
-    assert journal.book(fill(2)).result(60) == "spill", "no fill counts as booked in a file nobody will find"
-    time.sleep(0.5)  # several attempts to open it again
-    assert journal.trouble() is not None
-    assert not backend.path.exists() or harm is not deleted
-    if harm is not cut:
-        (saved,) = tmp_path.glob("journal.db.rescued-*")
-        assert query(f"sqlite:///{saved}", "SELECT count(*) FROM trades").rows[0][0] == 1
-    journal.close()
-
-
-@pytest.mark.parametrize("ending", ["-wal", "-shm"])
-def test_a_lost_part_of_the_journal_is_noticed_and_made_good(
-    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from engine.store import journal as module
-
-    monkeypatch.setattr(module, "CHECK_EVERY_S", 0.02)
-    told: list[str | None] = []
-    backend = SqliteBackend(sqlite_url(tmp_path))
-    journal = journal_in(tmp_path, backend, on_trouble=told.append)
-    journal.start()
-    journal.book(fill(1)).result(60)
-    time.sleep(0.2)
-    Path(f"{backend.path}{ending}").unlink()
-    waited(lambda: len(told) > 0)
-    assert ending in str(told[0])
-    waited(lambda: journal.trouble() is None)
-    journal.book(fill(2)).result(60)
-    assert journal.close(60)
-    assert rows(tmp_path, "SELECT count(*) FROM trades")[0][0] == 2

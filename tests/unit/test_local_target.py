@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -15,13 +14,9 @@ import pytest
 from mmctl.cli.app import run
 from tests.hosts.project import Project
 from tests.needs import ROOT
+from tests.ports import free_port
 
 Mmctl = Callable[..., tuple[int, list[dict[str, Any]], str]]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

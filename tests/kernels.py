@@ -1,0 +1,35 @@
+"""What nearly every test runs through, compiled before any of them and by one process at a time: the others load it.
+
+``python -m tests.kernels`` does it; a test whose own deadline must not hold a compilation calls ``compile_once``.
+"""
+
+import fcntl
+import functools
+import subprocess
+import sys
+
+from engine.compiled import use_cache
+from tests.needs import ROOT
+
+WARM_S = 600.0
+MATCHING = """
+from engine.sandbox import matching
+from engine.venue import paper_exchange
+matching.warm()
+paper_exchange.warm()
+"""
+
+
+@functools.cache
+def compile_once() -> None:
+    """Compile the kernels of a tick, of the sandbox and of paper, unless the cache has them."""
+    with open(use_cache() / "compiling", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for words in (["-c", MATCHING], ["-m", "engine", "warm", "--config", "configs/config.yaml"]):
+            command = [sys.executable, *words]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WARM_S)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    compile_once()

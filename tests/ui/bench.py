@@ -1,0 +1,84 @@
+"""A dashboard on engines under the test's control, driven by keys, with a clock that the test moves."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from mmctl.client.metrics import parse
+from mmctl.tui.app import Dashboard
+from mmctl.tui.picture import Picture
+from mmctl.tui.widgets import Banner, PanelBox, RowTable
+from tests.ui import samples
+
+SIZE = (160, 50)
+
+
+class FakeSource:
+    """An engine under the test's control."""
+
+    def __init__(self, name: str = "local") -> None:
+        self.name = name
+        self.state: Any = samples.state()
+        self.orders: list[dict[str, Any]] = copy.deepcopy(samples.ORDERS)
+        self.error: Exception | None = None
+        self.controls: list[tuple[str, str]] = []
+        self.answer: dict[str, Any] | Exception = {"message": "halted", "proof": {"proved": True, "open_orders": 0}}
+
+    def read(self) -> Picture:
+        if self.error is not None:
+            raise self.error
+        return Picture(self.state, parse(samples.METRICS), self.orders, samples.EVENTS, samples.WHY)
+
+    def control(self, verb: str, account: str) -> dict[str, Any]:
+        self.controls.append((verb, account))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bench:
+    """A dashboard on fake engines; ``poll`` moves the clock by one interval and asks them."""
+
+    def __init__(self, *sources: FakeSource, **options: Any) -> None:
+        self.sources = sources or (FakeSource(),)
+        self.clock = Clock()
+        self.app = Dashboard("local", self.sources, clock=self.clock, live=False, **options)
+
+    def poll(self, times: int = 1, seconds: float = 1.0) -> None:
+        for _ in range(times):
+            self.clock.now += seconds
+            self.app.action_poll_now()
+
+    def panel(self, key: str) -> PanelBox:
+        return self.app.query_one(f"#panel-{key}", PanelBox)
+
+    def table(self, key: str) -> RowTable:
+        return self.app.query_one(f"#table-{key}", RowTable)
+
+    @property
+    def head(self) -> str:
+        return str(self.app.query_one("#head", Static).render())
+
+    @property
+    def banner(self) -> str:
+        banner = self.app.query_one(Banner)
+        return str(banner.render()) if banner.display else ""
+
+
+async def settled(bench: Bench, pilot: Pilot[None], done: Callable[[], bool]) -> None:
+    for _ in range(200):
+        await pilot.pause(0.01)
+        if done():
+            return
+    raise AssertionError(bench.head)
