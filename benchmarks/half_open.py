@@ -17,10 +17,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from benchmarks.side_by_side import ROOT, recording
 from benchmarks.tick_to_order import begin, configure, start_exchange
+
+if TYPE_CHECKING:
+    from engine.app import App
+    from engine.live.session import Session
 
 NOBODY: Final = 65534
 FLOOD: Final = """
@@ -106,16 +110,16 @@ class HalfOpen:
         return self._figure(1)
 
 
-async def phase(app: Any, seconds: float) -> dict[str, Any]:
+async def phase(app: "App", session: "Session", seconds: float) -> dict[str, Any]:
     """What the engine measured of itself in ``seconds``; how often it did not quote, its descriptors."""
     for _ in range(12):
-        app.latencies.rotate()
+        app.context.latencies.rotate()
     end, looks, off, files = time.monotonic() + seconds, 0, 0, 0
     while time.monotonic() < end:
         await asyncio.sleep(0.05)
-        looks, off = looks + 1, off + (not app.session.quoting)
+        looks, off = looks + 1, off + (not session.quoting)
         files = max(files, len(os.listdir("/proc/self/fd"))) if looks % 20 == 0 else files
-    stage = app.latencies.summary()["tick_to_order"]
+    stage = app.context.latencies.summary()["tick_to_order"]
     return {
         "p50_us": _us(stage["p50"]),
         "p99_us": _us(stage["p99"]),
@@ -154,33 +158,33 @@ def operator(port: int, seconds: float) -> list[float | None]:
 
 
 async def measured(config: Path, seconds: float, count: int, rate: float) -> dict[str, Any]:
-    app, running = await begin(config)
-    port = app.listener.port
+    app, session, running = await begin(config)
+    port = app.context.listener.port
     await asyncio.sleep(2.0)
     asked = asyncio.create_task(asyncio.to_thread(operator, port, seconds))
-    quiet = [await phase(app, seconds)]
+    quiet = [await phase(app, session, seconds)]
     calm = await asked
     with HalfOpen(port, count, rate) as flood:
         end = time.monotonic() + 60
         while flood.opened() < count and time.monotonic() < end:  # noqa: ASYNC110 - another process counts
             await asyncio.sleep(0.1)
         asked = asyncio.create_task(asyncio.to_thread(operator, port, seconds))
-        flooded = await phase(app, seconds)
+        flooded = await phase(app, session, seconds)
         answers = await asked
         opened = flood.opened()
-    quiet.append(await phase(app, seconds))
+    quiet.append(await phase(app, session, seconds))
     turned = {
-        reason: app.exporter.counter("mm_http_turned_away_total", reason=reason).value
+        reason: app.context.exporter.counter("mm_http_turned_away_total", reason=reason).value
         for reason in ("refused", "displaced", "overdue", "no_descriptor")
     }
-    app.stop.set()
+    app.stop()
     return {
         "quiet": quiet,
         "flooded": flooded,
         "opened": opened,
         "turned_away": turned,
         "answers": {"quiet": calm, "flooded": answers},
-        "breaker": app.session.parts.risk.breaker.state.name,
+        "breaker": session.parts.risk.breaker.state.name,
         "exit": await running,
     }
 

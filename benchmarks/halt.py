@@ -26,7 +26,7 @@ from benchmarks.side_by_side import ROOT
 
 if TYPE_CHECKING:
     from engine.app import App
-    from engine.live.session import Session
+    from engine.run.leading import Leading
 
 CONFIRM_MS: Final = 10.0  # promised at p99
 BEYOND_DETECTION_S: Final = 2.0  # promised: proved empty this long after the sentinel's detection limit
@@ -35,17 +35,16 @@ WIDE: Final = 0.01  # a spread at which nothing fills, so that what is open is o
 STEP_TICKS: Final = 50
 
 
-async def quoting(app: "App") -> "Session":
+async def quoting(app: "App") -> "Leading":
     """Wait until both sides stand and every order is confirmed."""
     from engine.orders.states import OrderState
 
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        session = app.session
-        if session is not None and session.quoting:
-            live = list(session.parts.desk.manager.live())
+        if app.leading.done() and app.leading.result().session.quoting:
+            live = list(app.leading.result().session.parts.desk.manager.live())
             if len(live) >= 2 and all(order.state is OrderState.ACCEPTED for order in live):
-                return session
+                return app.leading.result()
         await asyncio.sleep(0.005)
     raise BenchmarkFailed("the engine did not quote within 120 s")
 
@@ -68,10 +67,8 @@ async def one_trip(app: "App", venue: int, orders: int) -> Taken:
     from engine.trade import Side
     from engine.venue.throttle import Budget, Kind
 
-    session = await quoting(app)
-    gateway = app.gateway
-    if gateway is None:
-        raise BenchmarkFailed("the engine has no gateway")
+    leading = await quoting(app)
+    session, gateway = leading.session, leading.gateway
     desk, pair = session.parts.desk, next(iter(session.pairs.values()))
     for number in range(max(orders - 2, 0)):
         side = Side.BUY if number % 2 else Side.SELL
@@ -133,7 +130,7 @@ async def trips(config: Path, venue: int, rounds: int, orders: int) -> dict[str,
             await one_trip(app, venue, orders)  # the first one warms what a trip runs through
             found = [await one_trip(app, venue, orders) for _ in range(rounds)]
         finally:
-            app.stop.set()
+            app.stop()
             await running
     return {
         "written_ms": spread_of([taken.written_ms for taken in found]),

@@ -141,33 +141,44 @@ async def flood(folder: Path, data: Path, rate: int, seconds: float) -> dict[str
     config.write_text(text)
     done = np.zeros(count, np.int64)
 
-    take = Markets.on_frame
+    take, prepare = Markets.on_frame, Markets.__init__
+    followed: list[Markets] = []  # what follows the exchange; a rehearsal walks a copy of it
+
+    def noted(markets: Markets, *given: Any) -> None:
+        prepare(markets, *given)
+        followed.append(markets)
 
     def timed(markets: Markets, symbol: str, payload: Any, recv_ns: int, more: bool = False) -> None:
         """A stamp after each frame of the market."""
         take(markets, symbol, payload, recv_ns, more)
         at = int(markets.feeds[symbol].book.meta[M_LAST_ID]) - FIRST_ID
-        if markets is app.markets and 0 <= at < count:
+        if markets in followed and 0 <= at < count:
             done[at] = time.monotonic_ns()
 
     setattr(Markets, "on_frame", timed)  # noqa: B010 - a method is not assigned to, says the type checker
+    setattr(Markets, "__init__", noted)  # noqa: B010
     try:
         app = App(load(config), config, None)
         running = asyncio.ensure_future(app.run())
-        await until(lambda: running.done() or bool(app.markets and app.markets.feeds["ETHUSDT"].state == SYNCING))
+        await until(lambda: running.done() or any(one.feeds["ETHUSDT"].state == SYNCING for one in followed))
         (folder / "go").touch()  # the sender waits for this: the book has its snapshot
-        await until(lambda: running.done() or bool(app.session and app.session.quoting))
+
+        def quotes() -> bool:
+            return app.leading.done() and app.leading.result().session.quoting
+
+        await until(lambda: running.done() or quotes())
         await asyncio.sleep(1.0)
         (folder / "fast").touch()
         await until((folder / "began").exists)
         first = int((folder / "began").read_text())
-        spent, quoting = time.process_time(), bool(app.session and app.session.quoting)
+        spent, quoting = time.process_time(), quotes()
         await until(lambda: running.done() or bool(done[-1]) or sender.poll() is not None)
         spent = time.process_time() - spent
-        app.stop.set()
+        app.stop()
         code = await running
     finally:
         setattr(Markets, "on_frame", take)  # noqa: B010
+        setattr(Markets, "__init__", prepare)  # noqa: B010
         for process in (sender, exchange):
             process.terminate()
             process.wait(20)
@@ -195,13 +206,13 @@ async def memory(folder: Path, data: Path, minutes: float) -> dict[str, Any]:
     exchange, port = start_exchange(folder, data, 1.0)
     try:
         config = configure(folder, port)
-        app, running = await begin(config)
+        app, _, running = await begin(config)
         samples: list[tuple[float, float]] = []
         began = time.monotonic()
         while time.monotonic() - began < minutes * 60 and not running.done():
             samples.append((time.monotonic() - began, resident_mb(os.getpid())))
             await asyncio.sleep(1.0)
-        app.stop.set()
+        app.stop()
         await running
     finally:
         exchange.terminate()

@@ -21,12 +21,16 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from benchmarks.side_by_side import ROOT, recording
+
+if TYPE_CHECKING:
+    from engine.app import App
+    from engine.live.session import Session
 
 KEY = "benchmark-key"
 COMPILE = "from engine.compiled import use_cache; use_cache(); from engine.sandbox.matching import warm; warm()"
@@ -92,24 +96,24 @@ def tell(port: int, what: str, body: dict[str, Any]) -> None:
         return
 
 
-async def begin(config_path: Path) -> tuple[Any, "asyncio.Future[int]"]:
-    """The whole engine in this process, once it quotes."""
+async def begin(config_path: Path) -> tuple["App", "Session", "asyncio.Future[int]"]:
+    """The whole engine in this process, once it quotes, and the run's exit code to come."""
     from engine.app import App
     from engine.config.load import load
 
     app = App(load(config_path), config_path, None)
     running = asyncio.ensure_future(app.run())
     end = time.monotonic() + 120
-    while not (app.session and app.session.quoting):
+    while not (app.leading.done() and app.leading.result().session.quoting):
         if running.done() or time.monotonic() > end:
             raise SystemExit("the engine did not begin to quote; is the kernel compiled? (python -m engine warm)")
         await asyncio.sleep(0.05)
-    return app, running
+    return app, app.leading.result().session, running
 
 
-def watch(app: Any) -> list[int]:
+def watch(session: "Session") -> list[int]:
     """Has every order's way timed, from its frame's callback to the exchange's answer, ns."""
-    session, found = app.session, []
+    found: list[int] = []
     (pair,) = session.pairs.values()
     clerk, began = session.parts.clerk, {}
     placed, answered = clerk.placed, clerk.answered
@@ -129,26 +133,26 @@ def watch(app: Any) -> list[int]:
 
 async def run_engine(config_path: Path, seconds: float) -> dict[str, Any]:
     """The engine for ``seconds`` of quoting; what it measured of itself."""
-    app, running = await begin(config_path)
-    pair = next(iter(app.session.pairs.values()))
+    app, session, running = await begin(config_path)
+    pair = next(iter(session.pairs.values()))
     await asyncio.sleep(1.0)  # the first orders compile nothing, but they meet cold caches
     for _ in range(12):
-        app.latencies.rotate()  # forget what came before
-    ways = watch(app)
+        app.context.latencies.rotate()  # forget what came before
+    ways = watch(session)
     frames, placed, spent = pair.feed.frames, pair.quoter.placed, time.process_time()
     await asyncio.sleep(seconds)
     spent = time.process_time() - spent
-    found = app.latencies.summary()
+    found = app.context.latencies.summary()
     result = {
         "latency": found,
         "acknowledged": sorted(ways),
         "cpu_s": spent,
         "frames": pair.feed.frames - frames,
         "orders": pair.quoter.placed - placed,
-        "breaker": app.session.parts.risk.breaker.state.name,
+        "breaker": session.parts.risk.breaker.state.name,
         "exit": None,
     }
-    app.stop.set()
+    app.stop()
     result["exit"] = await running
     return result
 

@@ -49,5 +49,5 @@ def run(path: Path, env_file: Path | None, *, verbose: bool = False) -> int:
 
 async def _run(config: Config, digest: str, path: Path, env_file: Path | None, writer: QueueWriter) -> int:
     app = App(config, path, env_file, digest)
-    export_logs(app.exporter, writer)
+    export_logs(app.context.exporter, writer)
     return await app.run()

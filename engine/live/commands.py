@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from engine.live.failing import ask_again
 from engine.live.flatten import flatten
@@ -12,9 +12,9 @@ from engine.live.memory import Memory, MemoryUnreadable
 from engine.live.proof import Proof, cancel_and_prove, positions_of
 from engine.live.rings import CRITICAL, INFO, WARNING
 from engine.live.session import Session
-from engine.live.switch import ON, unreadable
+from engine.live.switch import unreadable
 from engine.risk.breaker import Cause, Trip
-from engine.telemetry.state import ControlRefused
+from engine.telemetry.state import VERBS, ControlRefused
 from engine.venue.protocol import Gateway
 
 CANCEL_S: Final = 8.0  # time to prove zero open orders
@@ -24,20 +24,72 @@ PROVE_AGAIN_S: Final = 1.0
 Reload = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
 
 
+class Role(Protocol):
+    """What an engine can do at an operator's word, in the phase it is in."""
+
+    async def carry_out(self, verb: str, reason: str, actor: str) -> dict[str, Any]: ...
+
+
 class Commands:
-    """Implements ``engine.telemetry.state.Control``. ``session`` is None until this engine leads."""
+    """Implements ``engine.telemetry.state.Control``: who is meant, and to the role this engine has."""
 
     def __init__(self, account: str, reload: Reload, memory: Memory) -> None:
-        self.account, self.memory = account, memory
-        self.session: Session | None = None
-        self.gateway: Gateway | None = None
+        self.account = account
         self._reload = reload
+        self._role: Role = Follower(memory)
+
+    def lead(self, session: Session, gateway: Gateway) -> None:
+        """Commands are for ``session`` from here on."""
+        self._role = Leader(session, gateway)
 
     async def control(self, verb: str, body: Mapping[str, Any], actor: str) -> dict[str, Any]:
         confirmed = body.get("confirm")
         if confirmed is not None and confirmed != self.account:
             raise ControlRefused(f"this engine trades the account {self.account}, not {confirmed}; nothing was done")
-        reason = str(body.get("reason") or "").strip()
+        if verb == "reload":
+            return await self._reload(body, actor)
+        if verb not in VERBS:
+            raise ControlRefused(f"unknown command {verb}", status=404)
+        return await self._role.carry_out(verb, str(body.get("reason") or "").strip(), actor)
+
+
+class Follower:
+    """An engine that starts or stands by. It holds no order: it may only be told that it may quote once it leads."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def carry_out(self, verb: str, reason: str, actor: str) -> dict[str, Any]:
+        if verb != "resume":
+            raise _not_leading()
+        return await asyncio.to_thread(self._resume, reason, actor)
+
+    def _resume(self, reason: str, actor: str) -> dict[str, Any]:
+        """What was switched off on its host is on again when it leads."""
+        try:
+            was = self._memory.switch()
+        except MemoryUnreadable as error:
+            was = unreadable(str(error))
+        if was is None or not was.off:
+            raise _not_leading()
+        try:
+            self._memory.set_switch(was.after("", actor, reason))
+        except OSError as error:
+            raise ControlRefused(f"quoting stays off: {error.strerror}", status=503) from None
+        return {"message": "this engine does not lead; it may quote when it does", "quoting": False}
+
+
+def _not_leading() -> ControlRefused:
+    return ControlRefused("this engine is not leading (standby or still starting); ask the primary", status=409)
+
+
+class Leader:
+    """An engine that leads: every verb acts on its session."""
+
+    def __init__(self, session: Session, gateway: Gateway) -> None:
+        self._session, self._gateway = session, gateway
+
+    async def carry_out(self, verb: str, reason: str, actor: str) -> dict[str, Any]:
         match verb:
             case "halt":
                 return await self._halt(reason or "no reason given", actor)
@@ -49,32 +101,25 @@ class Commands:
                 return await self._resume(reason, actor)
             case "breaker-reset":
                 return self._reset(reason, actor)
-            case "reload":
-                return await self._reload(body, actor)
             case _:
                 raise ControlRefused(f"unknown command {verb}", status=404)
 
-    def _leading(self) -> tuple[Session, Gateway]:
-        if self.session is None or self.gateway is None:
-            raise ControlRefused("this engine is not leading (standby or still starting); ask the primary", status=409)
-        return self.session, self.gateway
-
     async def _halt(self, reason: str, actor: str) -> dict[str, Any]:
-        session, _ = self._leading()
+        session = self._session
         session.trip(Trip(Cause.OPERATOR, f"halted by {actor}: {reason}", {"actor": actor, "reason": reason}))
         kept = asyncio.ensure_future(keep_halt(session))
         proof = await self._prove()
         return self._answer("halted; only a breaker reset with a reason lets it quote again", proof, await kept)
 
     async def _cancel(self, reason: str, actor: str) -> dict[str, Any]:
-        session, _ = self._leading()
+        session = self._session
         switch = session.switch.after("cancel", actor, reason)
         session.turned_off(switch)
         kept = asyncio.ensure_future(keep_switch(session, switch))
         return self._answer("cancelled; quoting is off until resume", await self._prove(), await kept)
 
     async def _flatten(self, reason: str, actor: str) -> dict[str, Any]:
-        session, gateway = self._leading()
+        session, gateway = self._session, self._gateway
         switch = session.switch.after("flatten", actor, reason)
         session.turned_off(switch)
         kept = asyncio.ensure_future(keep_switch(session, switch))
@@ -98,9 +143,7 @@ class Commands:
         return self._answer(failed or f"{flat}; quoting is off until resume", proof, await kept)
 
     async def _resume(self, reason: str, actor: str) -> dict[str, Any]:
-        session = self.session
-        if session is None:
-            return await asyncio.to_thread(self._resume_later, reason, actor)
+        session = self._session
         if session.parts.risk.halted:
             raise ControlRefused("the engine is halted: `mmctl breaker reset` with a reason comes first")
         if ask_again(session):
@@ -117,22 +160,8 @@ class Commands:
         session.parts.clerk.note("resume", INFO, f"quoting resumed by {actor}", {"actor": actor, "reason": reason})
         return {"message": session.not_quoting_reason() or "quoting", "quoting": session.quoting}
 
-    def _resume_later(self, reason: str, actor: str) -> dict[str, Any]:
-        """On a standby: what was switched off on its host is on again when it leads."""
-        try:
-            was = self.memory.switch()
-        except MemoryUnreadable as error:
-            was = unreadable(str(error))
-        if was is None or not was.off:
-            self._leading()
-        try:
-            self.memory.set_switch((was or ON).after("", actor, reason))
-        except OSError as error:
-            raise ControlRefused(f"quoting stays off: {error.strerror}", status=503) from None
-        return {"message": "this engine does not lead; it may quote when it does", "quoting": False}
-
     def _reset(self, reason: str, actor: str) -> dict[str, Any]:
-        session, _ = self._leading()
+        session = self._session
         if not reason:
             raise ControlRefused("a breaker reset needs a reason: it is the record of why quoting is safe", status=400)
         parts = session.parts
@@ -148,7 +177,7 @@ class Commands:
         return {"message": "breaker closed" + (f"; not quoting: {text}" if text else ""), "was": was.value}
 
     async def _prove(self, seconds: float = CANCEL_S) -> Proof:
-        session, gateway = self._leading()
+        session, gateway = self._session, self._gateway
         proof = await cancel_and_prove(gateway, session.parts.desk, session.pairs, seconds)
         kind = INFO if proof.proved else WARNING
         session.parts.clerk.note("proof", kind, _told(proof), proof.as_dict())

@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from engine.catalogue import BREAKER_STATES, HORIZONS, PNL_COMPONENTS
 from engine.kernel.layout import V_ASK_TICKS, V_BID_TICKS
@@ -11,39 +11,31 @@ from engine.live.pair import Pair
 from engine.live.session import Session
 from engine.live.status import standing
 from engine.telemetry.exporter import Exporter
+from engine.trade import Market
+
+if TYPE_CHECKING:
+    from engine.venue.live import LiveGateway
 
 _MARKOUT: Final = {"0.1": "0.1s", "1": "1s", "5": "5s", "30": "30s", "60": "60s"}
 
 
-class Reading(Protocol):
-    """A figure of the gateway, 0 to 1; NaN when unknown."""
-
-    def __call__(self) -> float: ...
-
-
 class Figures:
-    """``session`` is None until this engine leads; then every scrape shows what it holds."""
+    """Shows at every scrape what ``session`` holds. ``uptime``: seconds quoted and observed, by symbol."""
 
-    def __init__(self, exporter: Exporter, budget: Reading, dead_man: Reading) -> None:
-        self._exporter = exporter
-        self._budget, self._dead_man = budget, dead_man
-        self.session: Session | None = None
-        self.uptime: dict[str, list[float]] = {}
-        self.feeds: dict[str, int] = {}
+    def __init__(
+        self, exporter: Exporter, session: Session, gateway: "LiveGateway", uptime: dict[str, list[float]]
+    ) -> None:
+        self._exporter, self._session, self._gateway = exporter, session, gateway
+        self._uptime = uptime
         self._worst_drawdown = 0.0
         exporter.on_scrape(self.refresh)
 
     def refresh(self) -> None:
-        session = self.session
-        gauge = self._exporter.gauge
-        if session is None:
-            gauge("mm_quoting").set(0.0)
-            gauge("mm_lease_held").set(0.0)
-            return
+        session, gauge = self._session, self._exporter.gauge
         gauge("mm_engine_heartbeat_timestamp_seconds").set(session.heartbeat_ns / 1e9)
         gauge("mm_quoting").set(float(session.quoting))
         gauge("mm_rate_budget_ratio").set(_number(self._budget(), 1.0))
-        gauge("mm_dead_man_armed").set(_number(self._dead_man(), 0.0))
+        gauge("mm_dead_man_armed").set(float(self._dead_man_armed()))
         for pair in session.pairs.values():
             self._symbol(session, pair)
         self._orders(session)
@@ -51,6 +43,18 @@ class Figures:
         self._risk(session)
         self._feeds(session)
         self._lease(session)
+
+    def _budget(self) -> float:
+        """The share of the tightest rate budget that quoting may still use; NaN when no budget is known."""
+        uses = self._gateway.throttle.use(time.monotonic_ns())
+        return min((use.for_quoting / use.limit for use in uses if use.limit), default=math.nan)
+
+    def _dead_man_armed(self) -> bool:
+        """Whether the exchange's own switch is armed for every symbol; it has none on spot."""
+        gateway = self._gateway
+        if gateway.market is not Market.USDM:
+            return False
+        return all(gateway.dead_man.state(symbol).armed for symbol in self._session.pairs)
 
     def _symbol(self, session: Session, pair: Pair) -> None:
         symbol, instrument, feed, quoter = pair.symbol, pair.instrument, pair.feed, pair.quoter
@@ -81,7 +85,7 @@ class Figures:
         else:
             market.clear()
         gauge("mm_volatility_bps", symbol=symbol).set(session.parts.risk.sigma(symbol) * 1e4)
-        up, seen = self.uptime.get(symbol, [0.0, 0.0])
+        up, seen = self._uptime.get(symbol, [0.0, 0.0])
         gauge("mm_quote_uptime_ratio", symbol=symbol).set(up / seen if seen else 0.0)
         gauge("mm_open_orders", symbol=symbol).set(exposure.orders - exposure.unknown)
         gauge("mm_unknown_orders", symbol=symbol).set(exposure.unknown)

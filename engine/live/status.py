@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from engine.live.pair import Pair
 from engine.live.session import Session
 from engine.orders.order import Order
 from engine.telemetry.latency import Latencies
+from engine.telemetry.state import StateSource
 from engine.trade import Side
 
 STALE_LOOP_S: Final = 2.0
@@ -39,32 +40,128 @@ def about(config: Config, strategy: str) -> dict[str, Any]:
     }
 
 
+@dataclass(slots=True)
+class Standing:
+    """What every phase of a run says of itself. ``facts``: as ``about`` made them."""
+
+    facts: dict[str, Any]
+    started_ns: int = field(default_factory=time.time_ns)
+    phase: str = "starting"  # what a start is doing
+    is_standby: bool = False
+    stopping: bool = False
+    journal_trouble: Callable[[], str | None] = lambda: None
+    configuration: Callable[[], dict[str, Any]] = dict  # the file it runs with, and the last reload
+
+    def engine(self, **session: Any) -> dict[str, Any]:
+        """The engine's own part of /api/state; ``session``: what only a session knows."""
+        return {**self.facts, **self.configuration(), "pid": os.getpid(), "started_ns": self.started_ns, **session}
+
+    def journal(self) -> dict[str, Any]:
+        trouble = self.journal_trouble()
+        return _part(trouble is None, trouble or "taking records", 0.0)
+
+    def health(self, status: str, parts: dict[str, Any], role: str, beat_s: float) -> dict[str, Any]:
+        mode = self.facts["mode"]
+        if mode == "paper":
+            parts["paper"] = _part(True, "trading on paper: no order leaves this engine", None)
+        return {"status": status, "components": parts, "role": role, "mode": mode, "heartbeat_age_s": beat_s}
+
+
 class Status:
-    """Implements ``engine.telemetry.state.StateSource``; before a session exists it says what the start is doing."""
+    """Implements ``engine.telemetry.state.StateSource`` with whatever the phase of the run has to say."""
 
     def __init__(self, facts: dict[str, Any], latencies: Latencies) -> None:
-        self.facts = facts  # version, release, account, environment, exchange, market
-        self.started_ns = time.time_ns()
-        self.phase = "starting"
-        self.is_standby = False
-        self.stopping = False
-        self.session: Session | None = None
-        self.journal_trouble: Callable[[], str | None] = lambda: None
-        self.configuration: Callable[[], dict[str, Any]] = dict  # the file it runs with, and the last reload
+        self.standing = Standing(facts)
+        self._latencies = latencies
+        self._phase: StateSource = Waiting(self.standing)
+
+    def lead(self, session: Session) -> None:
+        """Answers are of ``session`` from here on."""
+        self._phase = LeadingStatus(self.standing, session, self._latencies)
+
+    def role(self) -> str:
+        return self._phase.role()
+
+    def ready(self) -> tuple[bool, str]:
+        return self._phase.ready()
+
+    def health(self) -> dict[str, Any]:
+        return self._phase.health()
+
+    def risk(self) -> dict[str, Any]:
+        return self._phase.risk()
+
+    def state(self) -> dict[str, Any]:
+        return self._phase.state()
+
+    def orders(self) -> dict[str, Any]:
+        return self._phase.orders()
+
+    def events(self, since: int) -> dict[str, Any]:
+        return self._phase.events(since)
+
+    def why(self) -> dict[str, Any]:
+        return self._phase.why()
+
+
+class Waiting:
+    """Before a session exists: what the start or the standby is doing."""
+
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
+
+    def role(self) -> str:
+        return "standby"
+
+    def ready(self) -> tuple[bool, str]:
+        return False, self._standing.phase
+
+    def health(self) -> dict[str, Any]:
+        standing = self._standing
+        fine = standing.is_standby or not standing.stopping
+        parts = {"journal": standing.journal(), "engine": _part(fine, standing.phase, _age(standing.started_ns))}
+        return standing.health("degraded" if fine else "failed", parts, self.role(), 0.0)
+
+    def risk(self) -> dict[str, Any]:
+        return {"breaker": None, "limits": [], "level": 0, "level_name": "low", "halted": False}
+
+    def state(self) -> dict[str, Any]:
+        standing = self._standing
+        engine = standing.engine(
+            epoch=0,
+            role=self.role(),
+            quoting=False,
+            not_quoting_reason=standing.phase,
+            switched_off=None,
+            heartbeat_ns=standing.started_ns,
+        )
+        return {"engine": engine, "as_of_ns": time.time_ns()}
+
+    def orders(self) -> dict[str, Any]:
+        return {"orders": []}
+
+    def events(self, since: int) -> dict[str, Any]:
+        return {"events": []}
+
+    def why(self) -> dict[str, Any]:
+        return {"why": [], "mode": self._standing.facts["mode"]}
+
+
+class LeadingStatus:
+    """A session exists: what it holds."""
+
+    def __init__(self, standing: Standing, session: Session, latencies: Latencies) -> None:
+        self._standing, self._session = standing, session
         self._latencies = latencies
         self._summary: dict[str, dict[str, float | None]] = latencies.summary()
         self._summed_ns = 0
 
-    # --- StateSource ---
-
     def role(self) -> str:
-        return "primary" if self.session is not None and self.session.facts.leader else "standby"
+        return "primary" if self._session.facts.leader else "standby"
 
     def ready(self) -> tuple[bool, str]:
-        session = self.session
-        if session is None:
-            return False, self.phase
-        if self.stopping:
+        session = self._session
+        if self._standing.stopping:
             return False, "stopping"
         if not session.facts.reconciled:
             return False, "not reconciled with the exchange"
@@ -72,15 +169,8 @@ class Status:
         return (True, "") if bad is None else (False, f"{bad.symbol}: the book is {bad.feed.state_name}")
 
     def health(self) -> dict[str, Any]:
-        parts: dict[str, dict[str, Any]] = {}
-        session = self.session
-        trouble = self.journal_trouble()
-        parts["journal"] = _part(trouble is None, trouble or "taking records", 0.0)
-        if session is None:
-            fine = self.is_standby or not self.stopping
-            parts["engine"] = _part(fine, self.phase, _age(self.started_ns))
-            status = "degraded" if fine else "failed"
-            return self._health(status, parts, 0.0)
+        session = self._session
+        parts: dict[str, dict[str, Any]] = {"journal": self._standing.journal()}
         beat = _age(session.heartbeat_ns)
         parts["loop"] = _part(beat < STALE_LOOP_S, f"last round {beat:.2f} s ago", beat)
         now = time.monotonic_ns()
@@ -102,30 +192,14 @@ class Status:
         failed = not parts["loop"]["ok"] or not parts["journal"]["ok"]
         bad = any(not part["ok"] for part in parts.values())
         status = "failed" if failed else "degraded" if bad else "ok"
-        return self._health(status, parts, beat)
-
-    def _health(self, status: str, parts: dict[str, Any], beat: float) -> dict[str, Any]:
-        mode = self.facts["mode"]
-        if mode == "paper":
-            parts["paper"] = _part(True, "trading on paper: no order leaves this engine", None)
-        return {
-            "status": status,
-            "components": parts,
-            "role": self.role(),
-            "mode": mode,
-            "heartbeat_age_s": beat,
-        }
+        return self._standing.health(status, parts, self.role(), beat)
 
     def risk(self) -> dict[str, Any]:
-        if self.session is None:
-            return {"breaker": None, "limits": [], "level": 0, "level_name": "low", "halted": False}
-        return self.session.parts.risk.status()
+        return self._session.parts.risk.status()
 
     def state(self) -> dict[str, Any]:
-        session, now = self.session, time.time_ns()
-        body: dict[str, Any] = {"engine": self._engine(), "as_of_ns": now}
-        if session is None:
-            return body
+        session = self._session
+        body: dict[str, Any] = {"engine": self._engine(), "as_of_ns": time.time_ns()}
         parts = session.parts
         reconciler = parts.reconciler
         body["symbols"] = {symbol: self._symbol(pair) for symbol, pair in session.pairs.items()}
@@ -148,9 +222,7 @@ class Status:
         return body
 
     def orders(self) -> dict[str, Any]:
-        session = self.session
-        if session is None:
-            return {"orders": []}
+        session = self._session
         now = time.monotonic_ns()
         manager = session.parts.desk.manager
         return {
@@ -160,33 +232,29 @@ class Status:
         }
 
     def events(self, since: int) -> dict[str, Any]:
-        return {"events": [] if self.session is None else self.session.parts.clerk.events.since(since)}
+        return {"events": self._session.parts.clerk.events.since(since)}
 
     def why(self) -> dict[str, Any]:
-        return {"why": [] if self.session is None else self.session.parts.why.all(), "mode": self.facts["mode"]}
+        return {"why": self._session.parts.why.all(), "mode": self._standing.facts["mode"]}
 
     # --- pieces ---
 
     def _engine(self) -> dict[str, Any]:
-        session = self.session
-        return {
-            **self.facts,
-            **self.configuration(),
-            "pid": os.getpid(),
-            "started_ns": self.started_ns,
-            "epoch": session.parts.lease.epoch if session is not None else 0,
-            "role": self.role(),
-            "quoting": session is not None and session.quoting,
-            "not_quoting_reason": self.phase if session is None else session.not_quoting_reason(),
-            "switched_off": session.switch.as_dict() if session is not None and session.switch.off else None,
-            "heartbeat_ns": session.heartbeat_ns if session is not None else self.started_ns,
-        }
+        session = self._session
+        return self._standing.engine(
+            epoch=session.parts.lease.epoch,
+            role=self.role(),
+            quoting=session.quoting,
+            not_quoting_reason=session.not_quoting_reason(),
+            switched_off=session.switch.as_dict() if session.switch.off else None,
+            heartbeat_ns=session.heartbeat_ns,
+        )
 
     def _symbol(self, pair: Pair) -> dict[str, Any]:
         instrument, feed, ledger = pair.instrument, pair.feed, pair.account_book.ledger
         now = time.monotonic_ns()
         bid, ask = int(feed.view[V_BID_TICKS]), int(feed.view[V_ASK_TICKS])
-        manager = self._manager()
+        manager = self._session.parts.desk.manager
         exposure = manager.exposure(pair.symbol)
         quotes = standing(list(manager.live(pair.symbol)))
         best_bid, best_ask = quotes
@@ -211,7 +279,7 @@ class Status:
             },
             "position": {
                 "base": float(instrument.quantity(ledger.lots)),
-                "limit_base": self._limit_base(),
+                "limit_base": float(self._session.config.strategy.max_inventory),
                 "notional_quote": float(ledger.lots) * float(instrument.lot_size) * pair.mid(),
                 "avg_price": float(ledger.average_ticks * instrument.tick_size),
             },
@@ -220,13 +288,6 @@ class Status:
             "open_orders": exposure.orders - exposure.unknown,
             "unknown_orders": exposure.unknown,
         }
-
-    def _manager(self) -> Any:
-        assert self.session is not None
-        return self.session.parts.desk.manager
-
-    def _limit_base(self) -> float | None:
-        return float(self.session.config.strategy.max_inventory) if self.session is not None else None
 
     def _pnl(self, session: Session) -> dict[str, Any]:
         pnl = session.parts.account_books.pnl()

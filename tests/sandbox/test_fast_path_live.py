@@ -46,14 +46,13 @@ async def test_orders_leave_over_the_lane_and_books_and_exchange_agree(
     path.write_text(CONFIG.format(**values, port=free_port(), token=TOKEN, **ed25519_key(port)))
     app = App(load(path), path, None)
     running = asyncio.ensure_future(app.run())
-    await until(lambda: running.done() or (app.session is not None and app.session.quoting), "it quotes", 120)
-    session = app.session
-    assert session is not None
+    session = (await asyncio.wait_for(asyncio.shield(app.leading), 120)).session
+    await until(lambda: running.done() or session.quoting, "it quotes", 120)
     tally = session.parts.clerk.tally
     await until(lambda: tally.fills >= 5 and tally.accepted >= 20, "orders are placed and filled")
     assert len(sent) >= 10
     assert session.pairs["ETHUSDT"].quoter.decisions > len(sent)
-    app.stop.set()
+    app.stop()
     assert await running == 0, "zero open orders were proved"
     assert venue.open_orders() == []
     orders = venue.orders()

@@ -31,12 +31,18 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made.close()
 
 
-def commands_of(rig: Rig) -> Commands:
+def waiting_commands(rig: Rig) -> Commands:
+    """Of an engine that does not lead."""
+
     async def reload(body: Any, actor: str) -> dict[str, Any]:
         raise AssertionError
 
-    made = Commands("test", reload, rig.memory)
-    made.session, made.gateway = rig.session, rig.exchange  # type: ignore[assignment]
+    return Commands("test", reload, rig.memory)
+
+
+def commands_of(rig: Rig) -> Commands:
+    made = waiting_commands(rig)
+    made.lead(rig.session, rig.exchange)  # type: ignore[arg-type]
     return made
 
 
@@ -186,8 +192,7 @@ def test_a_clock_that_went_back_does_not_bring_an_older_setting_back() -> None:
 
 
 async def test_a_standby_resumes_what_was_switched_off_on_its_host(rig: Rig) -> None:
-    commands = commands_of(rig)
-    commands.session = None
+    commands = waiting_commands(rig)
     with pytest.raises(ControlRefused, match="not leading"):
         await commands.control("resume", {}, "bob")
     rig.memory.set_switch(OFF)

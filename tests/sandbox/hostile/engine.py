@@ -1,4 +1,4 @@
-"""One engine process of a schedule: put together and started as ``engine.app`` does it, and killed without a word."""
+"""One engine process of a schedule: put together and started as ``engine.run`` does it, and killed without a word."""
 
 import asyncio
 import json
@@ -111,7 +111,7 @@ class EngineRun:
             self.refused = str(error)
 
     async def _lead(self) -> None:
-        """As ``App._start`` and ``App._lead``: a standby is connected and knows nothing of orders until it leads."""
+        """As ``engine.run`` does it: a standby is connected and knows nothing of orders until it leads."""
         clock, config = self.venue.clock, self.config
         leading = self._leads()
         strategy = strategy_of(config)

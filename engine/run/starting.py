@@ -1,0 +1,177 @@
+"""From a configuration to an engine that could lead: lease, journal, listener, kernel, exchange, in that order.
+
+Each step comes where it can fail the cheapest, and nothing is sent to the exchange in any of them.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from engine.lease import LeaseError, LeaseTrouble
+from engine.live.assembly import Markets
+from engine.live.failures import Exit, StartError
+from engine.live.inputs import record_inputs
+from engine.live.paper_account import mode_record
+from engine.live.restore import Left, restore, standing_switch
+from engine.live.switch import Switch
+from engine.live.venue import connect, open_gateway
+from engine.live.warm import compile_ahead, warm
+from engine.run.context import RunContext
+from engine.run.ending import Part, Turn
+from engine.telemetry.http import ListenError
+
+if TYPE_CHECKING:
+    from engine.store.inputs import InputFile
+    from engine.venue.live import LiveGateway, MarketStream
+
+log = logging.getLogger("engine")
+
+STANDBY_S: Final = 0.1  # how often a standby tries for the lease
+FEED_S: Final = 1.0  # a book's request for its snapshot is given up
+INPUTS_S: Final = 6.0  # a file gives up its own last write after 5 s
+GATEWAY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The exchange with the key proved, and the books that follow its stream."""
+
+    gateway: "LiveGateway"
+    markets: Markets
+    stream: "MarketStream"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """All that leading begins with; the lease is held. ``switch``: the operator's, as the engine before left it."""
+
+    reached: Reached
+    left: Left
+    switch: Switch
+
+
+class Starting:
+    """Makes a ``Ready``, and tells the run's ``ending`` of everything it makes on the way."""
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+
+    async def start(self) -> Ready:
+        """Raises ``StartError`` with what an operator must know."""
+        self._make_data_dir()
+        if self._take_lease():
+            left, switch = await self._restore()
+            reached = await self._reach()
+        else:  # a standby has all but the journal and the lease when the leader goes
+            reached = await self._reach()
+            await self._stand_by()
+            left, switch = await self._restore()
+        self._run.status.standing.phase = "reconciling"
+        return Ready(reached, left, switch)
+
+    def _make_data_dir(self) -> None:
+        folder = self._run.config.data_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(Exit.FAILED, f"cannot make data_dir {folder}: {error.strerror}") from None
+
+    # --- the lease ---
+
+    def _take_lease(self) -> bool:
+        try:
+            return self._acquire()
+        except LeaseError as error:
+            raise _no_lease(error) from None
+
+    def _acquire(self) -> bool:
+        """Once taken it is proved until the pulse does. Raises ``LeaseError`` when nobody can tell whose it is."""
+        taken = self._run.lease.acquire()
+        if taken:
+            self._run.prover.start()
+        return taken
+
+    async def _stand_by(self) -> None:
+        standing, notify = self._run.status.standing, self._run.notify
+        standing.is_standby, standing.phase = True, "standby: another engine holds the lease"
+        log.info(standing.phase)
+        notify.ready(standing.phase)
+        while not self._inherits():
+            notify.alive()
+            await asyncio.sleep(STANDBY_S)
+
+    def _inherits(self) -> bool:
+        """Try once for the lease. Trouble with its medium may pass; a standby that ended would not be there then."""
+        try:
+            return self._acquire()
+        except LeaseTrouble as trouble:
+            self._tell_trouble(str(trouble))
+            return False
+        except LeaseError as error:
+            raise _no_lease(error) from None
+
+    def _tell_trouble(self, trouble: str) -> None:
+        if self._run.status.standing.phase != trouble:
+            self._run.status.standing.phase = trouble
+            log.error("standby: %s; tried again", trouble)
+
+    # --- what the engine before us left ---
+
+    async def _restore(self) -> tuple[Left, Switch]:
+        """The journal opens, and what the engine before us left is read. HALTED ends here."""
+        run, journal = self._run, self._run.storage.journal
+        left = await asyncio.to_thread(restore, run.config, run.memory, journal, run.lease)
+        switch = await asyncio.to_thread(standing_switch, run.memory, left.restart.state)
+        run.status.standing.journal_trouble = journal.trouble
+        journal.put(mode_record(run.config))
+        return left, switch
+
+    # --- the outside ---
+
+    async def _reach(self) -> Reached:
+        """Be heard, have the kernel compiled, and have the exchange's books alive."""
+        await self._listen()
+        _, reached = await asyncio.gather(self._warm(), self._connect())
+        return reached
+
+    async def _listen(self) -> None:
+        monitoring, listener = self._run.config.monitoring, self._run.listener
+        self._run.process.start()
+        try:
+            await listener.start(monitoring.host, monitoring.port, monitoring.prometheus_port)
+        except ListenError as error:
+            hint = "set monitoring.port to a free port, or stop what uses this one"
+            raise StartError(Exit.FAILED, f"{error}; {hint}") from None
+        log.info("listening", extra={"host": monitoring.host, "port": listener.port})
+
+    async def _warm(self) -> None:
+        await compile_ahead(self._run.path, self._run.env_file)
+        await asyncio.to_thread(warm, self._run.strategy, self._run.config.strategy.symbol)
+
+    async def _connect(self) -> Reached:
+        """Reach the exchange, prove the key, know the instrument, and let the books come alive."""
+        run, config = self._run, self._run.config
+        gateway = open_gateway(config)
+        run.ending.add(Part(Turn.EXCHANGE, "closing the exchange's connections", gateway.close, GATEWAY_S))
+        run.status.standing.phase = "connecting to the exchange"
+        instruments = await connect(config, gateway, run.events)
+        markets = Markets(instruments, gateway, int(config.risk.circuit_breaker.feed_timeout))
+        markets.on_broken = partial(run.stop.broken, "the path of a tick failed")
+        run.reloader.follow(markets.configure)
+        run.events.follow(markets)
+        for feed in markets.feeds.values():
+            run.ending.add(Part(Turn.MARKET, f"ending the book of {feed.symbol}", feed.close, FEED_S))
+        if config.store.inputs:
+            for file in await asyncio.to_thread(record_inputs, config, markets.feeds.values()):
+                run.ending.add(Part(Turn.INPUTS, "ending the file of inputs", partial(_end_file, file), INPUTS_S))
+        return Reached(gateway, markets, gateway.market_stream(list(instruments), markets.on_frame))
+
+
+def _no_lease(error: LeaseError) -> StartError:
+    return StartError(Exit.FAILED, f"{error}; no engine quotes without the lease")
+
+
+async def _end_file(file: "InputFile") -> None:
+    await asyncio.to_thread(file.close)
