@@ -69,8 +69,19 @@ class Outcome(Enum):
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"  # the exchange said no: structured error, or HTTP 400/401/403/429/418
-    UNKNOWN = "unknown"  # timeout, 5xx, -1007, disconnect, unparsable: may or may not have happened
+    UNKNOWN = "unknown"  # timeout, 5xx, disconnect, unparsable, or said to be so: may or may not have happened
     NOT_SENT = "not_sent"  # refused on this side before a byte was written (rate budget, socket down)
+
+
+class VenueCause(Enum):
+    """Why the exchange refused, as far as something follows from it here; each gateway maps its exchange's words."""
+
+    GONE = "gone"  # it holds no such live order: filled, cancelled, or it never arrived
+    WOULD_TAKE = "would_take"  # a post-only order would have traded at once
+    FUNDS = "funds"  # the account cannot pay for it
+    NOT_AUTHORISED = "not_authorised"  # key, signature, address or permission
+    CLOCK = "clock"  # the request's time is not the exchange's
+    RATE_LIMITED = "rate_limited"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +98,11 @@ class PlaceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one place or cancel. ``code`` is the exchange's error code (Binance: negative), 0 if none."""
+    """The answer to one place or cancel.
+
+    ``code`` and ``message`` are the exchange's own and for people (0: none); what is done about it follows from
+    ``outcome`` and ``cause`` (None: accepted, or for no reason that has a name here).
+    """
 
     outcome: Outcome
     client_id: str
@@ -97,6 +112,7 @@ class Answer:
     sent_ns: int = 0  # monotonic clock, when the bytes were written
     answered_ns: int = 0  # monotonic clock
     order: "VenueOrder | None" = None  # the order as the answer itself describes it, where it does
+    cause: VenueCause | None = None
 
 
 class VenueOrderStatus(Enum):

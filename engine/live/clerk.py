@@ -13,23 +13,17 @@ from engine.kernel.pnl import book_fill
 from engine.live.books import AccountBooks, Booked
 from engine.live.pair import Pair
 from engine.live.rings import CRITICAL, INFO, WARNING, Events
-from engine.orders.funds import lacks_balance
 from engine.orders.order import Incident, Order, Transition
 from engine.orders.states import OrderState
 from engine.risk.breaker import Transition as RiskTransition
 from engine.risk.centre import RiskCentre
 from engine.store.records import OrderRecord, Record, RiskEventRecord
-from engine.trade import Answer, Outcome, VenueFill
+from engine.trade import Answer, Outcome, VenueCause, VenueFill
 
 NEWS_AGAIN_NS: Final = 60_000_000_000
 WORDS_KEPT: Final = 50
-GONE_CODES: Final = frozenset({-2011, -2013})
-"""Binance: the order to cancel is gone already, usually filled."""
-
-
-def _post_only(answer: Answer) -> bool:
-    """A post-only order would have taken: the market moved first, which is no error of ours or the exchange's."""
-    return answer.code == -5022 or (answer.code == -2010 and "immediately match" in answer.message)
+_BENIGN: Final = {"place": VenueCause.WOULD_TAKE, "cancel": VenueCause.GONE}
+"""The market moved first, which is no error of ours or the exchange's."""
 
 
 @dataclass(slots=True)
@@ -167,13 +161,13 @@ class Clerkship:
             return
         if answer.sent_ns:
             self._latency.record("ack", took)
-        benign = _post_only(answer) if kind == "place" else answer.code in GONE_CODES
+        benign = answer.cause is _BENIGN[kind]
         if kind == "cancel":
             self.tally.cancels_sent += 1
             if answer.outcome is not Outcome.ACCEPTED and not benign:
                 self.tally.cancels_failed += 1
         rejected = answer.outcome is Outcome.REJECTED and kind == "place"
-        if rejected and lacks_balance(answer.code, answer.message):
+        if rejected and answer.cause is VenueCause.FUNDS:
             self._unpaid(answer)
         if rejected:
             self.tally.rejects[str(answer.code)] = self.tally.rejects.get(str(answer.code), 0) + 1

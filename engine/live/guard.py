@@ -16,11 +16,11 @@ from engine.live.closing import close_position
 from engine.live.failures import Exit, StartError
 from engine.live.memory import HaltMark, Memory, MemoryUnreadable
 from engine.live.switch import ON, unreadable
-from engine.live.venue import AUTH_CODES, market_of, open_gateway, venue_failure
+from engine.live.venue import market_of, open_gateway, venue_failure
 from engine.orders.ids import is_ours, outside_id, parse
 from engine.orders.reconcile import base_fees, net_lots, unattributed
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
-from engine.trade import Account, Instrument, Market, Outcome, VenueOrder
+from engine.trade import Account, Instrument, Market, Outcome, VenueCause, VenueOrder
 from engine.units import Units
 from engine.venue.protocol import VenueError
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("sentinel")
 
-UNAUTHORISED: Final = 401
 READ_S: Final = 3.0
 RETRY_S: Final = 0.1
 ACCOUNT_EVERY_S: Final = 10.0  # reading the account weighs more than reading orders
@@ -98,7 +97,7 @@ class Guard:
 
     async def open(self, deadline_s: float = PROVE_S) -> None:
         """Ready the REST side; keeps trying until ``deadline_s``. Raises ``StartError``."""
-        await outside.open_reads(self.gateway)
+        await self.gateway.open_reads()
         end = time.monotonic() + deadline_s
         while True:
             try:
@@ -123,7 +122,7 @@ class Guard:
     async def _other_key(self, refused: VenueError) -> bool:
         """Go on with the engine's key where the exchange refuses the sentinel's own; False where that is no way out."""
         own = self.config.sentinel
-        auth = refused.code in AUTH_CODES or refused.http_status == UNAUTHORISED
+        auth = refused.cause is VenueCause.NOT_AUTHORISED
         if not auth or self.key_said or not (own.api_key and own.api_secret) or self.config.paper.enabled:
             return False
         try:
@@ -131,13 +130,13 @@ class Guard:
         except StartError:  # there is no other key on this machine
             return False
         try:
-            await outside.open_reads(other)
+            await other.open_reads()
             await asyncio.wait_for(other.instruments([self.symbol]), READ_S)
         except (VenueError, TimeoutError):
-            await outside.close_reads(other)
+            await other.close_reads()
             return False
         self.gateway, old = other, self.gateway
-        await outside.close_reads(old)
+        await old.close_reads()
         self.key_said = (
             f"the exchange refuses the sentinel's own key (sentinel.api_key: {refused}); the engine's is used"
         )
@@ -147,7 +146,7 @@ class Guard:
     async def close(self) -> None:
         if self._http is not None:
             await self._http.close()
-        await outside.close_reads(self.gateway)
+        await self.gateway.close_reads()
 
     # --- eyes ---
 

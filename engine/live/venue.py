@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from engine.config.schema import Config
 from engine.config.secret import Secret
 from engine.live.failures import Exit, StartError
-from engine.trade import Account, Instrument, Market
+from engine.trade import Account, Instrument, Market, VenueCause
 from engine.venue.clock import RecordedClock
 from engine.venue.protocol import VenueError, VenueEvent
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 30.0  # all of reaching the exchange at the start
 PROBE_S: Final = 5.0
-AUTH_CODES: Final = frozenset({-1022, -2014, -2015, -1002})
-"""Binance: bad signature, bad key format, key/address/permission refused, not authorised."""
 
 
 def market_of(config: Config) -> Market:
@@ -80,7 +78,8 @@ def _paper(config: Config) -> "PaperGateway":
 
 
 def _ccxt(config: Config, credentials: "Credentials") -> "CcxtGateway":
-    from engine.venue.ccxt_gateway import CcxtGateway, CcxtSettings
+    from engine.venue.ccxt_gateway import CcxtGateway
+    from engine.venue.ccxt_reads import CcxtSettings
     from engine.venue.ccxt_urls import Elsewhere
 
     exchange, venue = config.exchange, config.venue
@@ -150,9 +149,10 @@ def _secret(config: Config) -> Secret:
 
 def venue_failure(what: str, error: VenueError | TimeoutError) -> StartError:
     """A failed call at the start, with the exit code that tells an operator where to look."""
-    code = error.code if isinstance(error, VenueError) else 0
-    status = error.http_status if isinstance(error, VenueError) else 0
-    if code in AUTH_CODES or status in (401, 403):
+    refused = isinstance(error, VenueError) and (
+        error.cause is VenueCause.NOT_AUTHORISED or error.http_status in (401, 403)
+    )
+    if refused:
         hint = "check key, secret and the addresses the key is restricted to"
         return StartError(Exit.AUTH, f"the exchange refuses the API key while {what}: {error}; {hint}")
     hint = "check venue.* addresses and the network; the engine starts once the exchange answers"

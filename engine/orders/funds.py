@@ -28,11 +28,6 @@ _STANDS: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 _NEVER_WAS: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 
 
-def lacks_balance(code: int, message: str) -> bool:
-    """Whether the exchange refused an order because the account cannot pay for it."""
-    return code in (-2018, -2019) or (code == -2010 and "insufficient" in message.lower())
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What goes into the kernel's limits row (``L_SELL_LOTS`` ...); below 0: not known."""

@@ -14,11 +14,8 @@ from engine.orders.order import Effects, Exposure, Incident, Order, Severity
 from engine.orders.selftrade import meets_own
 from engine.orders.states import CANCELLABLE, TERMINAL, OrderState
 from engine.orders.table import CANCEL_UNDER_WAY, QUERY_BACKOFF_NS, SECOND_NS, TARGET, OrderTable
-from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, VenueFill, VenueOrder
+from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, VenueCause, VenueFill, VenueOrder
 from engine.units import Units, away
-
-UNKNOWN_ORDER_CODES: Final = frozenset({-2011, -2013})
-"""Binance: the exchange holds no such live order. It filled, was cancelled, or never arrived: a reason to ask."""
 
 ABSENT_ANSWERS_NEEDED: Final = 2
 
@@ -147,7 +144,7 @@ class OrderManager:
             case Outcome.ACCEPTED:
                 order.fills_unproved = True
                 self._table.move(order, _S.CANCELED, "the exchange confirmed the cancel", now_ns, effects)
-            case Outcome.REJECTED if answer.code in UNKNOWN_ORDER_CODES:
+            case Outcome.REJECTED if answer.cause is VenueCause.GONE:  # filled, cancelled, or never arrived: ask
                 self._table.lose(order, f"cancel refused with {answer.code}: {answer.message}", now_ns, effects)
             case Outcome.UNKNOWN:
                 self._table.lose(order, answer.message or "no answer to the cancel", now_ns, effects)

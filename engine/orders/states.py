@@ -76,7 +76,7 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = MappingProxy
             _S.EXPIRED: _ENDED,
             _S.REJECTED: "the exchange refused it with a structured error",
             _S.DENIED: "the gateway proved that nothing was written",
-            _S.UNKNOWN: "timeout, 5xx, -1006, -1007, disconnect or unparsable answer",
+            _S.UNKNOWN: "timeout, 5xx, disconnect, an answer that cannot be read, or one that says it is not known",
             _S.PENDING_CANCEL: "a cancel was written before the answer came",
         },
         _S.UNKNOWN: {

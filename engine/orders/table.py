@@ -45,7 +45,7 @@ class OrderTable:
         return self._orders.get(client_id)
 
     def owner(self, fill: VenueFill) -> Order | None:
-        """The order a trade belongs to. Binance names only its own order id in the account's trade list."""
+        """The order a trade belongs to. An exchange's list of trades may name its own order id only."""
         return self._orders.get(fill.client_id) or self._by_venue_id.get((fill.symbol, fill.venue_id))
 
     def live(self, symbol: str | None) -> Iterator[Order]:

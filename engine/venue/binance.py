@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from engine.trade import Account, Answer, Instrument, Market, Outcome, PlaceRequest, VenueFill, VenueOrder
+from engine.trade import (
+    Account,
+    Answer,
+    Instrument,
+    Market,
+    Outcome,
+    PlaceRequest,
+    VenueCause,
+    VenueFill,
+    VenueOrder,
+)
 from engine.venue import binance_words as words
 from engine.venue.binance_reads import BinanceReads
 from engine.venue.clock import EVERY_S, ClockOffset, RecordedClock
@@ -22,9 +32,9 @@ from engine.venue.link import MARKET_TIMES, ORDER_TIMES, LinkTimes
 from engine.venue.market_stream import BinanceMarketStream, OnFrame
 from engine.venue.modes import AccountModes
 from engine.venue.order_socket import OnAnswer, OrderSocket
-from engine.venue.outcome import SKEWED_CLOCK, UNKNOWN_ORDER, outcome_of
 from engine.venue.protocol import StreamState, VenueError, VenueEvent
-from engine.venue.rest import BinanceRest, NotSent
+from engine.venue.rest import BinanceRest
+from engine.venue.rest_orders import RestOrders
 from engine.venue.scopes import KeyScopes, binance_scopes
 from engine.venue.signing import Credentials, signer_for
 from engine.venue.throttle import SPOT_BUDGETS, USDM_BUDGETS, Throttle, budgets_of
@@ -72,6 +82,7 @@ class BinanceGateway:
         )
         self.rest.on_skew = self._resample
         self.reads = BinanceReads(self.market, self.rest)
+        self._rest_orders = RestOrders(self.market, self.rest, self.reads)
         signer = signer_for(settings.credentials)
         key = settings.credentials.api_key.reveal()
         self._writer = OrderWriter(self.market, key, signer, settings.recv_window_ms)
@@ -151,6 +162,13 @@ class BinanceGateway:
         await self._order_socket.link.close()
         await self.rest.close()
 
+    async def open_reads(self) -> None:
+        """Ready for reads and REST orders only; ended by ``close_reads``."""
+        await self.rest.start()
+
+    async def close_reads(self) -> None:
+        await self.rest.close()
+
     def market_stream(
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
     ) -> BinanceMarketStream:
@@ -216,15 +234,11 @@ class BinanceGateway:
 
     async def cancel_all(self, symbol: str) -> Answer:
         """ACCEPTED also where nothing was open. The orders themselves end by the user stream's word or a query."""
-        sent_ns = time.monotonic_ns()
-        try:
-            method = "privateDeleteOpenOrders" if self._spot else "fapiPrivateDeleteAllOpenOrders"
-            await self.rest.call(method, {"symbol": symbol}, urgent=True)
-        except VenueError as failure:
-            if failure.code in UNKNOWN_ORDER:
-                return Answer(Outcome.ACCEPTED, "", sent_ns=sent_ns, answered_ns=time.monotonic_ns())
-            return _answer_of(failure, "", sent_ns)
-        return Answer(Outcome.ACCEPTED, "", sent_ns=sent_ns, answered_ns=time.monotonic_ns())
+        return await self._rest_orders.cancel_all(symbol)
+
+    async def trade_by_rest(self, request: PlaceRequest) -> Answer:
+        """Send a market order; no socket has to be up."""
+        return await self._rest_orders.trade(request)
 
     async def _answered(self, send: Callable[[OnAnswer], Answer | None]) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -236,23 +250,13 @@ class BinanceGateway:
         return send(told) or await future
 
     async def _cancel_by_rest(self, symbol: str, client_id: str, on_answer: OnAnswer) -> None:
-        sent_ns = time.monotonic_ns()
-        try:
-            method = "privateDeleteOrder" if self._spot else "fapiPrivateDeleteOrder"
-            word = await self.rest.call(method, {"symbol": symbol, "origClientOrderId": client_id}, urgent=True)
-            order = words.order_of(self.reads.grid(symbol), word)
-            answer = Answer(Outcome.ACCEPTED, client_id, order.venue_id, 0, "", sent_ns, time.monotonic_ns(), order)
-        except VenueError as failure:
-            answer = _answer_of(failure, client_id, sent_ns)
-        except words.MALFORMED as wrong:
-            answer = Answer(Outcome.UNKNOWN, client_id, message=f"unreadable answer: {wrong}", sent_ns=sent_ns)
-        on_answer(answer)
+        on_answer(await self._rest_orders.cancel(symbol, client_id))
 
     def _noting(self, symbol: str, on_answer: OnAnswer) -> OnAnswer:
         def told(answer: Answer) -> None:
             if answer.venue_id:
                 self.reads.remember(symbol, answer.venue_id, answer.client_id)
-            elif answer.code == SKEWED_CLOCK:
+            elif answer.cause is VenueCause.CLOCK:
                 self._resample()
             on_answer(answer)
 
@@ -386,12 +390,3 @@ class BinanceGateway:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _answer_of(failure: VenueError, client_id: str, sent_ns: int) -> Answer:
-    """A failed REST call as an answer: refused, or nothing known."""
-    if isinstance(failure, NotSent):
-        outcome = Outcome.NOT_SENT
-    else:
-        outcome = outcome_of(failure.http_status, failure.code, str(failure))
-    return Answer(outcome, client_id, "", failure.code, str(failure), sent_ns, time.monotonic_ns())

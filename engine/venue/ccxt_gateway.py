@@ -6,10 +6,8 @@ refused at the start with its name, not met later.
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -22,51 +20,30 @@ from engine.trade import (
     Outcome,
     PlaceRequest,
     Side,
+    VenueCause,
     VenueFill,
     VenueOrder,
 )
 from engine.venue import ccxt_words as words
-from engine.venue.binance_reads import FORGOTTEN_DAYS, WEEK_DAYS
 from engine.venue.ccxt_market import CcxtMarketStream
 from engine.venue.ccxt_modes import read_modes
+from engine.venue.ccxt_reads import CcxtReads, CcxtSettings
 from engine.venue.ccxt_thin import pro_exchange
-from engine.venue.ccxt_urls import Elsewhere
 from engine.venue.clock import EVERY_S, ClockOffset, RecordedClock
 from engine.venue.dead_man import DeadMan
 from engine.venue.market_stream import OnFrame
 from engine.venue.modes import AccountModes
 from engine.venue.outcome import NOTHING_PROVED
-from engine.venue.protocol import OrderNotFound, StreamState, VenueError, VenueEvent
+from engine.venue.protocol import StreamState, VenueError, VenueEvent
 from engine.venue.scopes import KeyScopes
-from engine.venue.signing import Credentials, Revealing
 from engine.venue.throttle import Budget, Kind, Throttle
-from engine.venue.wire import Grid
 
 NEEDED: Final = (
     "createOrder", "cancelOrder", "fetchOrder", "fetchOpenOrders", "fetchMyTrades", "fetchBalance", "watchOrderBook",
     "watchOrders",
 )  # fmt: skip
-_SHAPE: Final = (KeyError, ValueError, TypeError, IndexError)
 _RETRY_S: Final = 1.0
 _CALLS_PER_MINUTE: Final = 600  # a budget of our own beside ccxt's pacing, so that cancels keep a reserve
-
-
-@dataclass(frozen=True, slots=True)
-class CcxtSettings:
-    """``urls`` replaces ccxt's ``urls["api"]``, ``elsewhere`` its hosts only (a sandbox); ``options`` are ccxt's."""
-
-    exchange: str
-    market: Market
-    credentials: Credentials = field(repr=False)
-    request_deadline_s: float = 5.0
-    order_deadline_s: float = 5.0
-    stale_after_s: float = 15.0
-    urls: dict[str, Any] | None = None
-    elsewhere: Elsewhere | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    test_network: bool = False
-    passphrase: Revealing | None = field(default=None, repr=False)
-    key_vouched_for: bool = False  # the operator has seen that the key trades and cannot withdraw; ccxt cannot tell
 
 
 class CcxtGateway:
@@ -75,11 +52,8 @@ class CcxtGateway:
         self.throttle = Throttle([Budget(Kind.WEIGHT, 60, _CALLS_PER_MINUTE)])
         self.clock = ClockOffset()
         self.dead_man = DeadMan(self._count_down)
+        self.reads = CcxtReads(settings, self.throttle)
         self._client: Any = None
-        self._names: dict[str, str] = {}  # exchange's symbol -> ccxt's
-        self._grids: dict[str, Grid] = {}
-        self._venue_ids: dict[str, str] = {}  # client id -> exchange's order id, of orders not known to have ended
-        self._clients: dict[str, str] = {}  # the other way round
         self._on_event: Callable[[VenueEvent], None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._streams: list[CcxtMarketStream] = []
@@ -110,11 +84,11 @@ class CcxtGateway:
             client.urls["api"] = self.settings.urls
         elif self.settings.elsewhere is not None:
             client.urls["api"] = self.settings.elsewhere.redirect(client.urls["api"])
-        self._client = client
+        self._client = self.reads.client = client
         missing = [what for what in NEEDED if not client.has.get(what)]
         if missing:
             raise VenueError(f"{self.settings.exchange} through ccxt lacks {', '.join(missing)}", known=True)
-        await self._call("load_markets", deadline_s=6 * self.settings.request_deadline_s)
+        await self.reads.call("load_markets", deadline_s=6 * self.settings.request_deadline_s)
         await self.server_time_ms()
         if client.has.get("fetchTime") and self._follow:
             self._tasks.append(asyncio.create_task(self._watch_clock(), name="clock"))
@@ -125,6 +99,9 @@ class CcxtGateway:
         self._follow = False
         await self.start(lambda event: None)
 
+    async def close_reads(self) -> None:
+        await self.close()
+
     async def close(self) -> None:
         await self.dead_man.close()
         for stream in self._streams:
@@ -133,6 +110,7 @@ class CcxtGateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         client, self._client = self._client, None
+        self.reads.client = None
         if client is not None:
             await client.close()
 
@@ -151,7 +129,7 @@ class CcxtGateway:
     def market_stream(
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
     ) -> CcxtMarketStream:
-        names = {symbol: self._name(symbol) for symbol in symbols}
+        names = {symbol: self.reads.name(symbol) for symbol in symbols}
         stream = CcxtMarketStream(self._client, names, on_frame, self._emit, self.settings.stale_after_s)
         self._streams.append(stream)
         stream.start()
@@ -164,7 +142,7 @@ class CcxtGateway:
         if refused is not None:
             return Answer(Outcome.NOT_SENT, request.client_id, message=refused.reason)
         sent_ns = time.monotonic_ns()
-        grid = self._grid(request.symbol)
+        grid = self.reads.grid(request.symbol)
         params: dict[str, Any] = {"clientOrderId": request.client_id}
         if request.post_only and not request.market_order:
             params["postOnly"] = True
@@ -174,7 +152,7 @@ class CcxtGateway:
         try:
             async with asyncio.timeout(self.settings.order_deadline_s):
                 word = await self._client.create_order(
-                    self._name(request.symbol),
+                    self.reads.name(request.symbol),
                     "market" if request.market_order else "limit",
                     "buy" if request.side is Side.BUY else "sell",
                     float(words.exact(request.lots * grid.lot_e8) / 10**8),
@@ -184,8 +162,12 @@ class CcxtGateway:
             venue_id = str(word["id"])
         except Exception as failure:  # noqa: BLE001  every failure is mapped to what it proves, most often nothing
             return self._failed(failure, request.client_id, sent_ns)
-        self._remember(request.client_id, venue_id)
+        self.reads.remember(request.client_id, venue_id)
         return Answer(Outcome.ACCEPTED, request.client_id, venue_id, 0, "", sent_ns, time.monotonic_ns())
+
+    async def trade_by_rest(self, request: PlaceRequest) -> Answer:
+        """As ``place``: there is no other way here."""
+        return await self.place(request)
 
     async def cancel(self, symbol: str, client_id: str) -> Answer:
         refused = self.throttle.cancel(time.monotonic_ns())
@@ -194,8 +176,9 @@ class CcxtGateway:
         sent_ns = time.monotonic_ns()
         try:
             async with asyncio.timeout(self.settings.order_deadline_s):
-                params = {} if client_id in self._venue_ids else {"clientOrderId": client_id}
-                await self._client.cancel_order(self._venue_ids.get(client_id), self._name(symbol), params)
+                venue_id = self.reads.venue_id(client_id)
+                params = {} if venue_id else {"clientOrderId": client_id}
+                await self._client.cancel_order(venue_id, self.reads.name(symbol), params)
         except Exception as failure:  # noqa: BLE001  as for place
             return self._failed(failure, client_id, sent_ns)
         return Answer(Outcome.ACCEPTED, client_id, "", 0, "", sent_ns, time.monotonic_ns())
@@ -205,17 +188,17 @@ class CcxtGateway:
         sent_ns = time.monotonic_ns()
         try:
             if self._client.has.get("cancelAllOrders"):
-                await self._call("cancel_all_orders", self._name(symbol), urgent=True)
+                await self.reads.call("cancel_all_orders", self.reads.name(symbol), urgent=True)
             else:
                 answers = [await self.cancel(symbol, order.client_id) for order in await self.open_orders(symbol)]
                 worst = [answer for answer in answers if answer.outcome is not Outcome.ACCEPTED]
                 if worst:
                     return worst[0]
         except VenueError as failure:
-            if failure.code == words.UNKNOWN_ORDER_CODE:
+            if failure.cause is VenueCause.GONE:
                 return Answer(Outcome.ACCEPTED, "", sent_ns=sent_ns, answered_ns=time.monotonic_ns())
             outcome = Outcome.REJECTED if failure.known else Outcome.UNKNOWN
-            return Answer(outcome, "", "", failure.code, str(failure), sent_ns, time.monotonic_ns())
+            return Answer(outcome, "", "", 0, str(failure), sent_ns, time.monotonic_ns(), cause=failure.cause)
         return Answer(Outcome.ACCEPTED, "", sent_ns=sent_ns, answered_ns=time.monotonic_ns())
 
     def _failed(self, failure: Exception, client_id: str, sent_ns: int) -> Answer:
@@ -224,37 +207,24 @@ class CcxtGateway:
         code = int(said) if said.lstrip("-").isdecimal() and len(said) < 12 else 0
         if code in NOTHING_PROVED:  # Binance's: ccxt sorts some of them among its refusals
             outcome = Outcome.UNKNOWN
-        if words.is_not_found(failure):
-            code = words.UNKNOWN_ORDER_CODE
         text = f"{said} {message}" if said and not code else message
-        return Answer(outcome, client_id, "", code, text, sent_ns, time.monotonic_ns())
+        return Answer(outcome, client_id, "", code, text, sent_ns, time.monotonic_ns(), cause=words.cause_of(failure))
 
     # -- reads -------------------------------------------------------------------------------------------------------
 
     async def instruments(self, symbols: list[str]) -> dict[str, Instrument]:
         """Also begins to follow the orders of these symbols."""
         found = {}
-        kind = "spot" if self.market is Market.SPOT else "swap"
         for symbol in symbols:
-            rows = [row for row in self._client.markets.values() if row["id"] == symbol and row.get(kind)]
-            if not rows:
-                raise VenueError(f"{self.settings.exchange} does not list {symbol} on {kind}", known=True)
-            found[symbol] = words.instrument_of(self.market, rows[0])
-            self._grids[symbol] = Grid.of(found[symbol])
-            if symbol not in self._names:
-                self._names[symbol] = rows[0]["symbol"]
-                if self._follow:
-                    self._tasks.append(asyncio.create_task(self._follow_orders(symbol), name=f"orders-{symbol}"))
+            new = symbol not in self.reads.names
+            found[symbol] = self.reads.instrument(symbol)
+            if new and self._follow:
+                self._tasks.append(asyncio.create_task(self._follow_orders(symbol), name=f"orders-{symbol}"))
         return found
 
     async def server_time_ms(self) -> int:
         """Our own clock where the exchange does not tell its time."""
-        if not self._client.has.get("fetchTime"):
-            return time.time_ns() // 1_000_000
-        sent_ms = time.time() * 1000
-        server_ms = int(await self._call("fetch_time", urgent=True))
-        self.clock.sample(sent_ms, time.time() * 1000, server_ms)
-        return server_ms
+        return await self.reads.server_time_ms(self.clock)
 
     async def _watch_clock(self) -> None:
         while True:
@@ -263,62 +233,20 @@ class CcxtGateway:
                 await self.server_time_ms()
 
     async def account(self) -> Account:
-        balance = await self._call("fetch_balance", urgent=True)
-        positions = []
-        if self.market is Market.USDM:
-            positions = await self._call("fetch_positions", list(self._names.values()), urgent=True)
-        try:
-            return words.account_of(balance, positions, self._grids)
-        except _SHAPE as wrong:
-            raise VenueError(f"the account could not be read: {wrong!r}") from None
+        return await self.reads.account()
 
     async def open_orders(self, symbol: str) -> list[VenueOrder]:
-        rows = await self._call("fetch_open_orders", self._name(symbol), urgent=True)
-        return [self._order(symbol, row) for row in rows]
+        return await self.reads.open_orders(symbol)
 
     async def order(self, symbol: str, client_id: str) -> VenueOrder:
-        venue_id = self._venue_ids.get(client_id)
-        params = {} if venue_id else {"clientOrderId": client_id}
-        return self._order(symbol, await self._call("fetch_order", venue_id, self._name(symbol), params, urgent=True))
+        return await self.reads.order(symbol, client_id)
 
     async def fills_since(self, symbol: str, after_trade_id: int) -> list[VenueFill]:
         """What one page of the exchange's list holds. VenueError when it may not reach back to ``after_trade_id``."""
-        rows = await self._call("fetch_my_trades", self._name(symbol), urgent=True)
-        try:
-            fills = []
-            for row in rows:
-                client_id = self._clients.get(str(row["order"])) or str(row.get("clientOrderId") or "")
-                if not client_id:
-                    client_id = await self._ask_name(symbol, row, WEEK_DAYS if after_trade_id < 0 else math.inf)
-                fills.append(words.fill_of(self._grid(symbol), row, client_id))
-        except _SHAPE as wrong:
-            raise VenueError(f"trades of {symbol} could not be read: {wrong!r}") from None
-        fills.sort(key=lambda fill: fill.trade_id)
-        if after_trade_id > 0 and (not fills or fills[0].trade_id > after_trade_id):
-            raise VenueError(f"{symbol}: trade {after_trade_id} is no longer listed, so a gap cannot be excluded")
-        return [fill for fill in fills if fill.trade_id > after_trade_id]
-
-    async def _ask_name(self, symbol: str, row: Any, ask_days: float) -> str:
-        """The client id of a trade's order; none for history that cannot be, or need not be, attributed."""
-        age_days = (time.time() * 1000 - int(row["timestamp"])) / 86_400_000
-        if age_days > ask_days:
-            return ""
-        try:
-            word = await self._call("fetch_order", str(row["order"]), self._name(symbol), urgent=True)
-        except OrderNotFound as missing:
-            if age_days < FORGOTTEN_DAYS:
-                raise VenueError(f"a trade of {symbol} names an order that is not found: {missing}") from None
-            return ""
-        return self._order(symbol, word).client_id
+        return await self.reads.fills_since(symbol, after_trade_id)
 
     async def price(self, symbol: str) -> Decimal:
-        word = await self._call("fetch_ticker", self._name(symbol), urgent=True)
-        try:
-            found = word.get("last") or word.get("close")
-            bid, ask = word.get("bid") or found, word.get("ask") or found
-            return (words.exact(bid) + words.exact(ask)) / 2
-        except (*_SHAPE, ArithmeticError) as wrong:
-            raise VenueError(f"the price of {symbol} could not be read: {wrong!r}") from None
+        return await self.reads.price(symbol)
 
     async def depth_snapshot(self, symbol: str) -> bytes:
         """The book the stream has shown so far. Raises VenueError before its first frame."""
@@ -336,12 +264,12 @@ class CcxtGateway:
         """What ccxt can ask of this exchange; the rest is not known, and the first order tells."""
         if self.market is Market.SPOT:
             return AccountModes()
-        return await read_modes(self._call, self._client.has, self.settings.exchange, self._name(symbol))
+        return await read_modes(self.reads.call, self._client.has, self.settings.exchange, self.reads.name(symbol))
 
     async def set_leverage(self, symbol: str, leverage: int) -> bool:
         if self.market is Market.SPOT:
             return leverage == 1
-        await self._call("set_leverage", leverage, self._name(symbol))
+        await self.reads.call("set_leverage", leverage, self.reads.name(symbol))
         return True
 
     async def arm_dead_man(self, symbol: str, timeout_ms: int) -> bool:
@@ -352,44 +280,6 @@ class CcxtGateway:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _name(self, symbol: str) -> str:
-        name = self._names.get(symbol)
-        if name is None:
-            raise VenueError(f"{symbol}: ask for its instrument first", known=True)
-        return name
-
-    def _grid(self, symbol: str) -> Grid:
-        self._name(symbol)
-        return self._grids[symbol]
-
-    def _remember(self, client_id: str, venue_id: str) -> None:
-        self._venue_ids[client_id], self._clients[venue_id] = venue_id, client_id
-        if len(self._venue_ids) > 20_000:
-            oldest = next(iter(self._venue_ids))
-            self._clients.pop(self._venue_ids.pop(oldest), None)
-
-    def _order(self, symbol: str, word: Any) -> VenueOrder:
-        try:
-            order = words.order_of(self._grid(symbol), word, self._clients.get(str(word["id"]), ""))
-        except _SHAPE as wrong:
-            raise VenueError(f"an order of {symbol} could not be read: {wrong!r}") from None
-        self._remember(order.client_id, order.venue_id)
-        return order
-
-    async def _call(self, method: str, *given: Any, urgent: bool = False, deadline_s: float = 0.0) -> Any:
-        now_ns = time.monotonic_ns()
-        refused = self.throttle.cancel(now_ns) if urgent else self.throttle.request(now_ns, 1)
-        if refused is not None:
-            raise VenueError(f"{method} was not sent: {refused.reason}")
-        try:
-            async with asyncio.timeout(deadline_s or self.settings.request_deadline_s):
-                return await getattr(self._client, method)(*given)
-        except Exception as failure:  # noqa: BLE001  ccxt's messages hold signed URLs: only their type is told
-            what = f"{self.settings.exchange} {method}: {type(failure).__name__}"
-            if words.is_not_found(failure):
-                raise OrderNotFound(what, code=words.UNKNOWN_ORDER_CODE, known=True) from None
-            raise VenueError(what, known=words.outcome_of(failure) is Outcome.REJECTED) from None
-
     async def _follow_orders(self, symbol: str) -> None:
         """Order events of one symbol; trades are read from the list whenever an order says it has filled more."""
         last = -1
@@ -398,8 +288,8 @@ class CcxtGateway:
                 if last < 0:
                     last = max([fill.trade_id for fill in await self.fills_since(symbol, -1)], default=0)
                 self._user(True)
-                rows = await self._client.watch_orders(self._name(symbol))
-                orders = [self._order(symbol, row) for row in rows]
+                rows = await self._client.watch_orders(self.reads.name(symbol))
+                orders = [self.reads.read_order(symbol, row) for row in rows]
                 new = await self.fills_since(symbol, last) if any(order.filled_lots for order in orders) else []
             except Exception as failure:  # noqa: BLE001  whatever ccxt raises: the stream is down, told and retried
                 self._user(False, type(failure).__name__)

@@ -12,6 +12,7 @@ from engine.trade import (
     MarketRules,
     Outcome,
     Side,
+    VenueCause,
     VenueFill,
     VenueOrder,
     VenueOrderStatus,
@@ -57,8 +58,16 @@ NOT_FOUND: Final = "OrderNotFound"
 LONGEST_WORDS: Final = 200
 _CODES: Final = ("code", "retCode", "err_code", "errorCode", "label", "id")
 _WORDS: Final = ("msg", "message", "retMsg", "err_msg", "error", "errorMessage")
-UNKNOWN_ORDER_CODE: Final = -2011
-"""Binance's code for "no such live order", which the order manager knows; other exchanges' words are mapped to it."""
+_CAUSES: Final = {
+    NOT_FOUND: VenueCause.GONE,
+    "OrderImmediatelyFillable": VenueCause.WOULD_TAKE,
+    "InsufficientFunds": VenueCause.FUNDS,
+    "AuthenticationError": VenueCause.NOT_AUTHORISED,
+    "PermissionDenied": VenueCause.NOT_AUTHORISED,
+    "InvalidNonce": VenueCause.CLOCK,
+    "RateLimitExceeded": VenueCause.RATE_LIMITED,
+    "DDoSProtection": VenueCause.RATE_LIMITED,
+}
 
 
 def outcome_of(failure: BaseException) -> Outcome:
@@ -71,6 +80,11 @@ def outcome_of(failure: BaseException) -> Outcome:
 
 def is_not_found(failure: BaseException) -> bool:
     return any(kind.__name__ == NOT_FOUND for kind in type(failure).__mro__)
+
+
+def cause_of(failure: BaseException) -> VenueCause | None:
+    """Why the exchange refused, by the nearest of ccxt's classes that says so; None where nothing follows from it."""
+    return next((_CAUSES[kind.__name__] for kind in type(failure).__mro__ if kind.__name__ in _CAUSES), None)
 
 
 def told(failure: BaseException) -> tuple[str, str]:

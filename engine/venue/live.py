@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
-from engine.trade import Market
+from engine.trade import Answer, Market, PlaceRequest
 from engine.venue.clock import ClockOffset, RecordedClock
 from engine.venue.dead_man import DeadMan
 from engine.venue.market_stream import OnFrame
@@ -54,6 +54,18 @@ class LiveGateway(Gateway, Protocol):
     def market_stream(
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
     ) -> MarketStream: ...
+    async def open_reads(self) -> None:
+        """Instead of ``start``: ready for reads and ``trade_by_rest`` alone, no stream. Raises ``VenueError``."""
+        ...
+
+    async def close_reads(self) -> None:
+        """Instead of ``close``, after ``open_reads``."""
+        ...
+
+    async def trade_by_rest(self, request: PlaceRequest) -> Answer:
+        """Send a market order without any stream; what it traded is asked for afterwards. Never raises."""
+        ...
+
     async def scopes(self) -> KeyScopes: ...
     async def modes(self, symbol: str) -> AccountModes:
         """How the account keeps positions and margin; of ``symbol`` its margin mode. Raises ``VenueError``."""

@@ -14,7 +14,7 @@ from engine.venue.binance_words import MALFORMED, order_of
 from engine.venue.clock import ClockOffset
 from engine.venue.endpoints import Endpoints
 from engine.venue.link import ORDER_TIMES, Link, LinkTimes, Payload
-from engine.venue.outcome import SKEWED_CLOCK, outcome_of
+from engine.venue.outcome import SKEWED_CLOCK, outcome_of, refused_answer
 from engine.venue.protocol import StreamState, VenueError
 from engine.venue.wire import Grid, OrderWriter
 
@@ -192,7 +192,7 @@ class OrderSocket:
             code, message = int(error.get("code", 0)), str(error.get("msg", ""))
             outcome = outcome_of(status, code, message)
             if outcome is not Outcome.ACCEPTED:
-                return Answer(outcome, waiting.client_id, "", code, message, waiting.sent_ns, now_ns)
+                return refused_answer(waiting.client_id, status, code, message, waiting.sent_ns, now_ns)
             order = order_of(self._grids[waiting.symbol], word["result"])
             if order.client_id != waiting.client_id:
                 raise ValueError(f"the answer speaks of {order.client_id}")

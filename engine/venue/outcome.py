@@ -1,8 +1,8 @@
-"""What an answer of Binance proves: accepted, rejected, or nothing (``Outcome.UNKNOWN``)."""
+"""What an answer of Binance proves (accepted, rejected, or nothing: ``Outcome.UNKNOWN``) and why it refused."""
 
 from typing import Final
 
-from engine.trade import Outcome
+from engine.trade import Answer, Outcome, VenueCause
 
 NOTHING_PROVED: Final = frozenset(
     {
@@ -16,8 +16,23 @@ NOTHING_PROVED: Final = frozenset(
         -4015,  # futures, older: client order id is not unique
     }
 )
-UNKNOWN_ORDER: Final = frozenset({-2011, -2013})
 SKEWED_CLOCK: Final = -1021
+NO_SUCH_ORDER: Final = -2013
+REJECTED_ORDER: Final = -2010  # why is in its words
+_CAUSES: Final = {
+    -2011: VenueCause.GONE,  # no such order to cancel
+    NO_SUCH_ORDER: VenueCause.GONE,
+    -5022: VenueCause.WOULD_TAKE,
+    -2018: VenueCause.FUNDS,
+    -2019: VenueCause.FUNDS,  # margin
+    -1002: VenueCause.NOT_AUTHORISED,
+    -1022: VenueCause.NOT_AUTHORISED,  # bad signature
+    -2014: VenueCause.NOT_AUTHORISED,  # bad key format
+    -2015: VenueCause.NOT_AUTHORISED,  # key, address or permission
+    SKEWED_CLOCK: VenueCause.CLOCK,
+    -1003: VenueCause.RATE_LIMITED,
+    -1015: VenueCause.RATE_LIMITED,  # too many orders
+}
 _STRUCTURED_REFUSALS: Final = frozenset({400, 401, 403, 418, 429})
 
 
@@ -26,10 +41,26 @@ def outcome_of(status: int, code: int, message: str = "") -> Outcome:
 
     A duplicate client id is no rejection: it says that an order with this id is there.
     """
-    if code in NOTHING_PROVED or (code == -2010 and "duplicate" in message.lower()):
+    if code in NOTHING_PROVED or (code == REJECTED_ORDER and "duplicate" in message.lower()):
         return Outcome.UNKNOWN
     if 200 <= status < 300 and code >= 0:
         return Outcome.ACCEPTED
     if status in _STRUCTURED_REFUSALS or (code < 0 and status < 500):
         return Outcome.REJECTED
     return Outcome.UNKNOWN
+
+
+def cause_of(code: int, message: str = "", status: int = 0) -> VenueCause | None:
+    """Why Binance refused, from its code, its words and the HTTP status; None where nothing follows from it here."""
+    if code == REJECTED_ORDER:
+        words = message.lower()
+        if "immediately match" in words:
+            return VenueCause.WOULD_TAKE
+        return VenueCause.FUNDS if "insufficient" in words else None
+    return _CAUSES.get(code, VenueCause.NOT_AUTHORISED if status == 401 else None)
+
+
+def refused_answer(client_id: str, status: int, code: int, message: str, sent_ns: int, answered_ns: int) -> Answer:
+    """The ``Answer`` to a place or cancel that was not accepted: what it proves, and why."""
+    outcome, cause = outcome_of(status, code, message), cause_of(code, message, status)
+    return Answer(outcome, client_id, "", code, message, sent_ns, answered_ns, cause=cause)

@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from engine.trade import Account, Answer, Instrument, Market, OrderUpdate, Outcome, PlaceRequest, VenueFill, VenueOrder
+from engine.trade import (
+    Account,
+    Answer,
+    Instrument,
+    Market,
+    OrderUpdate,
+    Outcome,
+    PlaceRequest,
+    VenueCause,
+    VenueFill,
+    VenueOrder,
+)
 from engine.venue.binance_reads import BinanceReads
 from engine.venue.clock import ClockOffset, RecordedClock
 from engine.venue.dead_man import DeadMan
@@ -20,7 +31,7 @@ from engine.venue.link import MARKET_TIMES, LinkTimes, Payload
 from engine.venue.market_stream import BinanceMarketStream, OnFrame
 from engine.venue.modes import AccountModes
 from engine.venue.order_socket import OnAnswer
-from engine.venue.outcome import outcome_of
+from engine.venue.outcome import NO_SUCH_ORDER, refused_answer
 from engine.venue.paper_exchange import PaperExchange, Refusal, warm
 from engine.venue.protocol import OrderNotFound, StreamState, VenueError, VenueEvent
 from engine.venue.rest import BinanceRest
@@ -110,6 +121,18 @@ class PaperGateway:
             raise VenueError("paper trading begins with its instruments: ask for them first", known=True)
         return self._exchange
 
+    async def open_reads(self) -> None:
+        """Ready for reads only; ended by ``close_reads``."""
+        await self.rest.start()
+
+    async def close_reads(self) -> None:
+        await self.rest.close()
+
+    async def trade_by_rest(self, request: PlaceRequest) -> Answer:
+        """Refused: there is no position at the exchange."""
+        words = "trading is on paper: its position is in the journal only, and a running engine closes it"
+        return Answer(Outcome.REJECTED, request.client_id, message=words)
+
     def market_stream(
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
     ) -> BinanceMarketStream:
@@ -178,8 +201,7 @@ class PaperGateway:
         def leave(done: VenueOrder | Refusal, told: list[OrderUpdate]) -> None:
             now_ns = time.monotonic_ns()
             if isinstance(done, Refusal):
-                outcome = outcome_of(400, done.code, done.message)
-                on_answer(Answer(outcome, client_id, "", done.code, done.message, sent_ns, now_ns))
+                on_answer(refused_answer(client_id, 400, done.code, done.message, sent_ns, now_ns))
             else:
                 on_answer(Answer(Outcome.ACCEPTED, client_id, done.venue_id, 0, "", sent_ns, now_ns, done))
             self._tell(told)
@@ -214,7 +236,9 @@ class PaperGateway:
     async def order(self, symbol: str, client_id: str) -> VenueOrder:
         order = self.exchange.orders.get(client_id)
         if order is None:
-            raise OrderNotFound("Order does not exist.", code=-2013, http_status=400, known=True)
+            raise OrderNotFound(
+                "Order does not exist.", code=NO_SUCH_ORDER, http_status=400, known=True, cause=VenueCause.GONE
+            )
         return order
 
     async def fills_since(self, symbol: str, after_trade_id: int) -> list[VenueFill]:

@@ -16,6 +16,7 @@ from engine.trade import (
     Instrument,
     OrderUpdate,
     PlaceRequest,
+    VenueCause,
     VenueFill,
     VenueOrder,
 )
@@ -34,15 +35,26 @@ VenueEvent = OrderUpdate | FundingPayment | BalanceWord | BalanceChange | Stream
 
 
 class VenueError(Exception):
-    """A read could not be completed. ``known`` is False when the exchange's answer is not known."""
+    """A read could not be completed. ``known`` is False when the exchange's answer is not known.
 
-    def __init__(self, message: str, *, code: int = 0, http_status: int = 0, known: bool = False) -> None:
+    ``code`` is the exchange's own, 0 where it named none; ``cause`` what it means, None where nothing follows from it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int = 0,
+        http_status: int = 0,
+        known: bool = False,
+        cause: VenueCause | None = None,
+    ) -> None:
         super().__init__(message)
-        self.code, self.http_status, self.known = code, http_status, known
+        self.code, self.http_status, self.known, self.cause = code, http_status, known, cause
 
 
 class OrderNotFound(VenueError):
-    """The exchange answered that it does not know the order (spot -2013): a proof, unlike any other error."""
+    """The exchange answered that it does not know the order: a proof, unlike any other error."""
 
 
 class Gateway(Protocol):

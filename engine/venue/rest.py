@@ -9,7 +9,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import ClientSession, TCPConnector
 
@@ -17,12 +17,10 @@ from engine.venue.bounded import BoundedResponse
 from engine.venue.ccxt_thin import async_exchange
 from engine.venue.clock import ClockOffset
 from engine.venue.endpoints import Endpoints
-from engine.venue.outcome import SKEWED_CLOCK
+from engine.venue.outcome import NO_SUCH_ORDER, SKEWED_CLOCK, cause_of
 from engine.venue.protocol import OrderNotFound, VenueError
 from engine.venue.signing import Credentials
 from engine.venue.throttle import Throttle
-
-NO_SUCH_ORDER: Final = -2013
 
 
 class NotSent(VenueError):
@@ -156,6 +154,7 @@ class BinanceRest:
         if refusal.code == SKEWED_CLOCK and self.on_skew is not None:
             self.on_skew()
         text = f"{method} was refused: HTTP {refusal.status}, code {refusal.code}: {refusal.message}"
-        if refusal.code == NO_SUCH_ORDER:
-            return OrderNotFound(text, code=refusal.code, http_status=refusal.status, known=True)
-        return VenueError(text, code=refusal.code, http_status=refusal.status, known=refusal.status < 500)
+        status, code, cause = refusal.status, refusal.code, cause_of(refusal.code, refusal.message, refusal.status)
+        if code == NO_SUCH_ORDER:
+            return OrderNotFound(text, code=code, http_status=status, known=True, cause=cause)
+        return VenueError(text, code=code, http_status=status, known=status < 500, cause=cause)

@@ -12,7 +12,17 @@ from engine.orders.intent import ApprovedOrder, Intent, RefusedOrder
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects, Severity
 from engine.orders.states import TERMINAL, OrderState
-from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, Side, VenueFill, VenueOrder, VenueOrderStatus
+from engine.trade import (
+    Answer,
+    OrderUpdate,
+    Outcome,
+    PlaceRequest,
+    Side,
+    VenueCause,
+    VenueFill,
+    VenueOrder,
+    VenueOrderStatus,
+)
 
 SYMBOL = "ETHUSDT"
 SECOND = 1_000_000_000
@@ -149,7 +159,7 @@ class World:
         """A request reaches the exchange and is answered; the answer may be lost on the way back."""
         self.flights.remove(flight)
         if self.now_ns - flight.sent_ns > WINDOW_NS:
-            answer = Answer(Outcome.REJECTED, flight.client_id, code=-1021)
+            answer = Answer(Outcome.REJECTED, flight.client_id, cause=VenueCause.CLOCK)
         elif flight.cancel:
             answer = self.arrive_cancel(flight)
         else:
@@ -162,7 +172,7 @@ class World:
     def arrive_place(self, flight: Flight) -> Answer:
         assert flight.request is not None
         if self.dice.random() < 0.1:
-            return Answer(Outcome.REJECTED, flight.client_id, code=-2010)
+            return Answer(Outcome.REJECTED, flight.client_id, cause=VenueCause.FUNDS)
         truth = Truth(flight.request, str(len(self.orders) + 1))
         self.orders[flight.client_id] = truth
         word = self.word(truth)
@@ -173,9 +183,9 @@ class World:
     def arrive_cancel(self, flight: Flight) -> Answer:
         truth = self.orders.get(flight.client_id)
         if truth is None or truth.status in ENDED:
-            return Answer(Outcome.REJECTED, flight.client_id, code=-2011)
+            return Answer(Outcome.REJECTED, flight.client_id, cause=VenueCause.GONE)
         if self.dice.random() < 0.1:
-            return Answer(Outcome.REJECTED, flight.client_id, code=-1003)
+            return Answer(Outcome.REJECTED, flight.client_id, cause=VenueCause.RATE_LIMITED)
         truth.status = S.CANCELED
         word = self.word(truth)
         return Answer(Outcome.ACCEPTED, flight.client_id, truth.venue_id, order=word)

@@ -12,8 +12,15 @@ from engine.kernel.feed import new_block, on_frame, views
 from engine.kernel.parse import as_frame
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
-from engine.trade import Market, Outcome, PlaceRequest, Side
-from engine.venue.ccxt_gateway import CcxtGateway, CcxtSettings
+from engine.trade import (
+    Market,
+    Outcome,
+    PlaceRequest,
+    Side,
+    VenueCause,
+)
+from engine.venue.ccxt_gateway import CcxtGateway
+from engine.venue.ccxt_reads import CcxtSettings
 from engine.venue.protocol import OrderNotFound, StreamState, VenueError
 from engine.venue.signing import Credentials
 from engine.venue.wire import Grid
@@ -59,7 +66,7 @@ async def test_orders_go_through_ccxt_and_come_back_as_events(sandbox: SandboxEx
         assert order.state is OrderState.CANCELED
         assert live_at(sandbox) == set()
         again = await bench.gateway.cancel(SYMBOL, order.client_id)
-        assert (again.outcome, again.code) == (Outcome.REJECTED, -2011)
+        assert (again.outcome, again.cause) == (Outcome.REJECTED, VenueCause.GONE)
         with pytest.raises(OrderNotFound):
             await bench.gateway.order(SYMBOL, "mm-9-77")
 

@@ -9,7 +9,12 @@ import pytest
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
 from engine.sandbox.faults import read_rule
-from engine.trade import Market, Outcome, Side
+from engine.trade import (
+    Market,
+    Outcome,
+    Side,
+    VenueCause,
+)
 from tests.sandbox.gateways import SYMBOL, bench_on, live_at
 
 BOTH = pytest.mark.parametrize("market", list(Market), ids=lambda market: market.value)
@@ -176,7 +181,7 @@ async def test_a_cancel_that_meets_a_filled_order_is_answered_2011_and_ends_in_f
         order = await bench.place(away=-500, post_only=False)
         order.state = S.ACCEPTED  # as if the answer had been written before the fill
         answer = await bench.cancel(order)
-        assert (answer.outcome, answer.code) == (Outcome.REJECTED, -2011)
+        assert (answer.outcome, answer.code, answer.cause) == (Outcome.REJECTED, -2011, VenueCause.GONE)
         assert order.state is S.UNKNOWN
         await bench.resolve()
         assert order.state is S.FILLED
@@ -230,7 +235,7 @@ async def test_a_clock_error_takes_a_new_sample_of_the_clock(sandbox: SandboxExc
         before = bench.gateway.clock.samples
         sandbox.core.faults.add({"kind": "bad_clock", "operation": "order.place"})
         answer = await bench.gateway.place(request)
-        assert (answer.outcome, answer.code) == (Outcome.REJECTED, -1021)
+        assert (answer.outcome, answer.code, answer.cause) == (Outcome.REJECTED, -1021, VenueCause.CLOCK)
         await bench.until(lambda: bench.gateway.clock.samples == before + 1)
 
 

@@ -28,6 +28,7 @@ from engine.trade import (
     VenueOrder,
     VenueOrderStatus,
 )
+from engine.venue.outcome import cause_of
 
 SYMBOL = "ETHUSDT"
 CONFIG = """
@@ -86,7 +87,8 @@ class Exchange:
         """Answer everything that waits, in order."""
         waiting, self.waiting = self.waiting, []
         for on_answer, client_id in waiting:
-            on_answer(Answer(outcome, client_id, f"v{client_id}", code, message, 1_000_000, 2_000_000))
+            cause = cause_of(code, message) if outcome is Outcome.REJECTED else None
+            on_answer(Answer(outcome, client_id, f"v{client_id}", code, message, 1_000_000, 2_000_000, cause=cause))
 
     def word(self, client_id: str, status: VenueOrderStatus, filled: int = 0, ms: int = 1) -> VenueOrder:
         request = self.requests[client_id]

@@ -10,7 +10,12 @@ from engine.live.failures import Exit
 from engine.live.rings import Events, Why
 from engine.live.rules import risk_rules, sentinel_rules
 from engine.live.venue import equity_of, venue_failure
-from engine.trade import Account, Instrument, Market
+from engine.trade import (
+    Account,
+    Instrument,
+    Market,
+    VenueCause,
+)
 from engine.venue.protocol import VenueError
 from tests.unit.live_session import CONFIG, INSTRUMENT
 
@@ -30,8 +35,8 @@ def test_every_limit_of_the_file_reaches_the_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (VenueError("bad key", code=-2015, http_status=401), Exit.AUTH),
-        (VenueError("bad signature", code=-1022, http_status=400), Exit.AUTH),
+        (VenueError("bad key", http_status=401), Exit.AUTH),
+        (VenueError("bad signature", http_status=400, cause=VenueCause.NOT_AUTHORISED), Exit.AUTH),
         (VenueError("forbidden", http_status=403), Exit.AUTH),
         (VenueError("refused"), Exit.UNREACHABLE),
         (VenueError("down", http_status=503), Exit.UNREACHABLE),

@@ -11,7 +11,17 @@ from engine.orders.intent import ApprovedOrder, CancelRequest, Intent, RefusedOr
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects, Order, Severity
 from engine.orders.states import OrderState
-from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, Side, VenueFill, VenueOrder, VenueOrderStatus
+from engine.trade import (
+    Answer,
+    OrderUpdate,
+    Outcome,
+    PlaceRequest,
+    Side,
+    VenueCause,
+    VenueFill,
+    VenueOrder,
+    VenueOrderStatus,
+)
 
 S, W = OrderState, VenueOrderStatus
 SECOND = 1_000_000_000
@@ -31,8 +41,15 @@ def trade(trade_id: int, lots: int, client_id: str = ID) -> VenueFill:
     return VenueFill("ETHUSDT", trade_id, client_id, "77", Side.BUY, 100, lots, True, Decimal(0), "USDT", 1)
 
 
-def answer(outcome: Outcome, code: int = 0, order: VenueOrder | None = None, client_id: str = ID) -> Answer:
-    return Answer(outcome, client_id, "77" if outcome is Outcome.ACCEPTED else "", code, "said", order=order)
+def answer(
+    outcome: Outcome,
+    code: int = 0,
+    order: VenueOrder | None = None,
+    client_id: str = ID,
+    cause: VenueCause | None = None,
+) -> Answer:
+    venue_id = "77" if outcome is Outcome.ACCEPTED else ""
+    return Answer(outcome, client_id, venue_id, code, "said", order=order, cause=cause)
 
 
 @pytest.fixture
@@ -224,11 +241,12 @@ def test_a_cancel_confirmed_without_a_figure_owes_its_trades_until_they_are_read
     ("reply", "state"),
     [
         (answer(Outcome.UNKNOWN), S.UNKNOWN),
-        (answer(Outcome.REJECTED, -2011), S.UNKNOWN),
-        (answer(Outcome.REJECTED, -1003), S.ACCEPTED),
+        (answer(Outcome.REJECTED, cause=VenueCause.GONE), S.UNKNOWN),
+        (answer(Outcome.REJECTED, cause=VenueCause.RATE_LIMITED), S.ACCEPTED),
+        (answer(Outcome.REJECTED, -2011), S.ACCEPTED),  # what an exchange's code means is its gateway's to say
         (answer(Outcome.NOT_SENT), S.ACCEPTED),
     ],
-    ids=["no-answer", "unknown-order", "refused", "not-written"],
+    ids=["no-answer", "unknown-order", "refused", "a-code-alone", "not-written"],
 )
 def test_a_cancel_that_did_not_succeed_leaves_the_order_counted(
     manager: OrderManager, reply: Answer, state: OrderState
@@ -246,7 +264,7 @@ def test_a_refused_cancel_of_a_partly_filled_order_leaves_it_partly_filled(manag
     order = accepted(manager)
     manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2, 2), trade(1, 2)), 2)
     manager.cancel(ID, 3)
-    manager.on_cancel_answer(answer(Outcome.REJECTED, -1003), 4)
+    manager.on_cancel_answer(answer(Outcome.REJECTED, cause=VenueCause.RATE_LIMITED), 4)
     assert order.state is S.PARTIALLY_FILLED
 
 
@@ -282,7 +300,7 @@ def test_a_cancel_answer_for_an_order_that_has_ended_changes_nothing(manager: Or
     order = accepted(manager)
     manager.cancel(ID, 2)
     manager.on_update(OrderUpdate(word(W.FILLED, 5, 3), trade(1, 5)), 3)
-    assert manager.on_cancel_answer(answer(Outcome.REJECTED, -2011), 4) == Effects()
+    assert manager.on_cancel_answer(answer(Outcome.REJECTED, cause=VenueCause.GONE), 4) == Effects()
     assert order.state is S.FILLED
 
 
@@ -291,7 +309,7 @@ def test_a_cancel_of_an_unknown_order_is_written_and_the_order_stays_unknown(man
     manager.on_place_answer(answer(Outcome.UNKNOWN), 1)
     assert manager.cancel(ID, 2) is not None
     assert order.state is S.UNKNOWN
-    manager.on_cancel_answer(answer(Outcome.REJECTED, -2011), 3)
+    manager.on_cancel_answer(answer(Outcome.REJECTED, cause=VenueCause.GONE), 3)
     assert order.state is S.UNKNOWN
 
 
@@ -324,7 +342,12 @@ def test_a_successor_is_sent_only_when_the_cancel_is_proved(manager: OrderManage
 
 
 @pytest.mark.parametrize(
-    "reply", [answer(Outcome.UNKNOWN), answer(Outcome.REJECTED, -2011), answer(Outcome.REJECTED, -1003)]
+    "reply",
+    [
+        answer(Outcome.UNKNOWN),
+        answer(Outcome.REJECTED, cause=VenueCause.GONE),
+        answer(Outcome.REJECTED, cause=VenueCause.RATE_LIMITED),
+    ],
 )
 def test_a_successor_is_dropped_when_the_cancel_is_not_proved(manager: OrderManager, reply: Answer) -> None:
     accepted(manager)

@@ -10,7 +10,17 @@ from engine.orders.intent import ApprovedOrder, CancelRequest, Intent, RefusedOr
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects, Incident, Order, Severity, Transition
 from engine.orders.states import OrderState
-from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, Side, VenueFill, VenueOrder, VenueOrderStatus
+from engine.trade import (
+    Answer,
+    OrderUpdate,
+    Outcome,
+    PlaceRequest,
+    Side,
+    VenueCause,
+    VenueFill,
+    VenueOrder,
+    VenueOrderStatus,
+)
 
 S, W = OrderState, VenueOrderStatus
 SECOND = 1_000_000_000
@@ -34,8 +44,14 @@ def trade(trade_id: int, lots: int, client_id: str = ID) -> VenueFill:
     return VenueFill(SYMBOL, trade_id, client_id, "77", Side.BUY, 100, lots, True, Decimal(0), "USDT", 1)
 
 
-def answer(outcome: Outcome, code: int = 0, message: str = "said", order: VenueOrder | None = None) -> Answer:
-    return Answer(outcome, ID, "", code, message, order=order)
+def answer(
+    outcome: Outcome,
+    code: int = 0,
+    message: str = "said",
+    order: VenueOrder | None = None,
+    cause: VenueCause | None = None,
+) -> Answer:
+    return Answer(outcome, ID, "", code, message, order=order, cause=cause)
 
 
 def went(before: OrderState, after: OrderState, reason: str, ns: int, client_id: str = ID) -> Transition:
@@ -219,8 +235,8 @@ def test_each_answer_to_an_order_is_recorded_with_what_was_said(
     [
         (answer(Outcome.ACCEPTED), S.CANCELED, "the exchange confirmed the cancel"),
         (answer(Outcome.ACCEPTED, order=word(W.CANCELED, ms=3)), S.CANCELED, "exchange: CANCELED"),
-        (answer(Outcome.REJECTED, -2011), S.UNKNOWN, "cancel refused with -2011: said"),
-        (answer(Outcome.REJECTED, -2013), S.UNKNOWN, "cancel refused with -2013: said"),
+        (answer(Outcome.REJECTED, -2011, cause=VenueCause.GONE), S.UNKNOWN, "cancel refused with -2011: said"),
+        (answer(Outcome.REJECTED, -2013, cause=VenueCause.GONE), S.UNKNOWN, "cancel refused with -2013: said"),
         (answer(Outcome.UNKNOWN), S.UNKNOWN, "said"),
         (answer(Outcome.UNKNOWN, message=""), S.UNKNOWN, "no answer to the cancel"),
         (answer(Outcome.REJECTED, -1003), S.ACCEPTED, "cancel did not happen: said"),

@@ -16,11 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config.secret import Secret
-from engine.trade import Market, Outcome, PlaceRequest, Side
+from engine.trade import (
+    Market,
+    Outcome,
+    PlaceRequest,
+    Side,
+    VenueCause,
+)
 from engine.venue.clock import ClockOffset
 from engine.venue.dead_man import DeadMan
 from engine.venue.endpoints import endpoints
-from engine.venue.outcome import outcome_of
+from engine.venue.outcome import cause_of, outcome_of, refused_answer
 from engine.venue.protocol import VenueError
 from engine.venue.scopes import KeyScopes, binance_scopes
 from engine.venue.signing import Credentials, Ed25519Signer, HmacSigner, signer_for
@@ -145,6 +151,40 @@ def test_a_private_key_that_cannot_sign_is_refused_without_being_quoted(broken: 
 )
 def test_what_an_answer_proves(status: int, code: int, message: str, outcome: Outcome) -> None:
     assert outcome_of(status, code, message) is outcome
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "cause"),
+    [
+        (-2011, "Unknown order sent.", VenueCause.GONE),
+        (-2013, "Order does not exist.", VenueCause.GONE),
+        (-5022, "Post Only order will be rejected.", VenueCause.WOULD_TAKE),
+        (-2010, "Order would immediately match and take.", VenueCause.WOULD_TAKE),
+        (-2010, "Account has insufficient balance for requested action.", VenueCause.FUNDS),
+        (-2010, "Duplicate order sent.", None),
+        (-2018, "Balance is insufficient.", VenueCause.FUNDS),
+        (-2019, "Margin is insufficient.", VenueCause.FUNDS),
+        (-1002, "You are not authorized to execute this request.", VenueCause.NOT_AUTHORISED),
+        (-1022, "Signature for this request is not valid.", VenueCause.NOT_AUTHORISED),
+        (-2014, "API-key format invalid.", VenueCause.NOT_AUTHORISED),
+        (-2015, "Invalid API-key, IP, or permissions for action.", VenueCause.NOT_AUTHORISED),
+        (-1021, "Timestamp for this request is outside of the recvWindow.", VenueCause.CLOCK),
+        (-1003, "Too many requests.", VenueCause.RATE_LIMITED),
+        (-1015, "Too many new orders.", VenueCause.RATE_LIMITED),
+        (-1013, "Filter failure: LOT_SIZE", None),
+        (0, "", None),
+    ],
+)
+def test_why_binance_refused(code: int, message: str, cause: VenueCause | None) -> None:
+    assert cause_of(code, message) is cause
+    answer = refused_answer("mm-1-1", 400, code, message, 3, 5)
+    assert (answer.client_id, answer.code, answer.message, answer.cause) == ("mm-1-1", code, message, cause)
+    assert (answer.outcome, answer.sent_ns, answer.answered_ns) == (outcome_of(400, code, message), 3, 5)
+
+
+def test_an_unauthorised_answer_without_a_code_says_why_by_its_status() -> None:
+    assert cause_of(0, "", 401) is VenueCause.NOT_AUTHORISED
+    assert cause_of(0, "", 403) is None, "an address that asked too often is refused with it as well"
 
 
 def test_addresses_are_the_public_ones_or_all_of_ones_own() -> None:

@@ -1,0 +1,63 @@
+"""An exchange's own codes and words are read where its gateway is, and nowhere else."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+AT_HOME = ("engine/venue/", "engine/sandbox/")
+CODE = re.compile(r"(?<![\w.-])-[1-9]\d{3}(?![\d-])")
+WORDS = re.compile(
+    r"executionReport|ORDER_TRADE_UPDATE|x-mbx-(?!apikey)|fapiP|privatePost|privateGet|privateDelete", re.I
+)
+
+
+def said(source: str) -> Iterator[str]:
+    """Codes (negative numbers of four digits, as values and in texts) and words of Binance's order interface."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))) if 1000 <= number <= 9999:
+                yield f"line {node.lineno}: -{number}"
+            case ast.Constant(value=str(text) | bytes(text)):
+                shown = text if isinstance(text, str) else text.decode("latin-1")
+                for found in [*CODE.findall(shown), *WORDS.findall(shown)]:
+                    yield f"line {node.lineno}: {found}"
+            case ast.Attribute(attr=str(name)) if WORDS.search(name):
+                yield f"line {node.lineno}: {name}"
+    for number, line in enumerate(source.splitlines(), 1):
+        _, mark, comment = line.partition("  # ")
+        if mark and CODE.search(comment):
+            yield f"line {number}: {comment}"
+
+
+def files() -> list[str]:
+    found = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "engine").rglob("*.py"))]
+    return [path for path in found if not path.startswith(AT_HOME)]
+
+
+def test_no_code_or_order_word_of_an_exchange_stands_outside_its_gateway() -> None:
+    assert len(files()) > 100
+    found = [f"{path} {what}" for path in files() for what in said((ROOT / path).read_text(encoding="utf-8"))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "GONE = {-2011}",
+        "if code == -2013: pass",
+        'text = "refused with -1022"',
+        "x = 1  # Binance: -1021",
+        "rest.fapiPrivatePostOrder()",
+    ],
+)
+def test_a_code_is_found_wherever_it_stands(source: str) -> None:
+    assert list(said(source))
+
+
+@pytest.mark.parametrize("source", ["x = -100", 'day = "2024-08-08"', "x = -20_000", 'key = "uid-1234"'])
+def test_what_only_looks_like_one_is_let_through(source: str) -> None:
+    assert not list(said(source))
