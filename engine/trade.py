@@ -181,7 +181,6 @@ class OrderUpdate:
 
     order: VenueOrder
     fill: VenueFill | None
-    reject_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,8 +182,6 @@ class Desk:
                 self._clerk.moved(order, moved)
         for incident in effects.incidents:
             self._clerk.incident(incident)
-        for request in effects.send:
-            self._send(request)
         for symbol in {moved.symbol for moved in effects.transitions}:
             self.on_change(symbol)
 

@@ -29,7 +29,6 @@ from engine.kernel.checks import (
     L_OWED_SELLS,
     L_POSITION_LOTS,
     L_SELL_LOTS,
-    L_TOTAL_ROOM,
     R_BASE_BALANCE,
     R_QUOTE_BALANCE,
     UNLIMITED,
@@ -98,7 +97,6 @@ _WORK_STATE: Final = {
     OrderState.ACCEPTED: S_WORKING,
     OrderState.PARTIALLY_FILLED: S_WORKING,
     OrderState.PENDING_CANCEL: S_CANCELLING,
-    OrderState.PENDING_REPLACE: S_CANCELLING,
     OrderState.UNKNOWN: S_UNKNOWN,
 }
 _OF_BALANCE: Final = frozenset({R_BASE_BALANCE, R_QUOTE_BALANCE})
@@ -179,10 +177,6 @@ class Quoter:
         pace = self.feed.pace
         pace[PACE_RATE] = limits.order_rate if limits.order_rate is not None else 0.0
         pace[PACE_TOKENS] = min(pace[PACE_TOKENS], max(pace[PACE_RATE], 1.0))
-
-    def set_room(self, money: float | None) -> None:
-        """What this symbol may still add to the account's notional, quote currency; None = no such limit."""
-        self.limits[L_TOTAL_ROOM] = _units(money, float(self.instrument.tick_size * self.instrument.lot_size))
 
     # --- the tick ---
 

@@ -62,10 +62,6 @@ class Wire:
         self.written_ns = 0  # monotonic, when the last order's bytes were written
         self._released_ns = 0
 
-    @property
-    def in_flight(self) -> int:
-        return len(self._tasks)
-
     def place(self, request: PlaceRequest, done: Done) -> None:
         if self._hot is not None:
             refused = self._hot.send_place(request, done)
@@ -93,9 +89,6 @@ class Wire:
             self._hold(on)
             if not on and self.written_ns > self._released_ns:
                 self.written_ns = self._released_ns = time.monotonic_ns()
-
-    def cancel_all(self, symbol: str, done: Done) -> None:
-        self._run(self._gateway.cancel_all(symbol), "", done)
 
     def _run(self, call: Coroutine[Any, Any, Answer], client_id: str, done: Done) -> None:
         task = asyncio.get_running_loop().create_task(_answered(call, client_id, done))

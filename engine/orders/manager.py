@@ -5,7 +5,7 @@ worst-case exposure is never understated, no order ends without proof, no trade 
 or repetition of the exchange's words ends in the same place.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from engine.orders.ids import epoch_of, is_ours
@@ -13,7 +13,7 @@ from engine.orders.intent import ApprovedOrder, CancelRequest, RefusedOrder
 from engine.orders.order import Effects, Exposure, Incident, Order, Severity
 from engine.orders.selftrade import meets_own
 from engine.orders.states import CANCELLABLE, TERMINAL, OrderState
-from engine.orders.table import CANCEL_UNDER_WAY, QUERY_BACKOFF_NS, SECOND_NS, TARGET, OrderTable
+from engine.orders.table import QUERY_BACKOFF_NS, SECOND_NS, TARGET, OrderTable
 from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, VenueCause, VenueFill, VenueOrder
 from engine.units import Units, away
 
@@ -85,32 +85,6 @@ class OrderManager:
             self._table.move(order, _S.PENDING_CANCEL, "cancel written", now_ns, effects or Effects())
         return CancelRequest(order.symbol, client_id)
 
-    def replace(
-        self, client_id: str, approved: ApprovedOrder, now_ns: int, effects: Effects | None = None
-    ) -> CancelRequest | RefusedOrder:
-        """Cancel one order and hold its successor until the exchange proves the cancel; then ``Effects.send`` has it.
-
-        The two are never live together. The successor is dropped when the old order fills meanwhile, since it was
-        approved for another inventory.
-        """
-        order = self._table.get(client_id)
-        if order is None or order.state not in (_S.ACCEPTED, _S.PARTIALLY_FILLED):
-            return RefusedOrder(approved.intent, "not-replaceable", f"{client_id} is not live with a known state")
-        if (order.symbol, order.side) != (approved.intent.symbol, approved.intent.side):
-            return RefusedOrder(approved.intent, "not-replaceable", "a successor keeps its symbol and side")
-        order.cancel_sent, order.successor = True, approved
-        self._table.move(order, _S.PENDING_REPLACE, "cancel written, successor waits", now_ns, effects or Effects())
-        return CancelRequest(order.symbol, client_id)
-
-    def cancel_all(self, symbol: str, now_ns: int, effects: Effects | None = None) -> list[str]:
-        """Note that a cancel of everything on ``symbol`` is being written; returns the client ids it concerns."""
-        orders = list(self.live(symbol))
-        for order in orders:
-            order.cancel_sent, order.successor = True, None
-            if order.state not in (_S.UNKNOWN, _S.PENDING_CANCEL, _S.INITIALIZED):
-                self._table.move(order, _S.PENDING_CANCEL, "cancel of all written", now_ns, effects or Effects())
-        return [order.client_id for order in orders]
-
     # -- what the gateway says ---------------------------------------------------------------------------------------
 
     def on_place_answer(self, answer: Answer, now_ns: int) -> Effects:
@@ -150,21 +124,6 @@ class OrderManager:
                 self._table.lose(order, answer.message or "no answer to the cancel", now_ns, effects)
             case Outcome.REJECTED | Outcome.NOT_SENT:
                 self._table.back_to_live(order, f"cancel did not happen: {answer.message}", now_ns, effects)
-        return effects
-
-    def on_cancel_all_answer(self, client_ids: Iterable[str], answer: Answer, now_ns: int) -> Effects:
-        """Whatever the answer says, each order ends by its own proof: the user stream's word, or a query."""
-        effects = Effects()
-        for client_id in client_ids:
-            order = self._table.get(client_id)
-            if order is None or not order.live:
-                continue
-            if answer.outcome is Outcome.ACCEPTED:
-                order.query_at_ns = now_ns + QUERY_BACKOFF_NS[1]  # the stream usually proves it before that
-            elif answer.outcome is Outcome.UNKNOWN:
-                self._table.lose(order, answer.message or "no answer to the cancel of all", now_ns, effects)
-            else:
-                self._table.back_to_live(order, f"cancel of all did not happen: {answer.message}", now_ns, effects)
         return effects
 
     def on_update(self, update: OrderUpdate, now_ns: int) -> Effects:
@@ -306,7 +265,7 @@ class OrderManager:
         """Orders and cancels without any answer for ``stuck_after_ns`` are UNKNOWN; call it about once a second."""
         effects = Effects()
         for order in self.live():
-            waiting = order.state is _S.SUBMITTED or order.state in CANCEL_UNDER_WAY
+            waiting = order.state in (_S.SUBMITTED, _S.PENDING_CANCEL)
             if waiting and now_ns - order.changed_ns >= self._stuck_after_ns:
                 self._table.lose(order, "no answer at all", now_ns, effects)
         return effects

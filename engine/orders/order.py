@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from engine.orders.intent import ApprovedOrder
 from engine.orders.states import TERMINAL, OrderState
-from engine.trade import PlaceRequest, Side, VenueFill
+from engine.trade import Side, VenueFill
 from engine.units import Units
 
 
@@ -37,7 +36,6 @@ class Order:
     absent_answers: int = 0
     provable_ns: int = 0  # a "not found" asked for before this proves nothing
     venue_told: bool = False  # the exchange itself named the end and the cumulative figure with it
-    successor: ApprovedOrder | None = None
 
     @property
     def live(self) -> bool:
@@ -47,8 +45,7 @@ class Order:
     def worst_case_lots(self) -> Units:
         """What may still reach our position beyond the booked fills."""
         if self.live:
-            open_lots = max(self.lots - self.known_lots, 0)
-            return open_lots if self.successor is None else max(open_lots, self.successor.intent.lots)
+            return max(self.lots - self.known_lots, 0)
         return max(self.venue_filled - self.known_lots, 0)
 
     @property
@@ -90,16 +87,13 @@ class Incident:
 
 @dataclass(slots=True)
 class Effects:
-    """What one input changed, in order. ``fills`` are new (never booked before) and ours; ``send`` is now allowed."""
+    """What one input changed, in order. ``fills`` are new (never booked before) and ours."""
 
     transitions: list[Transition] = field(default_factory=list)
     fills: list[VenueFill] = field(default_factory=list)
     foreign_fills: list[VenueFill] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
-    send: list[PlaceRequest] = field(default_factory=list)
     strangers: list[tuple[str, str]] = field(default_factory=list)  # symbol, id: ours by name, sent by another engine
-    stale: int = 0  # words older than what is known: dropped
-    duplicates: int = 0  # fills booked before: dropped
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ class OrderState(Enum):
     ACCEPTED = "ACCEPTED"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     PENDING_CANCEL = "PENDING_CANCEL"
-    PENDING_REPLACE = "PENDING_REPLACE"
     CANCELED = "CANCELED"
     FILLED = "FILLED"
     REJECTED = "REJECTED"
@@ -38,7 +37,6 @@ MEANING: Final[Mapping[OrderState, str]] = MappingProxyType(
         _S.ACCEPTED: "Live on the exchange, nothing filled.",
         _S.PARTIALLY_FILLED: "Live on the exchange, part of it filled.",
         _S.PENDING_CANCEL: "A cancel has been written; the order counts as live until the exchange answers.",
-        _S.PENDING_REPLACE: "A cancel has been written and a successor waits for it; one of the two can be live.",
         _S.CANCELED: "The exchange proved it cancelled. A fill from before the cancel may still arrive.",
         _S.FILLED: "The exchange proved it filled completely.",
         _S.REJECTED: "The exchange proved it never was in its book.",
@@ -65,7 +63,6 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = MappingProxy
     {
         _S.INITIALIZED: {
             _S.SUBMITTED: "the request was handed to the gateway",
-            _S.DENIED: "refused on this side (rate budget, self-trade, gateway down)",
         },
         _S.DENIED: {_S.UNKNOWN: _CONTRADICTED},
         _S.SUBMITTED: {
@@ -92,7 +89,6 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = MappingProxy
             _S.PARTIALLY_FILLED: _FILL_PART,
             _S.FILLED: _FILL_ALL,
             _S.PENDING_CANCEL: "a cancel was written",
-            _S.PENDING_REPLACE: "a cancel was written with a successor waiting",
             _S.CANCELED: "cancelled from outside, or by the exchange",
             _S.EXPIRED: _ENDED,
             _S.UNKNOWN: _LOST,
@@ -101,7 +97,6 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = MappingProxy
             _S.PARTIALLY_FILLED: _FILL_PART,
             _S.FILLED: _FILL_ALL,
             _S.PENDING_CANCEL: "a cancel was written",
-            _S.PENDING_REPLACE: "a cancel was written with a successor waiting",
             _S.CANCELED: "the rest was cancelled",
             _S.EXPIRED: _ENDED,
             _S.UNKNOWN: _LOST,
@@ -116,16 +111,6 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = MappingProxy
             _S.ACCEPTED: "the cancel provably did not happen",
             _S.PARTIALLY_FILLED: "the cancel provably did not happen",
             _S.UNKNOWN: "the cancel has no proof either way, or the exchange says it does not know the order",
-        },
-        _S.PENDING_REPLACE: {
-            _S.PENDING_REPLACE: "a trade for part of it while the cancel is under way: the successor is dropped",
-            _S.PENDING_CANCEL: "the successor was dropped and the cancel stays under way",
-            _S.CANCELED: "the exchange confirmed the cancel: the successor may be sent",
-            _S.FILLED: "it filled before the cancel reached it: the successor is dropped",
-            _S.EXPIRED: _ENDED,
-            _S.ACCEPTED: "the cancel provably did not happen: the successor is dropped",
-            _S.PARTIALLY_FILLED: "the cancel provably did not happen: the successor is dropped",
-            _S.UNKNOWN: "the cancel has no proof either way: the successor is dropped",
         },
         _S.CANCELED: {
             _S.PARTIALLY_FILLED: _LATE,

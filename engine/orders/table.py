@@ -6,7 +6,6 @@ from typing import Final
 
 from engine.orders.fills import FillBook
 from engine.orders.ids import ClientIds, is_ours, parse
-from engine.orders.intent import ApprovedOrder
 from engine.orders.order import Effects, Incident, Order, Severity, Transition
 from engine.orders.states import TERMINAL, OrderState, legal
 from engine.trade import PlaceRequest, VenueFill, VenueOrder, VenueOrderStatus
@@ -23,7 +22,6 @@ TARGET: Final = {
     VenueOrderStatus.REJECTED: _S.REJECTED,
     VenueOrderStatus.EXPIRED: _S.EXPIRED,
 }
-CANCEL_UNDER_WAY: Final = frozenset({_S.PENDING_CANCEL, _S.PENDING_REPLACE})
 
 
 class OrderTable:
@@ -135,18 +133,10 @@ class OrderTable:
         effects.transitions.append(Transition(order.client_id, order.symbol, before, target, reason, now_ns))
         if target is _S.UNKNOWN:
             order.query_at_ns, order.queries, order.absent_answers = now_ns, 0, 0
-        elif target not in CANCEL_UNDER_WAY:
+        elif target is not _S.PENDING_CANCEL:
             order.query_at_ns = None
-        if order.successor is not None and target is not _S.PENDING_REPLACE:
-            self._settle_successor(order, order.successor, now_ns, effects)
         if before in TERMINAL or target in TERMINAL:  # else it lies where it lay
             self._file(order)
-
-    def _settle_successor(self, order: Order, approved: ApprovedOrder, now_ns: int, effects: Effects) -> None:
-        """The successor goes out when the old order is proved cancelled and unfilled since, else it is dropped."""
-        order.successor = None
-        if order.state is _S.CANCELED and not order.misses_fills:
-            effects.send.append(self.submit(approved.request(self.ids.next()), now_ns, effects))
 
     def submit(self, request: PlaceRequest, now_ns: int, effects: Effects) -> PlaceRequest:
         order = self.new(request, now_ns)
@@ -165,7 +155,7 @@ class OrderTable:
     def back_to_live(self, order: Order, reason: str, now_ns: int, effects: Effects) -> None:
         """A cancel provably did not happen: the order is what it was before."""
         order.cancel_sent = False
-        if order.state not in CANCEL_UNDER_WAY:
+        if order.state is not _S.PENDING_CANCEL:
             return
         known = _S.PARTIALLY_FILLED if order.filled_lots else _S.ACCEPTED
         target = known if order.acked else _S.UNKNOWN
@@ -184,7 +174,6 @@ class OrderTable:
                 effects.foreign_fills.append(fill)
             return False
         if not self.fill_book.book(fill):
-            effects.duplicates += 1
             return False
         effects.fills.append(fill)
         if order is None and history:
@@ -206,8 +195,6 @@ class OrderTable:
         # What was taken for a predecessor's may be this very trade, listed late: never count it twice.
         order.inherited_lots = max(min(order.inherited_lots, order.venue_filled - order.filled_lots), 0)
         order.acked = True
-        if order.successor is not None and order.state is _S.PENDING_REPLACE:
-            order.successor = None
         if order.filled_lots > order.lots:
             self.incident(
                 effects, "overfill", Severity.CRITICAL, order, f"{order.filled_lots} of {order.lots} lots filled"
@@ -219,7 +206,7 @@ class OrderTable:
         if order.filled_lots >= order.lots:
             self.move(order, _S.FILLED, "trades for all of it", now_ns, effects)
         elif order.live:
-            keep = order.state in CANCEL_UNDER_WAY or order.state is _S.UNKNOWN
+            keep = order.state in (_S.PENDING_CANCEL, _S.UNKNOWN)
             self.move(order, order.state if keep else _S.PARTIALLY_FILLED, "a trade", now_ns, effects)
         elif order.state in (_S.REJECTED, _S.DENIED) or (order.venue_told and order.filled_lots > order.venue_filled):
             self._late_fill(order, now_ns, effects)
@@ -245,7 +232,6 @@ class OrderTable:
         )
         order.acked = order.acked or target is not _S.REJECTED
         if stale:
-            effects.stale += 1
             return
         order.update_ms = max(order.update_ms, word.update_ms)
         if word.filled_lots > order.venue_filled:
@@ -257,7 +243,7 @@ class OrderTable:
             return
         if order.live:
             target = _S.PARTIALLY_FILLED if max(order.filled_lots, word.filled_lots) else _S.ACCEPTED
-            if order.state in CANCEL_UNDER_WAY:
+            if order.state is _S.PENDING_CANCEL:
                 target = order.state
             elif order.state is _S.UNKNOWN and order.cancel_sent and not asked:
                 return  # it was live when this was said; whether the cancel reached it is still open

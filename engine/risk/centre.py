@@ -160,13 +160,6 @@ class RiskCentre:
 
     # --- answers ---
 
-    def why_not(self) -> str | None:
-        """The reason not to quote, or None. Breaker first: it is the one that needs a person."""
-        breaker = self.breaker
-        if not breaker.may_quote:
-            return f"breaker {breaker.state.name.lower()}: {breaker.message or breaker.cause.value}"
-        return None
-
     @property
     def level(self) -> RiskLevel:
         return level(self.found, int(self.breaker.state))

@@ -137,48 +137,6 @@ def level(found: Iterable[LimitUse], breaker_state: int) -> RiskLevel:
     return RiskLevel(max(int(by_use), min(breaker_state, int(RiskLevel.CRITICAL))))
 
 
-@dataclass(frozen=True, slots=True)
-class WantedOrder:
-    """An order not yet sent. ``signed_base`` is positive for a buy."""
-
-    symbol: str
-    signed_base: float
-    price: float
-
-
-def refuse(limits: Limits, order: WantedOrder, exposures: Mapping[str, Exposure], order_rate: float) -> str | None:
-    """The name of the limit this order would pass at worst case, or None. An unknown symbol is refused.
-
-    An order that only reduces the position is allowed even where the position is over its limit: refusing the way
-    back would keep the risk. It still counts towards open orders and the order rate.
-    """
-    at = exposures.get(order.symbol)
-    if at is None:
-        return "symbol"
-    if not (math.isfinite(order.price) and order.price > 0 and math.isfinite(order.signed_base)):
-        return "price"
-    if limits.open_orders is not None:
-        outstanding = sum(e.open_orders + e.unknown_orders for e in exposures.values())
-        if outstanding + 1 > limits.open_orders:
-            return "open_orders"
-    if limits.order_rate is not None and order_rate + 1 > limits.order_rate:
-        return "order_rate"
-    buys, sells = at.buys + max(order.signed_base, 0.0), at.sells + max(-order.signed_base, 0.0)
-    worst = max(at.position + buys, 0.0) if order.signed_base > 0 else max(sells - at.position, 0.0)
-    reach = abs(at.position)
-    if worst <= reach and at.position * order.signed_base < 0:
-        return None
-    price = max(order.price, at.mark)
-    others = sum(e.worst_notional for s, e in exposures.items() if s != order.symbol)
-    checks = (
-        ("position", worst, limits.position),
-        ("notional", worst * price, limits.notional),
-        ("total_notional", others + worst * price, limits.total_notional),
-        ("capital", others + worst * price, limits.capital),
-    )
-    return next((name for name, use, limit in checks if limit is not None and not use <= limit), None)
-
-
 class Day:
     """PnL of the UTC day and the peak of equity; survives restarts as plain values.
 

@@ -118,7 +118,6 @@ class BinanceGateway:
         )
         self._order_socket.on_skew = self._user.on_skew = self._resample
         self.dead_man = DeadMan(self._count_down)
-        self.malformed = 0  # user events that could not be read; each drops the stream, so that the gap is filled
         self._on_event: Callable[[VenueEvent], None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._markets: list[BinanceMarketStream] = []
@@ -305,11 +304,9 @@ class BinanceGateway:
         word = await self.rest.call("fapiPrivatePostLeverage", {"symbol": symbol, "leverage": leverage})
         return int(word.get("leverage", 0)) == leverage
 
-    async def arm_dead_man(self, symbol: str, timeout_ms: int) -> bool:
-        """False on spot, which has none: there the sentinel cancels."""
-        return False if self._spot else await self.dead_man.arm(symbol, timeout_ms)
-
     async def _count_down(self, symbol: str, timeout_ms: int) -> int:
+        if self._spot:
+            raise VenueError("spot has no dead man's switch", known=True)
         params = {"symbol": symbol, "countdownTime": timeout_ms}
         word = await self.rest.call("fapiPrivatePostCountdownCancelAll", params, weight=10, urgent=True)
         if word.get("symbol") != symbol:

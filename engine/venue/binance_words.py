@@ -121,8 +121,7 @@ def update_of(grids: Mapping[str, Grid], event: Json) -> OrderUpdate | None:
             body.get("N") or "",
             int(body["T"]),
         )
-    reason = str(body.get("r", ""))
-    return OrderUpdate(order, fill, "" if reason == "NONE" else reason)
+    return OrderUpdate(order, fill)
 
 
 def _original(body: Json) -> str:

@@ -272,9 +272,6 @@ class CcxtGateway:
         await self.reads.call("set_leverage", leverage, self.reads.name(symbol))
         return True
 
-    async def arm_dead_man(self, symbol: str, timeout_ms: int) -> bool:
-        return await self.dead_man.arm(symbol, timeout_ms)
-
     async def _count_down(self, symbol: str, timeout_ms: int) -> int:
         raise VenueError(f"{self.settings.exchange} has no dead man's switch here", known=True)
 

@@ -86,14 +86,12 @@ class RehearsedLane:
         self._socket, self._writer, self._throttle = socket, writer, throttle
         self.texts, self.spans, self.numbers, self.out = real.texts, real.spans, real.numbers.copy(), real.out.copy()
         self._view = self.out.data
-        self.walked = 0
 
     def room(self) -> tuple[int, int, int, int]:
         return ROOM, ROOM, self._socket.upcoming, self._socket.timestamp()
 
     def send(self, size: int) -> bool:
         """Everything up to the write of no byte."""
-        self.walked += 1
         return self._socket.link.write_frames(self._view[:0])
 
 

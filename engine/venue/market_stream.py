@@ -50,7 +50,6 @@ class BinanceMarketStream:
         self._clock = clock
         self._first = symbols[0]
         self._usual = _HEAD + symbols[0].lower().encode() + b"@"  # most frames are of the first symbol
-        self.unrouted = 0  # frames without a known symbol
         self.link = Link(
             "market",
             self._address,
@@ -80,8 +79,6 @@ class BinanceMarketStream:
         if symbol is None:
             if clock is not None and head.startswith(_NOTICE):
                 clock.now_ns = int(orjson.loads(payload)["lockstep"]["local_ns"])
-            else:
-                self.unrouted += 1
             return
         if clock is None:
             self._on_frame(symbol, payload, recv_ns, self.link.more)

@@ -61,7 +61,6 @@ class OrderSocket:
         self._timer: asyncio.TimerHandle | None = None
         self._logon: asyncio.Future[Mapping[str, Any]] | None = None
         self.on_skew: Callable[[], None] = lambda: None
-        self.unmatched = 0  # answers to nothing we wait for (late ones, garbled ones)
         self.link = Link("orders", self._address, self._text, self._state, times, self._open)
 
     async def _address(self) -> str:
@@ -173,14 +172,12 @@ class OrderSocket:
             word = orjson.loads(payload)
             number = int(word["id"])
         except MALFORMED:  # orjson's error is a ValueError; an answer nobody can read leaves its request UNKNOWN
-            self.unmatched += 1
             return
         if number == 0 and self._logon is not None and not self._logon.done():
             self._logon.set_result(word)
             return
         waiting = self._waiting.pop(number, None)
-        if waiting is None:
-            self.unmatched += 1
+        if waiting is None:  # given up before
             return
         waiting.on_answer(self._answer(waiting, word))
         self._on_rates(word)

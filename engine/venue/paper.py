@@ -266,10 +266,9 @@ class PaperGateway:
         self.exchange.leverage = leverage
         return True
 
-    async def arm_dead_man(self, symbol: str, timeout_ms: int) -> bool:
-        return self.market is Market.USDM and await self.dead_man.arm(symbol, timeout_ms)
-
     async def _count_down(self, symbol: str, timeout_ms: int) -> int:
+        if self.market is Market.SPOT:
+            raise VenueError("spot has no dead man's switch", known=True)
         running = self._countdowns.pop(symbol, None)
         if running is not None:
             running.cancel()

@@ -82,8 +82,6 @@ class World:
             self.booked[fill.trade_id] = fill
         for incident in effects.incidents:
             assert incident.severity is not Severity.CRITICAL, f"{incident.kind}: {incident.message}"
-        for request in effects.send:
-            self.send(request)
 
     def send(self, request: PlaceRequest) -> None:
         assert request.client_id not in self.placed, "one client id sent twice"
@@ -108,12 +106,7 @@ class World:
         if not live:
             return
         order = self.dice.choice(live)
-        if self.dice.random() < 0.2:
-            intent = Intent(SYMBOL, order.side, order.ticks, self.dice.randint(1, 5))
-            asked = self.manager.replace(order.client_id, ApprovedOrder(intent, "test", self.now_ns), self.now_ns)
-            if isinstance(asked, RefusedOrder):
-                return
-        elif self.manager.cancel(order.client_id, self.now_ns) is None:
+        if self.manager.cancel(order.client_id, self.now_ns) is None:
             return
         if self.dice.random() < 0.05:
             self.absorb(self.manager.on_cancel_answer(Answer(Outcome.NOT_SENT, order.client_id), self.now_ns))
@@ -121,17 +114,11 @@ class World:
             self.flights.append(Flight(order.client_id, True, self.now_ns))
 
     def cancel_all(self) -> None:
-        """It reaches the exchange at once or never; its answer may be lost either way."""
-        ids = self.manager.cancel_all(SYMBOL, self.now_ns)
-        arrived, heard = self.dice.random() < 0.6, self.dice.random() < 0.6
-        if arrived:
-            for truth in self.orders.values():
-                if truth.remaining:
-                    truth.status = S.CANCELED
-                    self.word(truth)
-        outcome = Outcome.ACCEPTED if arrived else Outcome.REJECTED
-        answer = Answer(outcome if heard else Outcome.UNKNOWN, "")
-        self.absorb(self.manager.on_cancel_all_answer(ids, answer, self.now_ns))
+        """Somebody else (the sentinel, a person) cancels everything; of it we hear by the stream, or by asking."""
+        for truth in self.orders.values():
+            if truth.remaining:
+                truth.status = S.CANCELED
+                self.word(truth)
 
     # -- the exchange's side -----------------------------------------------------------------------------------------
 

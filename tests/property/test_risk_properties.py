@@ -3,9 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.kernel.checks import L_NOTIONAL, L_OPEN_ORDERS, L_POSITION_LOTS, Reason, no_limits, refuse_place
 from engine.risk.breaker import HALTING, NS, Breaker, BreakerRules, BreakerState, Cause, Trip
 from engine.risk.limits import Equity as EquityNow
-from engine.risk.limits import Exposure, Limits, WantedOrder, refuse, uses
+from engine.risk.limits import Exposure, Limits, uses
 
 events = st.lists(
     st.tuples(
@@ -62,28 +63,28 @@ def test_every_trip_leaves_the_breaker_not_quoting(cause: Cause, start: BreakerS
     assert (breaker.state is BreakerState.HALTED) == (cause in HALTING or start is BreakerState.HALTED)
 
 
-sizes = st.integers(min_value=1, max_value=400).map(lambda lots: lots / 100)
+LOT, TICK = 0.01, 1.0
+sizes = st.integers(min_value=1, max_value=400)
 orders = st.lists(st.tuples(st.sampled_from([1, -1]), sizes, st.booleans(), st.booleans()), max_size=40)
 
 
 @given(orders)
-def test_accepted_orders_never_take_the_worst_case_past_a_limit(steps: list[tuple[int, float, bool, bool]]) -> None:
-    """Orders are placed, filled or left working in any order; whatever fills, no limit is ever passed."""
-    limits = Limits(position=5.0, notional=12_000, total_notional=12_000, open_orders=8, capital=12_000)
-    position, working = 0.0, list[float]()
-    mark = 2000.0
-    for sign, size, fill, cancel in steps:
-        buys = sum(w for w in working if w > 0)
-        sells = -sum(w for w in working if w < 0)
-        at = Exposure("X", position, buys, sells, mark, len(working))
-        if refuse(limits, WantedOrder("X", sign * size, mark), {"X": at}, 0.0) is None:
-            working.append(sign * size)
+def test_accepted_orders_never_take_the_worst_case_past_a_limit(steps: list[tuple[int, int, bool, bool]]) -> None:
+    """Orders the kernel lets through are filled or left working in any order; whatever fills, no limit is passed."""
+    limits = Limits(position=5.0, notional=12_000, open_orders=8)
+    row, mark = no_limits(), 2000
+    row[L_POSITION_LOTS], row[L_NOTIONAL], row[L_OPEN_ORDERS] = 500, 1_200_000, 8
+    position, working = 0, list[int]()
+    for side, lots, fill, cancel in steps:
+        pending = sum(abs(work) for work in working if work * side > 0)
+        if refuse_place(row, side, mark, lots, position, pending, len(working)) == Reason.NONE:
+            working.append(side * lots)
         if fill and working:
             position += working.pop(0)
         if cancel and working:
             working.pop()
-        buys = sum(w for w in working if w > 0)
-        sells = -sum(w for w in working if w < 0)
-        now = Exposure("X", position, buys, sells, mark, len(working))
+        buys = sum(work for work in working if work > 0) * LOT
+        sells = -sum(work for work in working if work < 0) * LOT
+        now = Exposure("X", position * LOT, buys, sells, mark * TICK, len(working))
         over = [use for use in uses(limits, [now], EquityNow(0, 1, 1), 0.0) if use.use > use.limit + 1e-9]
         assert over == []

@@ -133,7 +133,7 @@ async def test_the_book_of_any_exchange_reaches_the_kernel_in_sequence(
 
 async def test_what_ccxt_cannot_prove_is_not_taken_for_granted(sandbox: SandboxExchange) -> None:
     async with ccxt_on(sandbox, Market.USDM) as bench:
-        assert not await bench.gateway.arm_dead_man(SYMBOL, 5000)
+        assert not await bench.gateway.dead_man.arm(SYMBOL, 5000)
         assert "no dead man's switch" in bench.gateway.dead_man.state(SYMBOL).reason
         assert await bench.gateway.set_leverage(SYMBOL, 2)
         account = await bench.gateway.account()

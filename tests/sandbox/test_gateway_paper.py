@@ -149,7 +149,7 @@ async def test_while_the_market_is_not_in_step_paper_orders_are_refused(
 async def test_the_paper_dead_man_cancels(running_sandbox: SandboxExchange) -> None:
     async with paper_on(running_sandbox, Market.USDM) as bench:
         order = await bench.place()
-        assert await bench.gateway.arm_dead_man(SYMBOL, 100)
+        assert await bench.gateway.dead_man.arm(SYMBOL, 100)
         await bench.until(lambda: order.state is OrderState.CANCELED)
         assert (await bench.gateway.order(SYMBOL, order.client_id)).status is VenueOrderStatus.CANCELED
 

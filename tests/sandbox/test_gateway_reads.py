@@ -110,7 +110,6 @@ async def test_a_futures_position_is_read_with_its_sign(sandbox: SandboxExchange
         order = await bench.place(away=-500, lots=lots, post_only=False)
         await bench.until(lambda: order.state is OrderState.FILLED)
         assert (await bench.gateway.account()).positions[SYMBOL].lots == lots
-        bench.manager.cancel_all(SYMBOL, 1)
         assert await bench.gateway.set_leverage(SYMBOL, 3)
 
 

@@ -346,7 +346,7 @@ def test_a_live_word_of_the_same_moment_as_the_end_is_from_before_it(
 ) -> None:
     order = placed(manager)
     manager.on_update(OrderUpdate(word(W.CANCELED, 0, 5), None), 1)
-    assert manager.on_update(OrderUpdate(word(status, 0, 5), None), 2) == Effects(stale=1)
+    assert manager.on_update(OrderUpdate(word(status, 0, 5), None), 2) == Effects()
     assert order.state is S.CANCELED
 
 
@@ -354,7 +354,7 @@ def test_a_word_with_less_filled_than_is_known_is_old_whatever_its_time(manager:
     order = placed(manager)
     manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2, 5), trade(1, 2)), 1)
     manager.suspect(ID, "not seen", 2)
-    assert manager.on_update(OrderUpdate(word(W.NEW, 0, 6), None), 3) == Effects(stale=1)
+    assert manager.on_update(OrderUpdate(word(W.NEW, 0, 6), None), 3) == Effects()
     assert order.state is S.UNKNOWN
 
 
@@ -494,24 +494,6 @@ def test_the_first_order_that_would_be_met_is_found_behind_those_that_would_not(
     against = Intent(SYMBOL, SELL, 100, 1)
     assert meets_own(against, manager.live()) == "mm-5-3"
     assert meets_own(replace(against, ticks=101), manager.live()) is None
-
-
-def test_a_trade_during_a_replacement_drops_only_the_successor_of_its_own_order(manager: OrderManager) -> None:
-    placed(manager)
-    answered(manager, manager.get(ID), Outcome.ACCEPTED)  # type: ignore[arg-type]
-    manager.replace(ID, ApprovedOrder(Intent(SYMBOL, BUY, 99, 5), "test", 0), 2)
-    manager.on_fill(trade(1, 1), 3)
-    effects = manager.on_cancel_answer(Answer(Outcome.ACCEPTED, ID, order=word(W.CANCELED, 1, 5)), 4)
-    assert effects.send == []
-    assert manager.exposure(SYMBOL) == Exposure(0, 0, 0, 0)
-
-
-def test_a_successor_is_dropped_while_the_cancelled_order_owes_trades(manager: OrderManager) -> None:
-    order = placed(manager)
-    answered(manager, order, Outcome.ACCEPTED)
-    manager.replace(ID, ApprovedOrder(Intent(SYMBOL, BUY, 99, 5), "test", 0), 2)
-    assert manager.on_cancel_answer(Answer(Outcome.ACCEPTED, ID), 3).send == []
-    assert order.successor is None
 
 
 def test_an_id_of_this_epoch_found_at_the_exchange_is_never_issued_again_and_others_do_not_count(

@@ -52,7 +52,7 @@ class Line:
 
     def __init__(self) -> None:
         self.link = SimpleNamespace(connected=True, write_frames=self._write)
-        self.upcoming, self.took, self.writes, self.fails = 41, b"", 0, False
+        self.upcoming, self.took, self.writes, self.walks, self.fails = 41, b"", 0, 0, False
         self.expected: list[tuple[int, str]] = []
 
     def take_ids(self, count: int) -> int:
@@ -67,6 +67,7 @@ class Line:
             return False
         self.took += bytes(frames)
         self.writes += len(frames) > 0
+        self.walks += len(frames) == 0
         return True
 
 
@@ -187,6 +188,6 @@ def test_a_twin_writes_nothing_and_uses_up_no_number() -> None:
         assert twin.room()[:2] == (ROOM, ROOM)
         twin.numbers[:], twin.out[:] = 7, 7
         assert twin.send(600)
-    assert (line.took, line.upcoming, throttle.room, twin.walked) == (b"", 41, (0, 0), 5)
+    assert (line.took, line.upcoming, throttle.room, line.walks) == (b"", 41, (0, 0), 5)
     assert (made.numbers == before).all()
     assert not made.out.any()

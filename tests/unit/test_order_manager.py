@@ -313,67 +313,6 @@ def test_a_cancel_of_an_unknown_order_is_written_and_the_order_stays_unknown(man
     assert order.state is S.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    ("outcome", "state"),
-    [(Outcome.ACCEPTED, S.PENDING_CANCEL), (Outcome.UNKNOWN, S.UNKNOWN), (Outcome.REJECTED, S.ACCEPTED)],
-)
-def test_a_cancel_of_all_ends_no_order_by_its_own_answer(
-    manager: OrderManager, outcome: Outcome, state: OrderState
-) -> None:
-    order = accepted(manager)
-    ids = manager.cancel_all("ETHUSDT", 2)
-    assert ids == [ID]
-    manager.on_cancel_all_answer([*ids, "mm-5-77"], Answer(outcome, ""), 3)
-    assert order.state is state
-    due = manager.due_queries(3 + SECOND)
-    assert [o.client_id for o in due] == ([] if state is S.ACCEPTED else [ID])
-
-
-# -- replacing ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_successor_is_sent_only_when_the_cancel_is_proved(manager: OrderManager) -> None:
-    accepted(manager)
-    assert manager.replace(ID, buy(lots=8, ticks=101), 2) == CancelRequest("ETHUSDT", ID)
-    assert manager.exposure("ETHUSDT").buy_lots == 8
-    effects = manager.on_cancel_answer(answer(Outcome.ACCEPTED, order=word(W.CANCELED, ms=3)), 3)
-    assert [(r.client_id, r.ticks, r.lots) for r in effects.send] == [("mm-5-2", 101, 8)]
-    assert manager.exposure("ETHUSDT").buy_lots == 8
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        answer(Outcome.UNKNOWN),
-        answer(Outcome.REJECTED, cause=VenueCause.GONE),
-        answer(Outcome.REJECTED, cause=VenueCause.RATE_LIMITED),
-    ],
-)
-def test_a_successor_is_dropped_when_the_cancel_is_not_proved(manager: OrderManager, reply: Answer) -> None:
-    accepted(manager)
-    manager.replace(ID, buy(lots=8), 2)
-    assert manager.on_cancel_answer(reply, 3).send == []
-    assert manager.exposure("ETHUSDT").buy_lots == 5
-    assert manager.on_query(word(W.CANCELED, ms=9), 4).send == []
-
-
-def test_a_successor_is_dropped_when_the_old_order_fills_meanwhile(manager: OrderManager) -> None:
-    order = accepted(manager)
-    manager.replace(ID, buy(lots=8), 2)
-    manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 1, 3), trade(1, 1)), 3)
-    assert order.state is S.PENDING_REPLACE
-    effects = manager.on_cancel_answer(answer(Outcome.ACCEPTED, order=word(W.CANCELED, 1, 4)), 4)
-    assert effects.send == []
-
-
-def test_only_a_live_order_of_the_same_side_can_be_replaced(manager: OrderManager) -> None:
-    sent(manager)
-    assert isinstance(manager.replace(ID, buy(), 1), RefusedOrder)
-    manager.on_place_answer(answer(Outcome.ACCEPTED), 1)
-    assert isinstance(manager.replace(ID, buy(side=Side.SELL, ticks=200), 2), RefusedOrder)
-    assert isinstance(manager.replace("mm-5-9", buy(), 2), RefusedOrder)
-
-
 # -- fills and words ---------------------------------------------------------------------------------------------------
 
 
@@ -384,7 +323,7 @@ def test_a_trade_is_booked_once_however_often_and_wherever_it_is_shown(manager: 
     from_list = manager.on_fill(trade(1, 2), 4)
     assert [fill.trade_id for fill in first.fills] == [1]
     assert again.fills == from_list.fills == []
-    assert again.duplicates == from_list.duplicates == 1
+    assert from_list == Effects(), "nothing changes"
     assert order.filled_lots == 2
 
 
@@ -401,8 +340,7 @@ def test_words_in_the_wrong_order_end_in_the_same_state(manager: OrderManager) -
     order = accepted(manager)
     manager.on_update(OrderUpdate(word(W.CANCELED, 2, 9), None), 2)
     effects = manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2, 8), trade(1, 2)), 3)
-    assert effects.stale == 1
-    assert effects.incidents == []
+    assert effects == Effects(fills=[trade(1, 2)])
     assert (order.state, order.filled_lots, order.worst_case_lots) == (S.CANCELED, 2, 0)
 
 
@@ -672,7 +610,7 @@ def test_a_word_older_than_the_newest_does_not_end_a_doubt(manager: OrderManager
     order = accepted(manager)
     manager.on_update(OrderUpdate(word(W.NEW, 0, 5), None), 2)
     manager.suspect(ID, "not among open orders", 3)
-    assert manager.on_update(OrderUpdate(word(W.NEW, 0, 4), None), 4).stale == 1
+    assert manager.on_update(OrderUpdate(word(W.NEW, 0, 4), None), 4) == Effects()
     assert order.state is S.UNKNOWN
 
 

@@ -131,44 +131,6 @@ def test_a_cancel_is_recorded_when_it_is_written(manager: OrderManager) -> None:
     assert effects == Effects(transitions=[went(S.ACCEPTED, S.PENDING_CANCEL, "cancel written", 2)])
 
 
-def test_a_replacement_is_recorded_or_comes_back_with_a_code_and_words(manager: OrderManager) -> None:
-    intent = wanted(lots=8)
-    assert manager.replace(ID, approved(intent), 1) == RefusedOrder(
-        intent, "not-replaceable", "mm-5-1 is not live with a known state"
-    )
-    accepted(manager)
-    other = wanted(side=Side.SELL, ticks=200)
-    assert manager.replace(ID, approved(other), 1) == RefusedOrder(
-        other, "not-replaceable", "a successor keeps its symbol and side"
-    )
-    effects = Effects()
-    assert manager.replace(ID, approved(intent), 2, effects) == CancelRequest(SYMBOL, ID)
-    assert effects == Effects(transitions=[went(S.ACCEPTED, S.PENDING_REPLACE, "cancel written, successor waits", 2)])
-
-
-def test_a_partly_filled_order_can_be_replaced(manager: OrderManager) -> None:
-    accepted(manager)
-    manager.on_fill(trade(1, 2), 2)
-    assert manager.replace(ID, approved(), 3) == CancelRequest(SYMBOL, ID)
-
-
-def test_a_cancel_of_all_is_recorded_for_the_orders_of_its_symbol_only(manager: OrderManager) -> None:
-    accepted(manager)
-    other = replace(wanted(), symbol="BTCUSDT")
-    manager.place(approved(other), 1)
-    effects = Effects()
-    assert manager.cancel_all(SYMBOL, 2, effects) == [ID]
-    assert effects == Effects(transitions=[went(S.ACCEPTED, S.PENDING_CANCEL, "cancel of all written", 2)])
-    assert [order.state for order in manager.live("BTCUSDT")] == [S.SUBMITTED]
-
-
-def test_a_cancel_of_all_drops_the_successor_that_was_waiting(manager: OrderManager) -> None:
-    accepted(manager)
-    manager.replace(ID, approved(wanted(lots=8)), 2)
-    manager.cancel_all(SYMBOL, 3)
-    assert manager.on_cancel_answer(answer(Outcome.ACCEPTED, order=word(W.CANCELED, ms=3)), 4).send == []
-
-
 def test_a_partly_filled_order_can_be_cancelled(manager: OrderManager) -> None:
     order = accepted(manager)
     manager.on_fill(trade(1, 2), 2)
@@ -202,7 +164,6 @@ def test_of_a_new_order_nothing_is_known_but_what_was_wanted() -> None:
         "absent_answers": 0,
         "provable_ns": 0,
         "venue_told": False,
-        "successor": None,
     }
 
 
@@ -250,30 +211,6 @@ def test_each_answer_to_a_cancel_is_recorded_with_what_was_said(
     assert manager.on_cancel_answer(reply, 7) == Effects(transitions=[went(S.PENDING_CANCEL, state, reason, 7)])
 
 
-@pytest.mark.parametrize(
-    ("reply", "state", "reason"),
-    [
-        (answer(Outcome.UNKNOWN), S.UNKNOWN, "said"),
-        (answer(Outcome.UNKNOWN, message=""), S.UNKNOWN, "no answer to the cancel of all"),
-        (answer(Outcome.REJECTED), S.ACCEPTED, "cancel of all did not happen: said"),
-        (answer(Outcome.NOT_SENT), S.ACCEPTED, "cancel of all did not happen: said"),
-    ],
-)
-def test_each_answer_to_a_cancel_of_all_is_recorded_for_every_order_it_concerned(
-    manager: OrderManager, reply: Answer, state: OrderState, reason: str
-) -> None:
-    cancelling(manager)
-    effects = manager.on_cancel_all_answer(["mm-5-77", ID], reply, 7)
-    assert effects == Effects(transitions=[went(S.PENDING_CANCEL, state, reason, 7)])
-
-
-def test_a_confirmed_cancel_of_all_is_asked_about_a_quarter_second_later(manager: OrderManager) -> None:
-    order = cancelling(manager)
-    assert manager.on_cancel_all_answer([ID], answer(Outcome.ACCEPTED), 7) == Effects()
-    assert manager.due_queries(7 + SECOND // 4 - 1) == []
-    assert manager.due_queries(7 + SECOND // 4) == [order]
-
-
 def test_an_answer_to_an_order_not_held_says_whose_and_what_it_was(manager: OrderManager) -> None:
     effects = manager.on_place_answer(answer(Outcome.REJECTED), 1)
     message = "rejected for an order that is not held"
@@ -311,7 +248,7 @@ def test_a_trade_from_the_list_is_recorded_once(
     accepted(manager)
     effects = manager.on_fill(trade(1, lots), 7)
     assert effects == Effects(transitions=[went(S.ACCEPTED, state, reason, 7)], fills=[trade(1, lots)])
-    assert manager.on_fill(trade(1, lots), 8) == Effects(duplicates=1)
+    assert manager.on_fill(trade(1, lots), 8) == Effects()
 
 
 def test_a_trade_whose_word_came_late_still_counts_and_is_recorded(manager: OrderManager) -> None:
@@ -319,11 +256,11 @@ def test_a_trade_whose_word_came_late_still_counts_and_is_recorded(manager: Orde
     manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 4, 5), trade(2, 2)), 7)
     effects = manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2, 4), trade(1, 2)), 8)
     assert effects == Effects(
-        transitions=[went(S.PARTIALLY_FILLED, S.PARTIALLY_FILLED, "a trade", 8)], fills=[trade(1, 2)], stale=1
+        transitions=[went(S.PARTIALLY_FILLED, S.PARTIALLY_FILLED, "a trade", 8)], fills=[trade(1, 2)]
     )
     assert order.filled_lots == 4
     again = manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2, 4), trade(1, 2)), 9)
-    assert again == Effects(stale=1, duplicates=1)
+    assert again == Effects()
 
 
 def test_a_late_fill_is_recorded_with_the_end_it_came_after(manager: OrderManager) -> None:
@@ -439,22 +376,6 @@ def test_reconciliation_and_silence_are_recorded_as_the_reason_of_a_doubt(manage
     )
 
 
-def successor_goes_out(manager: OrderManager) -> Effects:
-    manager.replace(ID, approved(wanted(lots=8, ticks=101)), 2)
-    return manager.on_cancel_answer(answer(Outcome.ACCEPTED, order=word(W.CANCELED, ms=3)), 7)
-
-
-def test_a_successor_is_recorded_as_a_new_order_at_the_moment_of_the_proof(manager: OrderManager) -> None:
-    accepted(manager)
-    assert successor_goes_out(manager) == Effects(
-        transitions=[
-            went(S.PENDING_REPLACE, S.CANCELED, "exchange: CANCELED", 7),
-            went(S.INITIALIZED, S.SUBMITTED, "handed to the gateway", 7, "mm-5-2"),
-        ],
-        send=[PlaceRequest(SYMBOL, "mm-5-2", Side.BUY, 101, 8)],
-    )
-
-
 @pytest.mark.parametrize(
     "act",
     [
@@ -474,16 +395,12 @@ def test_what_was_said_before_a_cancel_could_arrive_does_not_end_the_doubt_about
     assert order.state is S.UNKNOWN
 
 
-@pytest.mark.parametrize("all_of_them", [False, True])
 def test_the_word_of_a_live_order_ends_the_doubt_once_its_cancel_is_known_not_to_have_happened(
-    manager: OrderManager, all_of_them: bool
+    manager: OrderManager,
 ) -> None:
     order = in_doubt(manager)
-    if all_of_them:
-        manager.on_cancel_all_answer(manager.cancel_all(SYMBOL, 2), answer(Outcome.NOT_SENT), 3)
-    else:
-        manager.cancel(ID, 2)
-        manager.on_cancel_answer(answer(Outcome.NOT_SENT), 3)
+    manager.cancel(ID, 2)
+    manager.on_cancel_answer(answer(Outcome.NOT_SENT), 3)
     assert (order.state, order.cancel_sent) == (S.UNKNOWN, False)
     manager.on_update(OrderUpdate(word(W.NEW), None), 4)
     assert order.state is S.ACCEPTED
@@ -497,13 +414,8 @@ def test_a_late_yes_is_no_proof_for_an_order_that_reconciliation_did_not_see(man
     assert order.state is S.UNKNOWN
 
 
-@pytest.mark.parametrize("written", ["replace", "cancel of all"])
-def test_a_stream_word_does_not_end_the_doubt_about_any_kind_of_cancel(manager: OrderManager, written: str) -> None:
-    order = accepted(manager)
-    if written == "replace":
-        manager.replace(ID, approved(), 2)
-    else:
-        manager.cancel_all(SYMBOL, 2)
+def test_a_stream_word_does_not_end_the_doubt_about_a_cancel(manager: OrderManager) -> None:
+    order = cancelling(manager)
     manager.on_cancel_answer(answer(Outcome.UNKNOWN), 3)
     manager.on_update(OrderUpdate(word(W.NEW, 0, 2), None), 4)
     assert order.state is S.UNKNOWN

@@ -17,7 +17,7 @@ def test_docs_orders_md_is_what_the_table_writes() -> None:
 
 def test_every_state_has_a_row_and_a_meaning() -> None:
     assert set(TRANSITIONS) == set(MEANING) == set(S)
-    assert len(S) == 12
+    assert len(S) == 11
 
 
 def test_unknown_ends_only_in_states_the_exchange_or_the_gateway_can_prove() -> None:
@@ -42,7 +42,7 @@ def test_an_ended_order_that_shows_up_live_becomes_unknown_and_never_silently_li
 
 
 def test_everything_in_flight_can_become_unknown() -> None:
-    in_flight = {S.SUBMITTED, S.ACCEPTED, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.PENDING_REPLACE}
+    in_flight = {S.SUBMITTED, S.ACCEPTED, S.PARTIALLY_FILLED, S.PENDING_CANCEL}
     assert all(legal(state, S.UNKNOWN) for state in in_flight)
 
 

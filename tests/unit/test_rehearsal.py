@@ -77,4 +77,4 @@ def test_a_streams_rehearsal_counts_nothing() -> None:
     frame = b'{"stream":"%s@depth@0ms","data":{}}' % SYMBOL.lower().encode()
     stream.rehearsed(on_frame)(frame)
     assert heard == [(SYMBOL, frame)]
-    assert (stream.link.last_data, stream.unrouted, stream.link.connected) == (0.0, 0, False)
+    assert (stream.link.last_data, stream.link.connected) == (0.0, False)

@@ -30,7 +30,7 @@ def held(position: float) -> Exposure:
 
 def test_at_first_nothing_stands_in_the_way() -> None:
     risk = centre()
-    assert risk.why_not() is None
+    assert risk.breaker.may_quote
     assert risk.mark(T0, 0.0, [held(0.1)], 0.0) is None
     assert (risk.level, risk.halted) == (RiskLevel.LOW, False)
 
@@ -47,7 +47,7 @@ def test_a_daily_loss_over_its_limit_halts_and_names_the_numbers() -> None:
     assert made.evidence["limit"] == 100
     assert risk.halted
     assert risk.level is RiskLevel.CRITICAL
-    assert risk.why_not() == f"breaker halted: {made.message}"
+    assert (risk.breaker.state, risk.breaker.message) == (BreakerState.HALTED, made.message)
 
 
 def test_a_drawdown_over_its_limit_halts_and_a_reset_accepts_the_loss() -> None:

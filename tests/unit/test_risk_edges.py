@@ -16,9 +16,7 @@ from engine.risk.limits import (
     Limits,
     LimitUse,
     RiskLevel,
-    WantedOrder,
     level,
-    refuse,
 )
 from engine.risk.sentinel import Act, Decision, EngineSeen, OrderSeen, SentinelRules, VenueSeen, decide
 from engine.risk.trips import TripRules
@@ -38,10 +36,6 @@ def centre(rules: RiskRules = RULES) -> RiskCentre:
 
 def with_trips(trips: TripRules, limits: Limits | None = None) -> RiskCentre:
     return centre(RiskRules(limits or Limits(), BreakerRules(), trips))
-
-
-def holding(position: float, buys: float = 0.0, sells: float = 0.0) -> dict[str, Exposure]:
-    return {"ETHUSDT": Exposure("ETHUSDT", position, buys, sells, mark=100.0, open_orders=0)}
 
 
 # -- rules without a configuration -------------------------------------------------------------------------------------
@@ -118,27 +112,6 @@ def test_what_only_a_person_can_end_is_this() -> None:
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("side", [1, -1])
-def test_a_small_order_counts_with_its_own_size_on_either_side(side: int) -> None:
-    order = WantedOrder("ETHUSDT", side * 0.5, 100.0)
-    assert refuse(Limits(position=0.5), order, holding(0.0), 0.0) is None
-    assert refuse(Limits(position=0.4), order, holding(0.0), 0.0) == "position"
-
-
-@pytest.mark.parametrize("side", [1, -1])
-def test_the_way_back_is_open_even_where_little_is_held(side: int) -> None:
-    order = WantedOrder("ETHUSDT", side * 0.2, 100.0)
-    assert refuse(Limits(position=0.1), order, holding(-side * 0.3), 0.0) is None
-    assert refuse(Limits(position=0.1), WantedOrder("ETHUSDT", side * 0.4, 100.0), holding(-side * 0.3), 0.0) is None
-
-
-@pytest.mark.parametrize("side", [1, -1])
-def test_an_order_that_can_turn_a_position_into_as_much_of_the_other_side_adds_no_risk(side: int) -> None:
-    assert refuse(Limits(position=0.5), WantedOrder("ETHUSDT", side * 2.0, 100.0), holding(-side * 1.0), 0.0) is None
-    more = WantedOrder("ETHUSDT", side * 2.01, 100.0)
-    assert refuse(Limits(position=0.5), more, holding(-side * 1.0), 0.0) == "position"
 
 
 def test_drawdown_is_measured_on_any_peak_that_is_a_positive_number() -> None:

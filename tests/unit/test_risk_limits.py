@@ -1,4 +1,4 @@
-"""Limits at worst case: what is used, what is left, and which order is refused for which of them."""
+"""Limits at worst case: what is used and what is left."""
 
 import json
 import math
@@ -13,9 +13,7 @@ from engine.risk.limits import (
     Limits,
     LimitUse,
     RiskLevel,
-    WantedOrder,
     level,
-    refuse,
     uses,
 )
 
@@ -144,67 +142,6 @@ def test_the_level_is_the_highest_use_or_the_breaker(ratio: float, breaker: int,
 def test_the_level_without_limits_is_the_breakers() -> None:
     assert level([], 0) is RiskLevel.LOW
     assert level([LimitUse("a", math.nan, 1.0)], 0) is RiskLevel.CRITICAL
-
-
-def buy(base: float, price: float = 2000.0) -> WantedOrder:
-    return WantedOrder("ETHUSDT", base, price)
-
-
-@pytest.mark.parametrize(
-    ("limits", "order", "at", "refused"),
-    [
-        (Limits(), buy(1e9), FLAT, None),
-        (Limits(position=1.0), buy(1.0), FLAT, None),
-        (Limits(position=1.0), buy(1.01), FLAT, "position"),
-        (Limits(position=1.0), buy(-1.01), FLAT, "position"),
-        (Limits(notional=2000), buy(1.0), FLAT, None),
-        (Limits(notional=2000), buy(-1.0, 2001.0), FLAT, "notional"),
-        (Limits(notional=2000), buy(1.01, 1.0), FLAT, "notional"),
-        (Limits(total_notional=1999), buy(1.0), FLAT, "total_notional"),
-        (Limits(capital=1999), buy(1.0), FLAT, "capital"),
-        (Limits(position=1.0), buy(math.nan), FLAT, "price"),
-        (Limits(position=1.0), buy(0.5, math.nan), FLAT, "price"),
-        (Limits(position=1.0), buy(0.5, 0.0), FLAT, "price"),
-        (Limits(position=1.0), WantedOrder("XRPUSDT", 0.1, 1.0), FLAT, "symbol"),
-    ],
-)
-def test_an_order_that_would_pass_a_limit_is_refused_by_its_name(
-    limits: Limits, order: WantedOrder, at: Exposure, refused: str | None
-) -> None:
-    assert refuse(limits, order, {"ETHUSDT": at}, 0.0) == refused
-
-
-def test_working_and_unknown_orders_count_as_filled() -> None:
-    working = Exposure("ETHUSDT", position=0.5, buys=0.4, sells=0.4, mark=2000.0, open_orders=1, unknown_orders=1)
-    limits = Limits(position=1.0, open_orders=3)
-    assert refuse(limits, buy(0.09), {"ETHUSDT": working}, 0.0) is None
-    assert refuse(limits, buy(0.11), {"ETHUSDT": working}, 0.0) == "position"
-    assert refuse(Limits(open_orders=2), buy(0.01), {"ETHUSDT": working}, 0.0) == "open_orders"
-
-
-def test_the_order_rate_counts_the_order_itself() -> None:
-    assert refuse(Limits(order_rate=5), buy(0.1), {"ETHUSDT": FLAT}, 4.0) is None
-    assert refuse(Limits(order_rate=5), buy(0.1), {"ETHUSDT": FLAT}, 4.1) == "order_rate"
-
-
-@pytest.mark.parametrize(("position", "order", "refused"), [(3.0, -3.0, None), (3.0, -6.5, "position")])
-@pytest.mark.parametrize("sign", [1, -1])
-def test_the_way_back_from_an_oversized_position_stays_open(
-    position: float, order: float, refused: str | None, sign: int
-) -> None:
-    held = Exposure("ETHUSDT", position * sign, 0.0, 0.0, 2000.0, 0)
-    assert refuse(Limits(position=2.0, notional=10), buy(order * sign), {"ETHUSDT": held}, 0.0) == refused
-
-
-def test_an_oversized_position_may_not_grow() -> None:
-    held = Exposure("ETHUSDT", 3.0, 0.0, 0.0, 2000.0, 0)
-    assert refuse(Limits(position=2.0), buy(0.001), {"ETHUSDT": held}, 0.0) == "position"
-
-
-def test_the_total_counts_the_other_symbols_at_their_worst() -> None:
-    exposures = {"ETHUSDT": FLAT, "BTCUSDT": Exposure("BTCUSDT", 0.0, 0.1, 0.0, 60_000.0, 1)}
-    assert refuse(Limits(total_notional=8000), buy(1.0), exposures, 0.0) is None
-    assert refuse(Limits(total_notional=7999), buy(1.0), exposures, 0.0) == "total_notional"
 
 
 def test_the_daily_pnl_begins_anew_at_midnight_utc_and_the_peak_does_not() -> None:
