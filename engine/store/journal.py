@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from engine.store.backend import Backend, BadRecord, Restart, StoreError, StoreLost
+from engine.store.bring_in import bring_in, grouped
 from engine.store.encode import spill_line
 from engine.store.records import Record, Row
 from engine.store.spill import SpillFile
@@ -46,7 +47,6 @@ class JournalStats:
     spilled: int
     dropped: int
     rejected: int
-    commits: int
     healthy: bool
 
 
@@ -94,7 +94,7 @@ class Journal:
         self._attempt = 0
         self._retry_at = 0.0
         self._since = 0.0  # monotonic time of the oldest record the writer holds, 0 = none
-        self._written = self._spilled = self._dropped = self._rejected = self._commits = 0
+        self._written = self._spilled = self._dropped = self._rejected = 0
 
     # --- life ---
 
@@ -107,7 +107,7 @@ class Journal:
         self._backend.open()
         try:
             self._spill.open()
-            self._replay_spill()
+            self._bring_in()
         except OSError as error:
             raise StoreError(f"cannot use the spill file {self._spill.path}: {error.strerror}") from None
         found = self._backend.restart(self._account, day or datetime.now(UTC).strftime("%Y-%m-%d"))
@@ -173,7 +173,7 @@ class Journal:
         lag = time.monotonic() - since if since else 0.0
         depth = self._waiting()
         healthy = self.trouble() is None
-        counts = (self._written, self._spilled, self._dropped, self._rejected, self._commits)
+        counts = (self._written, self._spilled, self._dropped, self._rejected)
         return JournalStats(depth, lag, *counts, healthy)
 
     def flush(self, deadline_s: float = 5.0) -> bool:
@@ -301,7 +301,6 @@ class Journal:
         return True
 
     def _finish(self, items: list[_Item]) -> None:
-        self._commits += 1
         self._written += len(items)
         for item in items:
             if item.booked is not None:
@@ -353,7 +352,7 @@ class Journal:
     def _reconnect(self) -> bool:
         try:
             self._backend.open()
-            self._replay_spill()
+            self._bring_in()
         except (StoreError, OSError) as error:
             self._lose(str(error))
             return False
@@ -368,26 +367,15 @@ class Journal:
         self._held.sort(key=lambda item: not item.durable)  # fills first; within each kind as they came
         self._since = self._held[0].since if self._held else 0.0
 
-    def _replay_spill(self) -> None:
-        """The spill file's records into the database, then the file emptied. Repeating it changes nothing."""
-        for part in self._spill.batches(BATCH):
-            try:
-                self._backend.write(_group_rows(part), durable=True)
-                self._written += len(part)
-            except BadRecord:
-                self._replay_one_by_one(part)
-        if self._spill.damaged:
-            self._spill.keep_damaged()
-        self._spill.clear()
+    def _bring_in(self) -> None:
+        """What the spill file holds into the database."""
+        bring_in(self._backend, self._spill, self._brought, self._refuse_spilled)
 
-    def _replay_one_by_one(self, part: list[tuple[Table, Row]]) -> None:
-        """As ``_write_one_by_one``: one refused record must not keep the others out, nor the engine from starting."""
-        for table, row in part:
-            try:
-                self._backend.write([(table, [row])], durable=True)
-                self._written += 1
-            except BadRecord as error:
-                self._reject(_Item(table, row, True, 0.0, None), error)
+    def _brought(self, count: int) -> None:
+        self._written += count
+
+    def _refuse_spilled(self, table: Table, row: Row, error: BadRecord) -> None:
+        self._reject(_Item(table, row, True, 0.0, None), error)
 
     def _tell(self, reason: str | None) -> None:
         if self._on_trouble is not None:
@@ -396,12 +384,4 @@ class Journal:
 
 
 def _grouped(items: list[_Item]) -> list[tuple[Table, list[Row]]]:
-    return _group_rows((item.table, item.row) for item in items)
-
-
-def _group_rows(rows: Iterable[tuple[Table, Row]]) -> list[tuple[Table, list[Row]]]:
-    """Rows by table, in the order they came within each."""
-    groups: dict[str, tuple[Table, list[Row]]] = {}
-    for table, row in rows:
-        groups.setdefault(table.name, (table, []))[1].append(row)
-    return list(groups.values())
+    return grouped((item.table, item.row) for item in items)
