@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.config.errors import ConfigErrors
-from engine.config.load import load
+from engine.config.load import load_as_read
 from engine.config.schema import Config
 from engine.config.show import secrets
 from engine.live.deciding import Lookout
 from engine.live.failures import Exit, StartError
+from engine.live.following import Follower
 from engine.live.guard import Guard, Report
 from engine.live.rules import sentinel_rules
 from engine.risk.sentinel import Act, Decision, EngineSeen, VenueSeen, decide
-from engine.telemetry.logs import LogSettings, start_logging, stop_logging
+from engine.telemetry.logs import LogSettings, set_level, start_logging, stop_logging
 from engine.telemetry.notify import Notifier
 
 log = logging.getLogger("sentinel")
@@ -34,10 +35,13 @@ VERBS: Final = ("cancel", "halt", "flatten", "status")
 
 
 class Sentinel:
-    """The daemon: look, decide, act, and remember since when each side has not been seen."""
+    """The daemon: look, decide, act, and remember since when each side has not been seen.
 
-    def __init__(self, config: Config, guard: Guard) -> None:
-        self.config, self.guard = config, guard
+    ``follower`` says with which configuration the engine runs; None: the sentinel keeps the one it began with.
+    """
+
+    def __init__(self, config: Config, guard: Guard, follower: Follower | None = None) -> None:
+        self.config, self.guard, self._follower = config, guard, follower
         self.rules = sentinel_rules(config)
         now = time.monotonic()
         self._engine_seen = self._venue_seen = now
@@ -48,7 +52,6 @@ class Sentinel:
         self._stuck = ""
 
     async def run(self, stop: asyncio.Event, notify: Notifier) -> None:
-        interval = self.config.sentinel.interval.seconds
         while not stop.is_set():
             try:
                 await self.look()
@@ -56,7 +59,7 @@ class Sentinel:
                 log.critical("a look failed: %s: %s", type(error).__name__, error)
             notify.alive()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), interval)
+                await asyncio.wait_for(stop.wait(), self.config.sentinel.interval.seconds)
 
     async def look(self) -> Decision:
         """One round: see both sides, decide, and carry it out."""
@@ -64,6 +67,7 @@ class Sentinel:
         now = time.monotonic()
         if engine.reachable:
             self._engine_seen = now
+            await self._follow(engine.config_sha256)
         doubtful = not _well(engine, self.rules.engine_stale_s)
         self._look_at_strategy(doubtful)
         if doubtful or now - self._venue_at > VENUE_EVERY_S:
@@ -81,6 +85,16 @@ class Sentinel:
         )
         await self._act(decision)
         return decision
+
+    async def _follow(self, digest: str) -> None:
+        """Take over what the engine has reloaded. Where that cannot be, the rules stay as they are, and it is told."""
+        if self._follower is None:
+            return
+        fresh = await self._follower.follow(digest)
+        if fresh is not None:
+            self.config = self.guard.config = fresh
+            self.rules = sentinel_rules(fresh)
+            set_level(fresh.logging.level)
 
     def _look_at_strategy(self, doubtful: bool) -> None:
         """Where the engine is silent because its strategy does not return, say where that is."""
@@ -138,7 +152,7 @@ async def once(guard: Guard, verb: str, reason: str, actor: str) -> Report:
     return report
 
 
-async def _main(options: argparse.Namespace, config: Config) -> int:
+async def _main(options: argparse.Namespace, config: Config, digest: str) -> int:
     guard = Guard(config, direct=options.direct)
     try:
         if options.once:
@@ -146,12 +160,12 @@ async def _main(options: argparse.Namespace, config: Config) -> int:
             report.message += f"; {guard.key_said}" if guard.key_said else ""
             _print(report.as_dict(), as_json=options.json)
             return int(Exit.OK if report.proved else Exit.UNPROVED)
-        return await _watch(config, guard)
+        return await _watch(config, guard, Follower(config, digest, options.config, options.env_file))
     finally:
         await guard.close()
 
 
-async def _watch(config: Config, guard: Guard) -> int:
+async def _watch(config: Config, guard: Guard, follower: Follower) -> int:
     loop, stop, notify = asyncio.get_running_loop(), asyncio.Event(), Notifier()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -167,7 +181,7 @@ async def _watch(config: Config, guard: Guard) -> int:
     log.info("watching account %s, symbol %s", guard.account_name, guard.symbol)
     notify.ready("watching")
     if not stop.is_set():
-        await Sentinel(config, guard).run(stop, notify)
+        await Sentinel(config, guard, follower).run(stop, notify)
     notify.stopping()
     return int(Exit.OK)
 
@@ -193,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--actor", default="operator", help="kept in the mark")
     options = parser.parse_args(argv)
     try:
-        config = load(options.config, env_file=options.env_file, stopping=True)
+        config, digest = load_as_read(options.config, env_file=options.env_file, stopping=True)
     except ConfigErrors as errors:
         for problem in errors.errors:
             print(problem, file=sys.stderr)
@@ -206,7 +220,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = LogSettings(config.logging.level, config.logging.format, ("stdout",))
     writer = start_logging(settings, secrets(config))
     try:
-        return asyncio.run(_main(options, config))
+        return asyncio.run(_main(options, config, digest))
     except StartError as error:
         if options.json:
             failed = Report(options.once or "watch", config.exchange.account, message=str(error))

@@ -167,7 +167,9 @@ class Guard:
                 age = body.get("heartbeat_age_s")
         except (ClientError, TimeoutError, ValueError, OSError, RecursionError, AttributeError) as error:
             return EngineSeen(False, stopped_cleanly=stopped, detail=str(error) or type(error).__name__)
-        return EngineSeen(True, float(age) if isinstance(age, int | float) else None)
+        digest = body.get("config_sha256")
+        age_s = float(age) if isinstance(age, int | float) else None
+        return EngineSeen(True, age_s, config_sha256=digest if isinstance(digest, str) else "")
 
     async def see_venue(self) -> VenueSeen:
         """Our open orders, and every ten seconds the position. Never raises: not seeing is an observation."""

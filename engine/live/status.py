@@ -64,7 +64,14 @@ class Standing:
         mode = self.facts["mode"]
         if mode == "paper":
             parts["paper"] = _part(True, "trading on paper: no order leaves this engine", None)
-        return {"status": status, "components": parts, "role": role, "mode": mode, "heartbeat_age_s": beat_s}
+        return {
+            "status": status,
+            "components": parts,
+            "role": role,
+            "mode": mode,
+            "heartbeat_age_s": beat_s,
+            "config_sha256": self.configuration().get("config_sha256"),  # the file it runs with: the sentinel follows
+        }
 
 
 class Status:

@@ -25,6 +25,7 @@ class EngineSeen:
     epoch: int | None = None
     stopped_cleanly: bool = False  # the engine left a mark that it ended with zero open orders proved
     detail: str = ""
+    config_sha256: str = ""  # of the configuration file it runs with; empty: it does not say
 
 
 @dataclass(frozen=True, slots=True)
