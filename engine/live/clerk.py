@@ -22,6 +22,8 @@ from engine.trade import Answer, Outcome, VenueCause, VenueFill
 
 NEWS_AGAIN_NS: Final = 60_000_000_000
 WORDS_KEPT: Final = 50
+ENDED_KEPT: Final = 1000  # mm_fill_ratio speaks of so many
+ANSWERS_KEPT: Final = 100  # mm_reject_ratio does
 _BENIGN: Final = {"place": VenueCause.WOULD_TAKE, "cancel": VenueCause.GONE}
 """The market moved first, which is no error of ours or the exchange's."""
 
@@ -79,6 +81,9 @@ _COUNTED: Final = {
 }
 
 
+_ENDED: Final = frozenset({OrderState.CANCELED, OrderState.FILLED, OrderState.EXPIRED})
+
+
 class RecordSink(Protocol):
     def put(self, record: Record) -> bool: ...
 
@@ -115,6 +120,8 @@ class Clerkship:
         self.rejections: dict[tuple[int, str], Rejection] = {}  # by code and words, in the order they first came
         self.on_rejected: Callable[[Rejection, str, bool], None] = lambda rejection, client_id, news: None
         self._refused: deque[tuple[str, Rejection]] = deque(maxlen=100)
+        self._ended: deque[Order] = deque(maxlen=ENDED_KEPT)
+        self._answers: deque[bool] = deque(maxlen=ANSWERS_KEPT)  # of placements: whether it was a refusal
 
     # --- the desk's words ---
 
@@ -143,7 +150,20 @@ class Clerkship:
         name = _COUNTED.get(transition.after)
         if name is not None:
             setattr(self.tally, name, getattr(self.tally, name) + 1)
+        if transition.after in _ENDED:
+            self._ended.append(order)
         self._journal_order(order, transition.reason)
+
+    @property
+    def fill_ratio(self) -> float | None:
+        """Share of the last ``ENDED_KEPT`` orders that ended which were filled at least in part; None before one."""
+        filled = sum(order.filled_lots > 0 for order in self._ended)
+        return filled / len(self._ended) if self._ended else None
+
+    @property
+    def reject_ratio(self) -> float | None:
+        """Share of the last ``ANSWERS_KEPT`` answered placements that the exchange refused; None before one."""
+        return sum(self._answers) / len(self._answers) if self._answers else None
 
     def incident(self, incident: Incident) -> None:
         self.tally.incidents[incident.kind] = self.tally.incidents.get(incident.kind, 0) + 1
@@ -167,6 +187,8 @@ class Clerkship:
             if answer.outcome is not Outcome.ACCEPTED and not benign:
                 self.tally.cancels_failed += 1
         rejected = answer.outcome is Outcome.REJECTED and kind == "place"
+        if kind == "place" and answer.outcome in (Outcome.ACCEPTED, Outcome.REJECTED):
+            self._answers.append(rejected)
         if rejected and answer.cause is VenueCause.FUNDS:
             self._unpaid(answer)
         if rejected:

@@ -2,39 +2,43 @@
 
 import math
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from engine.catalogue import BREAKER_STATES, HORIZONS, PNL_COMPONENTS
 from engine.kernel.layout import V_ASK_TICKS, V_BID_TICKS
-from engine.kernel.pnl import mean_markouts
+from engine.live.markouts import RecentMarkouts
 from engine.live.pair import Pair
 from engine.live.session import Session
 from engine.live.status import standing
+from engine.telemetry.cells import Gauge
 from engine.telemetry.exporter import Exporter
 from engine.trade import Market
 
 if TYPE_CHECKING:
     from engine.venue.live import LiveGateway
 
-_MARKOUT: Final = {"0.1": "0.1s", "1": "1s", "5": "5s", "30": "30s", "60": "60s"}
-
 
 class Figures:
     """Shows at every scrape what ``session`` holds. ``uptime``: seconds quoted and observed, by symbol."""
 
     def __init__(
-        self, exporter: Exporter, session: Session, gateway: "LiveGateway", uptime: dict[str, list[float]]
+        self,
+        exporter: Exporter,
+        session: Session,
+        gateway: "LiveGateway",
+        uptime: dict[str, list[float]],
+        markouts: RecentMarkouts,
     ) -> None:
         self._exporter, self._session, self._gateway = exporter, session, gateway
         self._uptime = uptime
-        self._worst_drawdown = 0.0
+        self._markouts = markouts
         exporter.on_scrape(self.refresh)
 
     def refresh(self) -> None:
         session, gauge = self._session, self._exporter.gauge
         gauge("mm_engine_heartbeat_timestamp_seconds").set(session.heartbeat_ns / 1e9)
         gauge("mm_quoting").set(float(session.quoting))
-        gauge("mm_rate_budget_ratio").set(_number(self._budget(), 1.0))
+        _known(gauge("mm_rate_budget_ratio"), self._budget())
         gauge("mm_dead_man_armed").set(float(self._dead_man_armed()))
         for pair in session.pairs.values():
             self._symbol(session, pair)
@@ -84,7 +88,7 @@ class Figures:
             market.set((int(feed.view[V_ASK_TICKS]) - int(feed.view[V_BID_TICKS])) * 2e4 / mid2)
         else:
             market.clear()
-        gauge("mm_volatility_bps", symbol=symbol).set(session.parts.risk.sigma(symbol) * 1e4)
+        _known(gauge("mm_volatility_bps", symbol=symbol), session.parts.risk.sigma(symbol) * 1e4 or None)
         up, seen = self._uptime.get(symbol, [0.0, 0.0])
         gauge("mm_quote_uptime_ratio", symbol=symbol).set(up / seen if seen else 0.0)
         gauge("mm_open_orders", symbol=symbol).set(exposure.orders - exposure.unknown)
@@ -112,16 +116,13 @@ class Figures:
         counter("mm_cancels_total", outcome="failed").set_to(tally.cancels_failed)
         for reason, count in session.parts.why.counts.items():
             counter("mm_quotes_refused_total", reason=reason).set_to(count)
-        done = tally.filled + tally.cancelled
-        self._exporter.gauge("mm_fill_ratio").set(tally.filled / done if done else 0.0)
-        sent = tally.accepted + tally.rejected
-        self._exporter.gauge("mm_reject_ratio").set(tally.rejected / sent if sent else 0.0)
+        _known(self._exporter.gauge("mm_fill_ratio"), session.parts.clerk.fill_ratio)
+        _known(self._exporter.gauge("mm_reject_ratio"), session.parts.clerk.reject_ratio)
         if session.parts.clerk.last_fill_ns:
             self._exporter.gauge("mm_last_fill_timestamp_seconds").set(session.parts.clerk.last_fill_ns / 1e9)
-        for pair in session.pairs.values():
-            for name, value in mean_markouts(pair.marks).items():
-                if value is not None:
-                    self._exporter.gauge("mm_markout_bps", horizon=_MARKOUT[name]).set(value)
+        means = self._markouts.means(pair.marks for pair in session.pairs.values())
+        for horizon, value in zip(HORIZONS, means, strict=True):
+            _known(self._exporter.gauge("mm_markout_bps", horizon=horizon), value)
 
     def _money(self, session: Session) -> None:
         pnl, gauge = session.parts.account_books.pnl(), self._exporter.gauge
@@ -140,10 +141,8 @@ class Figures:
         gauge("mm_circuit_breaker_state").set(state)
         for code, name in enumerate(BREAKER_STATES):
             gauge("mm_circuit_breaker", state=name).set(float(code == state))
-        drawdown = risk.equity.drawdown
-        self._worst_drawdown = max(self._worst_drawdown, drawdown)
-        gauge("mm_portfolio_drawdown_ratio").set(drawdown)
-        gauge("mm_portfolio_max_drawdown_ratio").set(self._worst_drawdown)
+        gauge("mm_portfolio_drawdown_ratio").set(risk.equity.drawdown)
+        gauge("mm_portfolio_max_drawdown_ratio").set(risk.worst_drawdown)
         gauge("mm_portfolio_drawdown_limit_ratio").set(session.config.risk.max_drawdown_limit)
         gauge("mm_risk_level").set(int(risk.level))
         gauge("mm_halted").set(float(risk.halted))
@@ -160,7 +159,7 @@ class Figures:
         now = time.monotonic_ns()
         for name, state in session.streams.items():
             gauge("mm_feed_connected", feed=name).set(float(state.connected))
-            counter("mm_feed_reconnects_total", feed=name).set_to(max(session.connects.get(name, 0) - 1, 0))
+            counter("mm_feed_reconnects_total", feed=name).set_to(session.reconnects.get(name, 0))
         ages = [pair.feed.age_s(now) for pair in session.pairs.values()]
         if ages and math.isfinite(max(ages)):
             gauge("mm_feed_age_seconds", feed="market").set(max(ages))
@@ -172,10 +171,7 @@ class Figures:
             counter("mm_reconciliations_total", result=result).set_to(count)
         if reconciler.clean and reconciler.last_ns:
             gauge("mm_reconciled_timestamp_seconds").set(reconciler.last_ns / 1e9)
-        if session.skew_s is None:
-            gauge("mm_clock_skew_seconds").clear()
-        else:
-            gauge("mm_clock_skew_seconds").set(session.skew_s)
+        _known(gauge("mm_clock_skew_seconds"), session.skew_s)
 
     def _lease(self, session: Session) -> None:
         state, gauge = session.parts.lease.state(), self._exporter.gauge
@@ -188,4 +184,9 @@ def _number(value: float, otherwise: float) -> float:
     return value if math.isfinite(value) else otherwise
 
 
-assert set(_MARKOUT.values()) == set(HORIZONS)
+def _known(gauge: Gauge, value: float | None) -> None:
+    """Better no number than a made-up one."""
+    if value is None or not math.isfinite(value):
+        gauge.clear()
+    else:
+        gauge.set(value)

@@ -77,7 +77,7 @@ class Session:
         self.facts = Facts(breaker=parts.risk.breaker.state)
         self.block: Block = account_block(self.facts, parts.risk.breaker.message)
         self.streams: dict[str, StreamState] = {}
-        self.connects: dict[str, int] = {}
+        self.reconnects: dict[str, int] = {}  # by stream: connected, and not for the first time
         self.trips: dict[str, int] = {}  # by cause
         self.reconciliations = {"agreed": 0, "differed": 0, "failed": 0}
         self.deposed = False  # the exchange has shown orders of a later epoch
@@ -308,8 +308,9 @@ class Session:
             pair.quoter.rebound()
 
     def _stream(self, state: StreamState) -> None:
+        if state.connected and state.name in self.streams:
+            self.reconnects[state.name] = self.reconnects.get(state.name, 0) + 1
         self.streams[state.name] = state
-        self.connects[state.name] = self.connects.get(state.name, 0) + state.connected
         kind = INFO if state.connected else WARNING
         text = f"{state.name} stream {'up' if state.connected else 'down: ' + state.reason}"
         self.parts.clerk.events.add(time.time_ns(), "stream", kind, text)

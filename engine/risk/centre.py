@@ -31,6 +31,7 @@ class RiskCentre:
         self.breaker = Breaker(rules.breaker, now_ns)
         self.day = Day(equity_base)
         self.equity = Equity(0.0, equity_base, equity_base)
+        self.worst_drawdown = 0.0  # since the start
         self.found: list[LimitUse] = []
         self.mismatched = 0
         self._moves: dict[str, PriceMove] = {}
@@ -124,6 +125,7 @@ class RiskCentre:
         """Revalue everything: refresh limit uses, then trip or halt on what is over. The first transition counts."""
         exposures = list(exposures)
         self.equity = self.day.update(now_ns, total_pnl)
+        self.worst_drawdown = max(self.worst_drawdown, self.equity.drawdown)
         self.found = uses(self.rules.limits, exposures, self.equity, order_rate)
         for use in self.found:
             if use.name in ("daily_loss", "drawdown") and use.breached:

@@ -12,6 +12,7 @@ from engine.live.failing import strategy_failed
 from engine.live.failures import Exit, StartError
 from engine.live.figures import Figures
 from engine.live.lineage import HINT, LINEAGE
+from engine.live.markouts import RecentMarkouts
 from engine.live.marks import see_marks
 from engine.live.paper_account import resume
 from engine.live.pulse import Pulse
@@ -61,8 +62,14 @@ class Leading:
         if ready.switch.off:
             log.warning("quoting is off: %s", ready.switch.text)
         session.turn(ready.switch)
-        self._pulse = Pulse(session, run.notify, self.gateway.clock, run.latencies.rotate, run.stop.lost)
+        self._pulse = Pulse(session, run.notify, self.gateway.clock, self._slow, run.stop.lost)
+        self._markouts = RecentMarkouts()
         self._tell_everyone()
+
+    def _slow(self) -> None:
+        """Once a second: windows of what is measured move on."""
+        self._run.latencies.rotate()
+        self._markouts.remember(time.monotonic(), (pair.marks for pair in self.session.pairs.values()))
 
     def _tell_everyone(self) -> None:
         """Whoever answers, obeys or ends the run has a session from here on."""
@@ -74,7 +81,7 @@ class Leading:
         run.audit.lead(session)
         run.commands.lead(session, self.gateway)
         run.status.lead(session)
-        Figures(run.exporter, session, self.gateway, self._pulse.uptime)
+        Figures(run.exporter, session, self.gateway, self._pulse.uptime, self._markouts)
         run.lease.on_lost(run.stop.lost)
 
     # --- taking over ---

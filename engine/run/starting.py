@@ -155,6 +155,7 @@ class Starting:
         run, config = self._run, self._run.config
         gateway = open_gateway(config)
         run.ending.add(Part(Turn.EXCHANGE, "closing the exchange's connections", gateway.close, GATEWAY_S))
+        gateway.clock.on_sample = lambda half_ms: run.latencies.record("network", round(half_ms * 1e6))
         run.status.standing.phase = "connecting to the exchange"
         instruments = await connect(config, gateway, run.events)
         markets = Markets(instruments, gateway, int(config.risk.circuit_breaker.feed_timeout))

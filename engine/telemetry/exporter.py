@@ -11,7 +11,8 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.core import Sample
 from prometheus_client.registry import Collector
 
-from engine.catalogue import BY_NAME, METRICS, Alias, Metric, Type
+from engine.catalogue import BY_NAME, METRICS
+from engine.metric import Alias, Metric, Type
 from engine.telemetry.cells import Counter, Gauge, Histogram
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

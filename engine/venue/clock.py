@@ -6,6 +6,7 @@ and not with what was known: then what was known is history. One alone is an out
 
 import time
 from collections import deque
+from collections.abc import Callable
 from statistics import median
 from typing import Final
 
@@ -30,6 +31,7 @@ class ClockOffset:
         self._sampled_at = 0.0  # monotonic
         self.samples = 0  # ever taken
         self.steps = 0  # of either clock, as found by two samples
+        self.on_sample: Callable[[float], None] = lambda half_ms: None  # half of a sample's round trip
         self.skew_ms = 0.0  # until the first sample; see ``known``. Every order's timestamp asks for it
 
     def sample(self, sent_ms: float, answered_ms: float, server_ms: float) -> None:
@@ -39,6 +41,7 @@ class ClockOffset:
             return  # our own clock was set back in between: the next sample tells how far
         self.samples += 1
         self._sampled_at = time.monotonic()
+        self.on_sample(half)
         new = (server_ms - (sent_ms + answered_ms) / 2, half)
         if self._samples and not _agree(new, (self.skew_ms, self.error_ms)):
             if self._odd is None or not _agree(new, self._odd):

@@ -243,18 +243,8 @@ def _time(value: Any) -> str:
 
 
 def hedge_panel(picture: Picture) -> Panel:
-    """Every hedge, regime and model figure the metrics page has; says so when there is none."""
-    rows: list[Row] = []
-    if picture.metrics is not None:
-        for name, samples in picture.metrics.samples.items():
-            if name.startswith(("mm_hedge", "mm_regime", "mm_model")) and not name.endswith(("_bucket", "_created")):
-                rows += [Row(_series(name, sample.labels), number(sample.value)) for sample in samples]
-    return Panel("hedge", "Hedge and regime", tuple(rows) or (Row("", "this engine hedges nothing", DIM),))
-
-
-def _series(name: str, labels: Mapping[str, str]) -> str:
-    short = name.removeprefix("mm_")
-    return f"{short} {' '.join(labels.values())}".strip()
+    """The engine has no hedge, and so the metrics page has no figure of one yet."""
+    return Panel("hedge", "Hedge and regime", (Row("", "this engine hedges nothing", DIM),))
 
 
 def matching(rows: Sequence[Row], text: str) -> tuple[Row, ...]:

@@ -6,7 +6,8 @@ import sys
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.catalogue import ALIASES, METRICS, QUOTE_BUCKETS, Type, Unit
+from engine.catalogue import ALIASES, METRICS, QUOTE_BUCKETS
+from engine.metric import Type, Unit
 from engine.orders.reconcile import DiscrepancyClass
 from engine.risk.breaker import Cause
 from engine.telemetry.exporter import Exporter
@@ -61,7 +62,8 @@ def test_the_bounds_that_alerts_speak_of_are_buckets() -> None:
 def test_labels_that_mirror_another_parts_words_are_those_words() -> None:
     by_name = {metric.name: metric for metric in METRICS}
     causes = by_name["mm_circuit_breaker_trips_total"].labels[0].values
-    assert set(causes) == {cause.value for cause in Cause} - {"none"}
+    closing = {"none", "reset", "timeout", "clean_probes"}
+    assert set(causes) == {cause.value for cause in Cause} - closing
     classes = by_name["mm_reconciliation_discrepancies_total"].labels[0].values
     assert set(classes) == {kind.value for kind in DiscrepancyClass}
 
