@@ -338,6 +338,7 @@ def settle(code: int, view: I64, out: I64, limits: I64, rules: I64, work: I64, w
         out[reason_at] = reason
         if reason == R_NONE:
             limits[L_ORDER_BUDGET] -= 1
+            open_orders += 1
             smaller = lacking(side, limits) if lots < wanted else R_NONE
             at = _act(actions, at, PLACE, side, ticks, lots, 0, smaller)
         else:

@@ -160,9 +160,15 @@ def diff(first: int, last: int, bids: str = "", asks: str = "") -> bytes:
 class Rig:
     """A leading session with its parts at hand; ``live()`` brings the book up and opens the gate."""
 
-    def __init__(self, folder: Path, strategy: str = "", risk: str = "", exchange: Exchange | None = None) -> None:
-        text = CONFIG.format(folder=folder, strategy=strategy, risk=risk)
-        self.config: Config = load_text(text)
+    def __init__(
+        self,
+        folder: Path,
+        strategy: str = "",
+        risk: str = "",
+        exchange: Exchange | None = None,
+        config: Config | None = None,
+    ) -> None:
+        self.config: Config = config or load_text(CONFIG.format(folder=folder, strategy=strategy, risk=risk))
         self.exchange, self.journal, self.lease = exchange or Exchange(), Journal(), Lease()
         self.disk = ThreadPoolExecutor(1)
         self.memory = Memory(folder, "test")
@@ -170,7 +176,7 @@ class Rig:
         gateway: Any = self.exchange
         lease: Any = self.lease
         journal: Any = self.journal
-        self.markets = Markets({SYMBOL: INSTRUMENT}, gateway, 2_000_000_000)
+        self.markets = Markets({SYMBOL: INSTRUMENT}, gateway, int(self.config.risk.circuit_breaker.feed_timeout))
         self.risk = RiskCentre(risk_rules(self.config), [SYMBOL], 0, 50_000.0)
         self.session: Session = build_session(
             self.config,
