@@ -27,6 +27,8 @@ def main(argv: list[str] | None = None) -> int:
         if name in ("reset", "accept"):
             verb.add_argument("--reason", required=True, help="why it is right; kept with the mark or in the journal")
             verb.add_argument("--actor", default="operator")
+        if name == "warm":
+            verb.add_argument("--parent", type=int, metavar="PID", help="end when the process that started this ends")
     options = parser.parse_args(argv)
     use_cache()
     match options.verb:
@@ -76,6 +78,10 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _warm(options: argparse.Namespace) -> int:
+    from engine.parent import ends_with
+
+    if options.parent is not None and not ends_with(options.parent):
+        return 1  # nobody waits any more
     from engine.config.schema import Config
     from engine.live.failures import Exit, StartError
 

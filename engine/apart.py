@@ -5,7 +5,6 @@ as a ``StrategyError`` with the file and, where it is known, the line. ``python 
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import importlib
 import os
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from engine.cells import Seen, mapped, read
+from engine.parent import ends_with
 from engine.strategy.parameters import Parameter, StrategyError
 
 _R = TypeVar("_R")
@@ -29,7 +29,6 @@ _R = TypeVar("_R")
 STUCK_S: Final = 20.0  # a decision that has not returned for so long never will
 LOAD_S: Final = 180.0  # a file that is not loaded, compiled and tried by then never will be
 POLL_S: Final = 0.2
-_DEATH: Final = 1  # PR_SET_PDEATHSIG
 _MEMORY: Final = 0.8  # share of the machine's memory the child may take
 
 
@@ -118,8 +117,7 @@ def _line(folder: Path, file: Path) -> int:
 
 def _main(folder: Path) -> None:
     module, name, arguments, parent = pickle.loads((folder / "job").read_bytes())  # noqa: S301 - our parent's
-    ctypes.CDLL(None).prctl(_DEATH, signal.SIGKILL)
-    if os.getppid() != parent:
+    if not ends_with(parent):
         return  # nobody waits any more
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     faulthandler.enable()

@@ -1,7 +1,7 @@
 """Compiling ahead: every kernel specialisation the tick path uses, run once on made-up data, cached on disk.
 
-``python -m engine.live.warm`` compiles the parser alone: a cold start runs it beside itself, so that the two halves of
-the kernel are compiled at the same time.
+``python -m engine.live.warm PID`` compiles the parser alone: a cold start (the process PID) runs it beside itself, so
+that the two halves of the kernel are compiled at the same time.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from engine.kernel.sync import feed as feed_book
 from engine.kernel.sync import forget, want_refresh
 from engine.live.feed import Feed
 from engine.live.hot import settle_now
+from engine.parent import ends_with
 from engine.trade import Instrument, Market
 
 if TYPE_CHECKING:
@@ -74,11 +75,11 @@ async def compile_ahead(config: Path, env_file: Path | None) -> None:
     """Where nothing is compiled yet: let a process of its own do it, for at most ``HELPER_S``, and wait.
 
     Compiling in this process would keep its event loop from turning for seconds, and answers that have arrived would
-    count as missing. What the other process did not finish is compiled by ``warm``.
+    count as missing. What the other process did not finish is compiled by ``warm``. Killed, this one takes it along.
     """
     if not _is_cold():
         return
-    command = [sys.executable, "-P", "-m", "engine", "warm", "--config", str(config)]
+    command = [sys.executable, "-P", "-m", "engine", "warm", "--parent", str(os.getpid()), "--config", str(config)]
     command += ["--env-file", str(env_file)] if env_file is not None else []
     try:
         child = await asyncio.create_subprocess_exec(
@@ -105,7 +106,7 @@ def _is_cold() -> bool:
 
 def _helper() -> "subprocess.Popen[bytes] | None":
     try:
-        return subprocess.Popen([sys.executable, "-P", "-m", __name__], stdin=subprocess.DEVNULL)
+        return subprocess.Popen([sys.executable, "-P", "-m", __name__, str(os.getpid())], stdin=subprocess.DEVNULL)
     except OSError:
         return None
 
@@ -139,5 +140,5 @@ async def _no_snapshot(symbol: str) -> bytes:
     return _SNAPSHOT
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and ends_with(int(sys.argv[1])):
     compile_parser()
