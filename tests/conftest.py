@@ -11,12 +11,15 @@ from hypothesis import HealthCheck, settings
 from engine.compiled import use_cache
 from tests import record
 
+# Before anything jitted is imported, which the conftest of a folder may do: pytest loads those named on its command
+# line before it configures itself. Numba's own folder beside the sources knows nothing of changes in another file.
+use_cache()
+
 HANDLERS: dict[signal.Signals, Any] = {}  # as they stood before the first test
 NIGHTLY = os.environ.get("MM_NIGHTLY") == "1"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    use_cache()  # before anything jitted is imported
     record.pytest_configure(config)
     # Nothing here is judged by a clock: machines are shared. What judges a change draws the same examples each time, so
     # that a failure is the change's; the nightly run draws new ones, and prints how to replay what it finds.
