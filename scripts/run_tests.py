@@ -28,7 +28,7 @@ KEPT = 5  # outputs of earlier runs
 SLOWEST = 10
 NO_ACCIDENT = 10  # more failed tests than this are not tried again
 LAST_LINES = 30
-END_S = 20.0  # a run that is stopped has this long to take down what it started
+END_S = 30.0  # a run that is interrupted has this long to take down what it started
 TICK_S = 0.2
 HEARTBEAT_S = 60.0
 
@@ -118,11 +118,11 @@ class Run:
         """Ask the whole group to end, then make it."""
         if self.process is None:
             return
-        for number, patience in ((signal.SIGTERM, END_S), (signal.SIGKILL, END_S)):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience)
+                self.process.wait(END_S)
 
     def trouble(self, outcome: Outcome) -> str:
         """Why this run counts as failed beside the tests that failed in it; "" where nothing else is wrong."""

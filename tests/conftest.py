@@ -31,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # A shell that starts the tests in the background makes them ignore Ctrl-C, and so every program they start;
         # those that are interrupted here must be as a person's terminal would start them.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Ended from outside, the tests still take down the machines and servers that they started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     HANDLERS.update({number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)})
 
 

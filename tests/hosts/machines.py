@@ -38,7 +38,7 @@ MASKED = ("systemd-resolved", "systemd-networkd", "systemd-timesyncd", "console-
 def need_hosts() -> None:
     """Skip, or fail under MM_REQUIRE=all, where real hosts cannot be booted."""
     need_root()
-    need_program("systemd-nspawn", "ip", "ssh-keygen", "mount")
+    need_program("systemd-nspawn", "ip", "setpriv", "ssh-keygen", "mount")
     if not (IMAGE / "etc/ssh/sshd_config").exists():
         need_program("debootstrap")
 
@@ -151,7 +151,7 @@ class Machine:
     def boot(self) -> None:
         self.log = open(self.disk / "console.log", "ab")  # noqa: SIM115 - closed at power_off
         self.process = subprocess.Popen(
-            ["sh", "-c", OWN_CGROUP, self.namespace,
+            ["setpriv", "--pdeathsig", "KILL", "sh", "-c", OWN_CGROUP, self.namespace,
              "systemd-nspawn", "-D", str(self.root), "--boot", "--register=no", "--keep-unit", f"--machine={self.name}",
              f"--network-namespace-path=/run/netns/{self.namespace}", *self.options],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True,
@@ -216,11 +216,17 @@ class Machine:
 
     def remove(self) -> None:
         self.power_off()
+        groups = [
+            group for tree in CGROUP_TREES for group in sorted(Path(tree, self.namespace).glob("**/"), reverse=True)
+        ]
+        for group in groups:  # what a run that was killed left alive: nothing else is in a machine's own groups
+            with contextlib.suppress(OSError):
+                for process in (group / "cgroup.procs").read_text().split():
+                    os.kill(int(process), signal.SIGKILL)
         _quiet("umount", "-l", self.root)
-        for tree in CGROUP_TREES:  # the innermost first: a group goes only when it is empty
-            for group in sorted(Path(tree, self.namespace).glob("**/"), reverse=True):
-                with contextlib.suppress(OSError):
-                    group.rmdir()
+        for group in groups:  # the innermost first: a group goes only when it is empty
+            with contextlib.suppress(OSError):
+                group.rmdir()
         _quiet("ip", "netns", "del", self.namespace)
         _quiet("ip", "link", "del", self.link)
 

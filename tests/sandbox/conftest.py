@@ -16,12 +16,19 @@ import pytest
 
 from engine.sandbox import SandboxExchange, Settings
 from engine.sandbox.settings import RateLimits
+from tests.kernels import compile_once
 from tests.needs import ROOT
 
 QUIET = Settings(symbols=("BTCUSDT", "ETHUSDT"), limits=RateLimits(enabled=False), paused=True, seed=7)
 
 StartSandbox = Callable[[Settings], AbstractAsyncContextManager[SandboxExchange]]
 StartProcess = Callable[..., int]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> None:
+    """No deadline of a test holds a compilation."""
+    compile_once()
 
 
 @pytest.fixture
