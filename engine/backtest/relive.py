@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.backtest.replay import ACTIONS, I64, Journalled, first_difference, rows_of, sha256
+from engine.backtest.journalled import ACTIONS, I64, Journalled, first_difference, rows_of, sha256
 from engine.backtest.tape import TapeError
 from engine.kernel.book import GAP, STALE
 from engine.kernel.checks import no_limits

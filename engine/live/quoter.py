@@ -81,7 +81,7 @@ from engine.trade import Instrument, Side
 from engine.units import away
 
 if TYPE_CHECKING:
-    from engine.strategy.own import Own
+    from engine.strategy.fenced import Own
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]

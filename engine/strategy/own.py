@@ -10,7 +10,6 @@ import inspect
 import linecache
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Final
@@ -22,18 +21,10 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from engine.kernel import fence
-from engine.kernel.fence import FAILED_SENSELESS, I64
+from engine.kernel.fence import I64
 from engine.kernel.layout import (
-    CELL_FAILED_NS,
     CELL_LEFT,
-    CELL_LINE,
-    CELL_OUT,
     CELL_STACK,
-    CELL_STATE,
-    O_ASK_LOTS,
-    O_ASK_TICKS,
-    O_BID_LOTS,
-    O_BID_TICKS,
     OUT_SIZE,
     P_BASE_SIZE_LOTS,
     P_LOT_SIZE,
@@ -51,11 +42,11 @@ from engine.kernel.layout import (
     VIEW_SIZE,
 )
 from engine.strategy import confine
+from engine.strategy.fenced import Own
 from engine.strategy.parameters import Parameter, Strategy, StrategyError
 
 ARGUMENTS: Final = 5
 _TYPES: Final = (types.int64, types.int64[::1], types.float64[::1], types.float64[::1], types.int64[::1])
-_SIDES: Final = ((O_BID_LOTS, O_BID_TICKS), (O_ASK_LOTS, O_ASK_TICKS))
 #: A file larger than this is no strategy.
 LARGEST: Final = 1 << 20
 
@@ -67,59 +58,6 @@ def use_cells(cells: I64) -> None:
     """Where strategies loaded from now on tell what they are doing, if whoever loads them names no cells of its own."""
     global _of_process
     _of_process = cells
-
-
-class Own:
-    """A user's file while it runs. ``cells`` are the fence's; they may be shared with a process that looks on."""
-
-    def __init__(self, path: Path, line: int, cells: I64) -> None:
-        self.path, self.line, self.cells = path, line, cells
-        self.replay: Callable[[int], None] = lambda now_ns: None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it is not asked any more."""
-        return bool(self.cells[CELL_STATE])
-
-    @property
-    def failed_ns(self) -> int:
-        """Time of the decision it failed at."""
-        return int(self.cells[CELL_FAILED_NS])
-
-    def reset(self) -> None:
-        """Ask it again."""
-        self.cells[:] = 0
-
-    def tried(self, ask: Callable[[], int]) -> int:
-        """What ``ask`` returns, as if it had not been asked. Raises ValueError where it fails."""
-        kept = self.cells.copy()
-        self.reset()
-        try:
-            code = ask()
-            if self.failed:
-                raise ValueError(self.failure())
-        finally:
-            self.cells[:] = kept
-        return code
-
-    def failure(self) -> str:
-        """Where and why it is not asked any more: ``FILE:LINE: cause``; empty while it is."""
-        state, line = int(self.cells[CELL_STATE]), int(self.cells[CELL_LINE]) or self.line
-        if not state:
-            return ""
-        if state == FAILED_SENSELESS:
-            return f"{self.path}:{self.line}: {_senseless(self.cells[CELL_OUT : CELL_OUT + OUT_SIZE].tolist())}"
-        if self.cells[CELL_LEFT] < 0:
-            cause = f"it goes round more than {fence.ROUNDS:,} times in one decision, or calls itself for ever"
-            return f"{self.path}:{line}: EndlessLoop: {cause}"
-        kept = self.cells.copy()
-        cause = "it raised an exception, which it did not when asked again"
-        try:
-            self.replay(self.failed_ns)
-        except Exception as error:  # noqa: BLE001 - what it raised is what is told
-            cause = f"{type(error).__name__}: {error}"
-        self.cells[:] = kept
-        return f"{self.path}:{line}: {cause}"
 
 
 def from_file(path: Path, name: str, cells: I64 | None = None) -> Strategy:
@@ -353,12 +291,6 @@ def _check_stores(path: Path, annotation: Any) -> None:
 
 
 # --- trying ---
-
-
-def _senseless(wanted: list[int]) -> str:
-    bid, ask = (f"{wanted[lots]} lots at {wanted[ticks]} ticks" for lots, ticks in _SIDES)
-    what = "NaN turned into a price, a negative size, a number far too large, or a bid at or above its ask"
-    return f"its quote makes no sense ({what}): bid {bid}, ask {ask}"
 
 
 def _try(path: Path, made: Strategy, own: Own) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +27,7 @@ from engine.kernel.layout import (
     WATCH_TRADES,
 )
 from engine.kernel.quoting import Quote
-
-if TYPE_CHECKING:
-    from engine.strategy.own import Own
+from engine.strategy.fenced import Own
 
 F64 = npt.NDArray[np.float64]
 
@@ -61,7 +58,7 @@ class Strategy:
     parameters: tuple[Parameter, ...]
     signals: tuple[int, ...] = ()  # S_* it cannot quote without (it falls back where it can)
     reads: tuple[int, ...] | None = None  # V_* its quotes depend on, where the time is not; None: on anything
-    own: "Own | None" = field(default=None, compare=False)  # a user's file: how it fares
+    own: Own | None = field(default=None, compare=False)  # a user's file: how it fares
 
     @property
     def watch(self) -> int:

@@ -10,7 +10,7 @@ from mmctl.cli.simulation import BacktestRefused, BadConfig, load_config, simula
 from mmctl.fleet.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.backtest.replay import Journalled
+    from engine.backtest.journalled import Journalled
 
 
 def replay(

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine.backtest.replay import Journalled, replay
+from engine.backtest.journalled import Journalled
+from engine.backtest.replay import replay
 from engine.backtest.settings import LatencySpec, Simulation
 from engine.config.load import load
 from engine.config.schema import Paper

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.backtest.journalled import Journalled
 from engine.backtest.relive import compare, relive
-from engine.backtest.replay import Journalled
 from engine.backtest.tape import TapeError
 from tests.needs import ROOT
 from tests.sandbox.conftest import StartProcess
