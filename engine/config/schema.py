@@ -301,7 +301,7 @@ class Backup(Section):
     directory: Path | None = key(None, doc="Where they go; empty = DATA_DIR/backups.")
     keep_days: Int = key(30, doc="Days a copy is kept; the newest sound one stays whatever its age.", ge=1, le=10_000)
     keep: Int | None = key(None, doc="The older name of keep_days: read as days.", ge=1, le=10_000)
-    max_age: Span = key(_s("26h"), doc="An older last copy raises the alert BackupStale.")
+    max_age: Span = key(_s("26h"), doc="A newest copy older than this is told by `mmctl backup list`.")
     recipients: list[Text] = key([], doc="age public keys the copies are encrypted to; none = not encrypted.")
 
 

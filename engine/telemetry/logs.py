@@ -16,10 +16,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from engine.telemetry.logfile import LogFile
 from engine.telemetry.redact import MASK, Redactor
+
+if TYPE_CHECKING:
+    from engine.config.schema import Logging
 
 QUEUE: Final = 10_000
 MAX_LINE: Final = 16_384  # characters; a longer message is cut
@@ -42,7 +45,7 @@ class LogSettings:
     max_age: int = 30
 
     @classmethod
-    def of(cls, section: Any) -> "LogSettings":
+    def of(cls, section: "Logging") -> "LogSettings":
         """From the configuration's section ``logging``."""
         names = ("level", "format", "file_path", "max_size", "max_backups", "max_age")
         return cls(outputs=tuple(section.outputs), **{name: getattr(section, name) for name in names})

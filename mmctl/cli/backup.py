@@ -123,12 +123,14 @@ def create(
 @app.command("list")
 def list_(target: TargetArg = None, to: Folder = None, identity: Identity = None, accept: Accept = False) -> None:
     """The target's backups here, newest first."""
-    from mmctl.vault.shelf import shelf
+    from mmctl.vault.shelf import shelf, too_old
 
     run = current()
     folder = folder_of(run, target, to)
     rows = []
-    for item in shelf(folder, identity, accept=accept):
+    items = shelf(folder, identity, accept=accept)
+    limit_s = site_of(target_of(run, target)).backups.max_age_s
+    for item in items:
         run.out.event(
             "backup", file=item.file, made=item.made, bytes=item.bytes, release=item.release, problem=item.problem,
             target=item.target, host=item.host, encrypted=item.encrypted,
@@ -139,6 +141,9 @@ def list_(target: TargetArg = None, to: Folder = None, identity: Identity = None
     run.out.table(("file", "age", "bytes", "release", "state"), rows, right=("bytes",))
     if not rows:
         run.out.say(f"no backups in {folder}")
+    for item in too_old(items, limit_s):
+        run.out.event("stale", target=item.target, host=item.host, age_s=item.age_s, max_age_s=limit_s)
+        run.out.say(f"{item.host}: the newest sound backup is {age(item.age_s)} old, allowed are {age(limit_s)}")
 
 
 @app.command("verify")

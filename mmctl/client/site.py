@@ -11,11 +11,14 @@ from typing import Any
 
 from engine.config.document import read
 from engine.config.environment import parse
+from engine.config.values import Duration
 from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
 from mmctl.remote.layout import Layout, layout_of
 
 #: As in the schema: where the configuration does not say how long backups are kept.
 DEFAULT_KEEP_DAYS = 30
+#: As in the schema: a newest copy older than this is told.
+DEFAULT_MAX_AGE_S = 26 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class BackupRules:
     directory: str
     keep_days: int = DEFAULT_KEEP_DAYS
     recipients: tuple[str, ...] = ()
+    max_age_s: float = DEFAULT_MAX_AGE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,16 @@ def _backups(data: Mapping[str, Any], data_dir: PurePosixPath, at: PurePosixPath
         str(at / str(directory)) if directory else str(data_dir / "backups"),
         keep if isinstance(keep, int) and keep > 0 else DEFAULT_KEEP_DAYS,
         tuple(str(key) for key in recipients) if isinstance(recipients, list) else (),
+        _seconds(_of(data, "backup", "max_age")),
     )
+
+
+def _seconds(written: Any) -> float:
+    """A duration as the file has it; the schema's own where it has none that can be read."""
+    try:
+        return Duration.parse(written).seconds
+    except (TypeError, ValueError):
+        return DEFAULT_MAX_AGE_S
 
 
 def _config(target: Target) -> Mapping[str, Any]:

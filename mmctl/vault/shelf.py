@@ -81,6 +81,12 @@ def plain_beside_encrypted(items: Sequence[Shelved], file: Path) -> bool:
     return own is not None and not own.encrypted and any(item.encrypted for item in items)
 
 
+def too_old(items: Sequence[Shelved], max_age_s: float) -> list[Shelved]:
+    """Of each host the newest sound item, where it is older than ``max_age_s``; ``items`` are newest first."""
+    newest = [item for item in newest_of_each_host(items) if not item.problem]
+    return [item for item in newest if item.age_s is not None and item.age_s > max_age_s]
+
+
 def newest_of_each_host(items: Sequence[Shelved]) -> list[Shelved]:
     """The newest sound item of each host, and where a host has none, its first; ``items`` are newest first."""
     first: dict[tuple[str, str], Shelved] = {}

@@ -14,6 +14,7 @@ import pytest
 from mmctl.vault.archive import BackupError, unpacked, verify
 from mmctl.vault.manifest import parse
 from mmctl.vault.retention import Aged, Policy, keep
+from mmctl.vault.shelf import Shelved, too_old
 from tests.unit.conftest import Mmctl
 
 
@@ -275,3 +276,13 @@ def test_list_shows_backups_newest_first_and_names_damaged_ones(
     events = mmctl("backup", "list", "here", "--json").events
     assert [bool(event["problem"]) for event in events[:2]] == [False, True]
     assert events[2]["backups"] == 2
+
+
+def test_the_newest_sound_backup_of_a_host_that_is_too_old_is_told() -> None:
+    def shelved(host: str, hours: float, problem: str = "") -> Shelved:
+        made = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+        return Shelved(Path(f"{host}-{hours}"), "t", host, made, 1, "r", False, problem)
+
+    items = [shelved("a", 1), shelved("b", 2, "torn"), shelved("b", 30), shelved("a", 40)]
+    assert [item.host for item in too_old(items, 26 * 3600.0)] == ["b"]
+    assert too_old(items, 31 * 3600.0) == []
