@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from engine.units import Units, away, read_units, scaled, size_of, whole
+from engine.position import Position
+from engine.units import Units, away, read_units, scaled, whole
 
 ZERO: Final = Decimal(0)
+_DERIVED: Final = frozenset({"position", "unit", "whole_lots"})  # not stored by these names
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,12 @@ class Ledger:
     __slots__ = (
         "bought_lots",
         "cash",
-        "cost",
         "fees",
         "fills",
         "funding",
         "lot_size",
-        "lots",
         "mid2",
+        "position",
         "realized",
         "sold_lots",
         "spread2",
@@ -72,10 +73,9 @@ class Ledger:
     def __init__(self, tick_size: Decimal, lot_size: Decimal) -> None:
         self.tick_size, self.lot_size = tick_size, lot_size
         self.unit = tick_size * lot_size  # quote currency of one tick-lot
-        self.lots: Units = 0  # signed position
-        self.whole_lots = 0  # the same for the kernel
+        self.position = Position(0, ZERO)  # its cost in tick-lots
+        self.whole_lots = 0  # the position for the kernel
         self.cash: Units = 0  # tick-lots: received minus paid
-        self.cost = ZERO  # tick-lots: signed cost of the position at average price
         self.realized = ZERO  # tick-lots
         self.spread2: Units = 0  # half tick-lots earned against the mid at fill time
         self.fees = ZERO
@@ -111,25 +111,22 @@ class Ledger:
         if not self.mid2:
             self.mid2 = mid2 or round(2 * ticks)
         self.spread2 += signed * ((mid2 or self.mid2) - 2 * ticks)
-        self._hold(before + signed)
-        if before * signed >= 0:
-            self.cost += signed * ticks
+        after, realized = self.position.trade(signed, Decimal(signed * ticks))
+        self._hold(after)
+        self.realized += realized
+        if not before or before * after.lots > 0:
             return None
-        held = size_of(before)
-        closing = min(lots, held)
-        average = self.cost / before
-        self.realized += closing * side * (average - ticks)
-        if lots < held:
-            self.cost -= average * closing * -side
-            return None
-        self.cost = Decimal((lots - closing) * side * ticks) if self.lots else ZERO
         net = self.realized * self.unit - self.fees
         made, self.trip_start = net - self.trip_start, net
         return made
 
-    def _hold(self, lots: Units) -> None:
-        self.lots = whole(lots)
-        self.whole_lots = away(self.lots)
+    def _hold(self, position: Position[Decimal]) -> None:
+        self.position, self.whole_lots = position, away(position.lots)
+
+    @property
+    def lots(self) -> Units:
+        """The position in lots, signed."""
+        return self.position.lots
 
     @property
     def remainder(self) -> bool:
@@ -139,8 +136,7 @@ class Ledger:
     def adopt(self, lots: Units, ticks: Decimal) -> None:
         """Take the position as ``lots``, what differs from ours at ``ticks``: held by us from now, earned nothing."""
         new = lots - self.lots
-        self._hold(lots)
-        self.cost += new * ticks
+        self._hold(Position(whole(lots), self.position.cost + new * ticks))
         self.cash -= round(new * ticks)
 
     def add_funding(self, amount: Decimal) -> None:
@@ -150,7 +146,7 @@ class Ledger:
     @property
     def average_ticks(self) -> Decimal:
         """Average entry price in ticks, 0 when flat."""
-        return self.cost / self.lots if self.lots else ZERO
+        return self.position.cost / self.lots if self.lots else ZERO
 
     @property
     def traded_value(self) -> Decimal:
@@ -165,7 +161,9 @@ class Ledger:
 
     def to_dict(self) -> dict[str, str]:
         """Exact state as text, for the journal, with the sizes it is counted in."""
-        return {name: str(getattr(self, name)) for name in self.__slots__ if name not in ("unit", "whole_lots")}
+        stored = {name: getattr(self, name) for name in self.__slots__ if name not in _DERIVED}
+        stored |= {"lots": self.position.lots, "cost": self.position.cost}
+        return {name: str(stored[name]) for name in sorted(stored)}
 
     @classmethod
     def restore(cls, tick_size: Decimal, lot_size: Decimal, stored: Mapping[str, str]) -> "Ledger":
@@ -186,9 +184,10 @@ class Ledger:
             setattr(ledger, name, scaled(read_units(stored[name]), lot, lot_size))
         for name in ("cash", "spread2", "traded"):
             setattr(ledger, name, scaled(read_units(stored[name]), tick * lot, ledger.unit))
-        for name in ("cost", "realized"):
-            amount = Decimal(stored[name])
-            setattr(ledger, name, amount if tick * lot == ledger.unit else amount * tick * lot / ledger.unit)
+        cost, ledger.realized = (
+            amount if tick * lot == ledger.unit else amount * tick * lot / ledger.unit
+            for amount in (Decimal(stored["cost"]), Decimal(stored["realized"]))
+        )
         ledger.mid2 = round(scaled(int(stored["mid2"]), tick, tick_size))
-        ledger._hold(scaled(read_units(stored["lots"]), lot, lot_size))
+        ledger._hold(Position(scaled(read_units(stored["lots"]), lot, lot_size), cost))
         return ledger

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final
 
+from engine.position import Position
 from engine.sandbox.decimals import ONE, e8_text, parse_e8
 from engine.sandbox.errors import ApiError, SandboxError, order_rejected
 from engine.sandbox.orders import Fill, Order
@@ -12,6 +14,7 @@ from engine.sandbox.symbols import MarketKey, SymbolSpec
 from engine.trade import Market
 
 KEPT_ORDERS = 50_000  # per account
+FLAT: Final = Position(0, 0)  # cost in 1e-8 of the quote currency
 
 
 @dataclass(slots=True)
@@ -23,34 +26,36 @@ class Balance:
 
 
 @dataclass(slots=True)
-class Position:
-    """A one-way futures position; ``cost_e8`` is entry price times |lots|, in 1e-8 quote units."""
+class FuturesPosition:
+    """A one-way futures position. Money in units of 1e-8 of the quote currency."""
 
-    lots: int = 0
-    cost_e8: int = 0
+    held: Position[int] = FLAT
     realized_e8: int = 0
     update_ms: int = 0
 
+    @property
+    def lots(self) -> int:
+        """Signed."""
+        return int(self.held.lots)
+
+    @property
+    def cost_e8(self) -> int:
+        """Entry price times quantity, signed as ``lots``."""
+        return self.held.cost
+
     def entry_e8(self, spec: SymbolSpec) -> int:
+        """Average entry price in 1e-8 of the quote currency, 0 when flat."""
         quantity_e8 = abs(self.lots) * spec.lot_e8
-        return self.cost_e8 * ONE // quantity_e8 if quantity_e8 else 0
+        return abs(self.cost_e8) * ONE // quantity_e8 if quantity_e8 else 0
 
     def unrealized_e8(self, spec: SymbolSpec, mark_e8: int) -> int:
+        """Profit at ``mark_e8`` (a price, 1e-8) that is still open, in 1e-8 of the quote currency."""
         value = abs(self.lots) * spec.lot_e8 * mark_e8 // ONE
-        return value - self.cost_e8 if self.lots > 0 else self.cost_e8 - value
+        return (value if self.lots > 0 else -value) - self.cost_e8
 
     def trade(self, side: int, lots: int, notional_e8: int) -> int:
-        """Add a fill; returns the profit realised, in 1e-8 quote units."""
-        closing = min(lots, abs(self.lots)) if self.lots * side < 0 else 0
-        realized = 0
-        if closing:
-            closed_cost = self.cost_e8 * closing // abs(self.lots)
-            closed_value = notional_e8 * closing // lots
-            realized = (closed_value - closed_cost) * (1 if self.lots > 0 else -1)
-            self.cost_e8 -= closed_cost
-            notional_e8 -= closed_value
-        self.lots += side * lots
-        self.cost_e8 += notional_e8 if lots > closing else 0
+        """Add a fill; returns the profit realised, in 1e-8 of the quote currency."""
+        self.held, realized = self.held.trade(side * lots, side * notional_e8)
         self.realized_e8 += realized
         return realized
 
@@ -76,7 +81,7 @@ class ClientAccount:
     wallet: dict[str, int]  # futures wallet balance per margin asset, 1e-8
     can_trade: bool = True
     can_withdraw: bool = True  # the account's own flag; what a key may do is in apiRestrictions
-    positions: dict[str, Position] = field(default_factory=dict)
+    positions: dict[str, FuturesPosition] = field(default_factory=dict)
     leverage: dict[str, int] = field(default_factory=dict)
     hedge_mode: bool = False
     multi_assets: bool = False
@@ -92,8 +97,8 @@ class ClientAccount:
     def balance(self, asset: str) -> Balance:
         return self.spot.setdefault(asset, Balance())
 
-    def position(self, symbol: str) -> Position:
-        return self.positions.setdefault(symbol, Position())
+    def position(self, symbol: str) -> FuturesPosition:
+        return self.positions.setdefault(symbol, FuturesPosition())
 
     def add(self, order: Order) -> None:
         if len(self.orders) >= KEPT_ORDERS:
@@ -171,8 +176,7 @@ def margin_used(account: ClientAccount, asset: str, more: Mapping[str, int] = Ma
                 side[symbol] = side.get(symbol, 0) + order.spec.notional_e8(order.ticks, order.left)
     used = 0
     for symbol in {*buys, *sells, *(symbol for symbol in account.positions if symbol.endswith(asset))}:
-        position = account.positions.get(symbol, Position())
-        held = position.cost_e8 if position.lots >= 0 else -position.cost_e8
+        held = account.positions.get(symbol, FuturesPosition()).cost_e8
         worst = max(abs(held + buys.get(symbol, 0)), abs(held - sells.get(symbol, 0)))
         used += worst // account.leverage.get(symbol, 20)
     return used

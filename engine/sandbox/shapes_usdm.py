@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.sandbox.decimals import e8_text
-from engine.sandbox.ledger import ClientAccount, Position, free_margin
+from engine.sandbox.ledger import ClientAccount, FuturesPosition, free_margin
 from engine.sandbox.orders import Fill, Order
 from engine.sandbox.symbols import SymbolSpec
 
@@ -180,7 +180,7 @@ def income_row(symbol: str, kind: str, amount_e8: int, asset: str, time_ms: int,
 
 
 def position_risk(
-    owner: ClientAccount, spec: SymbolSpec, position: Position, mark_e8: int, now_ms: int, v3: bool
+    owner: ClientAccount, spec: SymbolSpec, position: FuturesPosition, mark_e8: int, now_ms: int, v3: bool
 ) -> Json:
     """One row of positionRisk, version 2 or 3."""
     leverage = owner.leverage.get(spec.symbol, 20)
@@ -301,7 +301,7 @@ def _account_asset(
 
 
 def _account_position(
-    spec: SymbolSpec, position: Position, profit: int, margin: int, leverage: int, isolated: bool
+    spec: SymbolSpec, position: FuturesPosition, profit: int, margin: int, leverage: int, isolated: bool
 ) -> Json:
     return {
         "symbol": spec.symbol,

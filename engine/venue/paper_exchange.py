@@ -28,6 +28,7 @@ from engine.kernel.frame import (
 )
 from engine.kernel.parse import as_frame
 from engine.kernel.sync import forget, want_refresh
+from engine.position import Position
 from engine.trade import (
     Account,
     Instrument,
@@ -40,13 +41,14 @@ from engine.trade import (
     VenueOrderStatus,
     VenuePosition,
 )
-from engine.units import Units, size_of
+from engine.units import Units
 from engine.venue.wire import units_e8
 
 _W = VenueOrderStatus
 ENDED_KEPT: Final = 5_000
 FILLS_KEPT: Final = 20_000
 MOST_LEVELS: Final = 5_000  # levels a side taken over from a snapshot
+_FLAT: Final = Position(0, Decimal(0))
 _ENDED: Final = frozenset({_W.FILLED, _W.CANCELED, _W.REJECTED, _W.EXPIRED})
 
 
@@ -114,7 +116,7 @@ class PaperExchange:
             lot = float(symbol.instrument.lot_size)
             match.set_rules(self._kernel, symbol.index, lot_size=lot, n=queue_n, partial_fills=True)
         self.balances = dict(balances)
-        self.positions: dict[str, VenuePosition] = {}
+        self.positions: dict[str, Position[Decimal]] = {}  # futures; cost in quote currency
         self.orders: dict[str, VenueOrder] = {}
         self.fills: deque[VenueFill] = deque(maxlen=FILLS_KEPT)
         self._trades = 0
@@ -138,7 +140,7 @@ class PaperExchange:
         if one.market is Market.SPOT:
             self._add(one.base, earlier.base_change)
         elif earlier.lots:
-            self.positions[one.symbol] = VenuePosition(one.symbol, earlier.lots, earlier.entry_price)
+            self.positions[one.symbol] = Position(earlier.lots, earlier.entry_price * one.quantity(earlier.lots))
         for order in earlier.orders:
             self.orders[order.client_id] = replace(order, status=_W.CANCELED)
             self._ended.append(order.client_id)
@@ -256,10 +258,10 @@ class PaperExchange:
         for order in map(self.orders.__getitem__, self._open):
             if order.symbol == one.symbol:
                 sides[order.side] += order.lots - order.filled_lots
-        held = self.positions.get(one.symbol, VenuePosition(one.symbol, 0, Decimal(0)))
+        held = self.positions.get(one.symbol, _FLAT)
         worst = int(request.side) * held.lots + sides[request.side] + request.lots
         price = one.price(request.ticks)
-        worth = self.balances.get(one.quote, Decimal(0)) + (price - held.entry_price) * one.quantity(held.lots)
+        worth = self.balances.get(one.quote, Decimal(0)) + price * one.quantity(held.lots) - held.cost
         return worst <= 0 or one.quantity(worst) * price <= worth * self.leverage
 
     def cancel(self, client_id: str, now_ns: int) -> tuple[VenueOrder | Refusal, list[OrderUpdate]]:
@@ -277,7 +279,11 @@ class PaperExchange:
 
     def account(self) -> Account:
         balances = {asset: (total - self._locked(asset), self._locked(asset)) for asset, total in self.balances.items()}
-        positions = {name: held for name, held in self.positions.items() if held.lots}
+        positions = {
+            name: VenuePosition(name, held.lots, held.cost / self._symbols[name].instrument.quantity(held.lots))
+            for name, held in self.positions.items()
+            if held.lots
+        }
         return Account(balances, positions, True, False, self._now_ms)
 
     def _locked(self, asset: str) -> Decimal:
@@ -340,7 +346,9 @@ class PaperExchange:
             self._add(one.base, base * sign)
             self._add(one.quote, -quote * sign)
         else:
-            self._hold(one, lots * sign, ticks)
+            held = self.positions.get(one.symbol, _FLAT)
+            self.positions[one.symbol], realized = held.trade(lots * sign, quote * sign)
+            self._add(one.quote, realized)
         fill = VenueFill(
             order.symbol,
             self._trades,
@@ -359,16 +367,3 @@ class PaperExchange:
 
     def _add(self, asset: str, amount: Decimal) -> None:
         self.balances[asset] = self.balances.get(asset, Decimal(0)) + amount
-
-    def _hold(self, one: Instrument, change: int, ticks: int) -> None:
-        """Average-cost position; what it closes is realised into the quote balance."""
-        held = self.positions.get(one.symbol, VenuePosition(one.symbol, 0, Decimal(0)))
-        price, lots = one.price(ticks), held.lots + change
-        if held.lots * change >= 0:
-            cost = held.entry_price * size_of(held.lots) + price * abs(change)
-            entry = cost / size_of(lots) if lots else Decimal(0)
-        else:
-            closed = min(abs(change), size_of(held.lots)) * (1 if held.lots > 0 else -1)
-            self._add(one.quote, (price - held.entry_price) * one.quantity(closed))
-            entry = Decimal(0) if not lots else held.entry_price if lots * held.lots > 0 else price
-        self.positions[one.symbol] = VenuePosition(one.symbol, lots, entry)

@@ -252,11 +252,10 @@ def _same_means(run: EngineRun) -> None:
     bounds = funds.bounds([], [], [], session.pairs[SYMBOL].account_book.ledger.lots)
     if venue.market is Market.USDM:
         entry = venue.account.position(SYMBOL)
-        worth = venue.account.wallet[spec.quote] - (entry.cost_e8 if entry.lots > 0 else -entry.cost_e8)
+        worth = venue.account.wallet[spec.quote] - entry.cost_e8
         at = session.pairs[SYMBOL].instrument
-        ledger = session.pairs[
-            SYMBOL
-        ].account_book.ledger  # the kernel counts a position off the lot as a whole lot more
+        ledger = session.pairs[SYMBOL].account_book.ledger
+        # the kernel counts a position off the lot as a whole lot more
         over = at.quantity(ledger.whole_lots - ledger.lots) * (funds._price or funds._position[1])
         told = round((bounds.margin_cash * at.tick_size * at.lot_size + over) * 10**8)
         assert abs(told - worth) < 10**6, f"{told} taken for the account's worth, {worth} is"
