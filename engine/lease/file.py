@@ -71,6 +71,7 @@ class FileLease:
         self._callbacks.append(callback)
 
     def acquire(self) -> bool:
+        """True when the lock is ours, then with an epoch one above the file's. False: another holds it."""
         with self._mutex:
             if self._held:
                 return True
@@ -101,6 +102,10 @@ class FileLease:
                 self._epoch = epoch + 1
 
     def prove(self) -> bool:
+        """True while the locked file is still the one at the path.
+
+        When it is not, the lease is let go, ``on_lost`` is told why, and this is False.
+        """
         with self._mutex:
             if not self._held:
                 return False
@@ -121,6 +126,7 @@ class FileLease:
         return self._trouble if self._held else ""
 
     def release(self) -> None:
+        """Give the lock up. The epoch stays in the file, so that the next holder's is larger."""
         with self._mutex:
             if self._held:
                 with contextlib.suppress(OSError):
@@ -128,6 +134,7 @@ class FileLease:
             self._let_go()
 
     def state(self) -> LeaseState:
+        """What is known of the holder; ``age_s`` is seconds since our last proof, and others are read from the file."""
         if self._held:
             age_s = self._clock() - self._proved
             return LeaseState(self.held(), self._epoch, self._owner, self._since_ns, age_s, self._nonce)

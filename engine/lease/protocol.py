@@ -62,7 +62,8 @@ class Lease(Protocol):
         """Raise the epoch of the present holding above ``epoch``, before anything was sent under it."""
         ...
 
-    def held(self) -> bool: ...
+    def held(self) -> bool:
+        """True while the last proof is younger than the lease's ttl. No I/O: the gate asks at every tick."""
 
     def prove(self) -> bool:
         """Check with the medium that the lease is still ours; call it a few times per ttl. False = lost.
@@ -79,7 +80,8 @@ class Lease(Protocol):
         """Give it up; another may acquire at once. Safe to call when not held."""
         ...
 
-    def state(self) -> LeaseState: ...
+    def state(self) -> LeaseState:
+        """The holder as last seen, with the age of the proof in seconds."""
 
     def on_lost(self, callback: Callable[[str], None]) -> None:
         """``callback(reason)`` from the thread that found the loss."""

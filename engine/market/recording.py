@@ -37,6 +37,7 @@ class ReadReport:
     notes: list[str] = field(default_factory=list)
 
     def bad_line(self, path: Path, line: int, cause: str) -> None:
+        """Count a line that could not be read; the first ones are named, with file, line and cause."""
         self.bad_lines += 1
         if self.bad_lines <= NAMED_LINES:
             self.notes.append(f"{path}:{line}: {cause}")

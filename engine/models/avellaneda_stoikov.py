@@ -28,6 +28,7 @@ class Setting:
 
     @property
     def steps(self) -> int:
+        """Number of time steps in the horizon."""
         return round(self.horizon / self.dt)
 
 

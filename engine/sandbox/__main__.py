@@ -10,6 +10,7 @@ from engine.sandbox.settings import DEFAULT_ACCOUNTS, AccountSettings, Fees, Rat
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line of ``python -m engine.sandbox``."""
     p = argparse.ArgumentParser("python -m engine.sandbox", description="A local exchange that speaks Binance.")
     p.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0 for other hosts)")
     p.add_argument("--port", type=int, default=8900, help="port, 0 for a free one")
@@ -62,6 +63,7 @@ def accounts(options: argparse.Namespace) -> tuple[AccountSettings, ...]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Serve until a signal comes; returns the exit code, 1 where the arguments ask for what there is not."""
     options = parser().parse_args(argv)
     use_cache()
     from engine.sandbox.foreground import read_faults, run

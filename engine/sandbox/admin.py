@@ -25,6 +25,7 @@ class AdminServer:
         self._core, self._hub, self._pump, self._reports = core, hub, pump, reports
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Serve everything below ``/sandbox/``."""
         router.add_get("/sandbox/state", self.state)
         router.add_get("/sandbox/orders", self.orders)
         router.add_get("/sandbox/accounts", self.accounts)
@@ -43,6 +44,7 @@ class AdminServer:
         router.add_post("/sandbox/history", self.add_history)
 
     async def state(self, request: web.Request) -> web.Response:
+        """Time in ms, frames taken from the market and sent, open connections, and each market's book."""
         failure = self._pump.failure()
         return _json(
             {
@@ -128,12 +130,14 @@ class AdminServer:
         return len(self._hub.connections)
 
     async def clear_faults(self, request: web.Request) -> web.Response:
+        """Remove every fault, and with them a snapshot that was kept stale."""
         self._core.faults.clear()
         for state in self._core.exchange.markets.values():
             state.stale_snapshot = None
         return _json({})
 
     async def remove_fault(self, request: web.Request) -> web.Response:
+        """Remove the fault of that number; 404 where there is none."""
         number = int(request.match_info["number"])
         if self._core.faults.remove(number):
             return _json({})
@@ -193,6 +197,7 @@ class AdminServer:
         return _json({"stepped": self._pump.step(int(wanted)), "frames": self._pump.frames})
 
     async def ack(self, request: web.Request) -> web.Response:
+        """A test's word in lockstep: frame ``n`` has been dealt with. Returns the number of frames sent."""
         body = await _body(request)
         if not isinstance(body, Mapping) or not isinstance(body.get("n"), int):
             return _json({"error": "n is missing"}, 400)

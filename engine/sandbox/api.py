@@ -14,6 +14,8 @@ from engine.trade import Market
 
 
 class Security(Enum):
+    """What a request must carry before its endpoint is called."""
+
     NONE = "none"
     KEY = "key"  # the API key alone
     SIGNED = "signed"  # key, timestamp and signature

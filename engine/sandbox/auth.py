@@ -63,6 +63,7 @@ class KeyRing:
                 self.add(account.name, key)
 
     def add(self, account: str, settings: KeySettings) -> None:
+        """Let ``account`` sign with one more key; ``SandboxError`` where its public key is no Ed25519 key in PEM."""
         public = None
         if settings.ed25519_public:
             try:

@@ -5,7 +5,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    def now_ms(self) -> int: ...
+    """The exchange's time: the wall's, or one that a test moves."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
 
 
 class ExchangeClock:
@@ -15,4 +18,5 @@ class ExchangeClock:
         self.step_ms = 0
 
     def now_ms(self) -> int:
+        """Milliseconds since 1970."""
         return time.time_ns() // 1_000_000 + self.step_ms

@@ -45,6 +45,7 @@ class Connection:
         self._held = bytearray()
 
     def flush(self) -> None:
+        """Write what was held back to go out in one piece, unless the connection is frozen or gone."""
         held, self._held = self._held, None
         if held and not (self.frozen or self.dropped or self._transport.is_closing()):
             self._transport.write(bytes(held))

@@ -20,6 +20,7 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, object]:
+        """The JSON of the refusal: Binance's ``code`` and ``msg``, and ``data`` where there is any."""
         out: dict[str, object] = {"code": self.code, "msg": self.msg}
         if self.data is not None:
             out["data"] = self.data
@@ -88,6 +89,7 @@ def bad_key() -> ApiError:
 
 
 def too_many_requests(retry_after_s: int, limit: int) -> ApiError:
+    """-1003, HTTP 429; ``limit`` is weight per minute, ``retry_after_s`` seconds."""
     return ApiError(
         -1003,
         f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE. "
@@ -98,6 +100,7 @@ def too_many_requests(retry_after_s: int, limit: int) -> ApiError:
 
 
 def banned(until_ms: int, retry_after_s: int) -> ApiError:
+    """-1003, HTTP 418: the address is banned until ``until_ms`` (ms since 1970), for ``retry_after_s`` seconds."""
     return ApiError(
         -1003,
         f"Way too much request weight used; IP banned until {until_ms}. "
@@ -108,6 +111,7 @@ def banned(until_ms: int, retry_after_s: int) -> ApiError:
 
 
 def too_many_orders(limit: int, interval: str, retry_after_s: int) -> ApiError:
+    """-1015, HTTP 429; ``limit`` orders per ``interval``, retry after ``retry_after_s`` seconds."""
     return ApiError(
         -1015,
         f"Too many new orders; current limit is {limit} orders per {interval}.",

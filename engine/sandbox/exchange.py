@@ -93,6 +93,7 @@ class Exchange:
         return order
 
     def next_order_id(self, market: Market) -> int:
+        """The next order id of ``market``, unique on it."""
         return next(self._order_ids[market])
 
     def find(self, account: ClientAccount, spec: SymbolSpec, order_id: int | None, client_id: str) -> Order:
@@ -224,6 +225,7 @@ class Exchange:
         return out
 
     def mark_e8(self, spec: SymbolSpec) -> int:
+        """Mark price in 1e-8 of the quote currency."""
         return self.markets[spec.key].mark_ticks * spec.tick_e8
 
     # inside

@@ -13,6 +13,7 @@ LISTED_MS = 1_569_398_400_000
 
 
 def spot(call: Call) -> dict[str, Any]:
+    """The answer of ``GET /api/v3/exchangeInfo``, for the symbols asked for."""
     return {
         "timezone": "UTC",
         "serverTime": call.core.clock.now_ms(),
@@ -24,6 +25,7 @@ def spot(call: Call) -> dict[str, Any]:
 
 
 def usdm(call: Call) -> dict[str, Any]:
+    """The answer of ``GET /fapi/v1/exchangeInfo``; each quote currency is a margin asset."""
     specs = _chosen(call)
     return {
         "timezone": "UTC",

@@ -27,6 +27,7 @@ class UserSubscription:
     subscription_id: int = -1
 
     def payload(self, event: dict[str, Any]) -> bytes:
+        """The event as this subscriber reads it: wrapped by subscription, by stream, or as it is."""
         if self.subscription_id >= 0:
             return orjson.dumps({"subscriptionId": self.subscription_id, "event": event})
         if self.connection.combined:
@@ -109,6 +110,7 @@ class Hub:
         self._users = [u for u in self._users if u.listen_key != listen_key]
 
     def forget(self, connection: Connection) -> None:
+        """Drop a connection that closed from every channel and user stream."""
         self.connections.pop(connection, None)
         connection.gone()
         for channel, members in self._channels.items():

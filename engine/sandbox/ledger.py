@@ -101,6 +101,7 @@ class ClientAccount:
         return self.positions.setdefault(symbol, FuturesPosition())
 
     def add(self, order: Order) -> None:
+        """Take in a new order, under its id and its client id; beyond ``KEPT_ORDERS`` old ones are forgotten."""
         if len(self.orders) >= KEPT_ORDERS:
             self._forget_old()
         self.orders[order.order_id] = order

@@ -23,6 +23,7 @@ class Window:
     used: int = 0
 
     def add(self, now_ms: int, amount: int) -> int:
+        """Count ``amount`` more; returns what the present window has counted, from 0 when a new one has begun."""
         start = now_ms // self.length_ms * self.length_ms
         if start != self.started_ms:
             self.started_ms, self.used = start, 0
@@ -45,6 +46,8 @@ class Caller:
 
 @dataclass(slots=True)
 class OrderCount:
+    """Orders of one account in both windows that Binance limits: 10 s, and a day (spot) or a minute (futures)."""
+
     short: Window
     long: Window
 
@@ -68,6 +71,7 @@ class Limits:
         self._orders.clear()
 
     def weight_limit(self, market: Market) -> int:
+        """Request weight per minute that one address may use on ``market``."""
         return self.settings.spot_weight if market is Market.SPOT else self.settings.usdm_weight
 
     def request(self, address: str, market: Market, weight: int) -> int:
@@ -85,6 +89,7 @@ class Limits:
         raise too_many_requests(caller.weight.left_s(now), limit)
 
     def used(self, address: str, market: Market) -> int:
+        """Request weight that ``address`` has used on ``market`` in this minute."""
         return self._callers.setdefault((address, market), Caller()).weight.add(self._clock.now_ms(), 0)
 
     def order(self, account: str, market: Market) -> None:
@@ -101,6 +106,7 @@ class Limits:
             raise too_many_orders(long_limit, name, count.long.left_s(now))
 
     def order_limits(self, market: Market) -> tuple[int, int]:
+        """Most orders in the short and in the long window of ``market``."""
         s = self.settings
         if market is Market.SPOT:
             return s.spot_orders_10s, s.spot_orders_day

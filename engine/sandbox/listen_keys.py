@@ -11,6 +11,8 @@ from engine.trade import Market
 
 @dataclass(slots=True)
 class ListenKey:
+    """The name of one account's user stream on one market; it ends at ``expires_ms`` (ms since 1970)."""
+
     key: str
     account: str
     market: Market
@@ -39,6 +41,7 @@ class ListenKeys:
         return key
 
     def of(self, account: str, market: Market) -> str:
+        """The key that the account holds on ``market``; -1125 where it holds none."""
         for held in self._keys.values():
             if (held.account, held.market) == (account, market):
                 return held.key
@@ -48,6 +51,7 @@ class ListenKeys:
         return self._keys.get(key)
 
     def keep(self, key: str) -> None:
+        """Let ``key`` live for its whole lifetime again; -1125 where it is not known."""
         held = self._keys.get(key)
         if held is None:
             raise _unknown()

@@ -64,6 +64,7 @@ def derived(kind: str, frame: Frame, market: MarketState, now_ms: int) -> dict[s
 
 
 def partial_depth(market: MarketState, levels: int, diff: dict[str, Any]) -> dict[str, Any]:
+    """A ``depth5``, ``depth10`` or ``depth20`` frame: the best ``levels`` of each side, as prices and quantities."""
     spec, book = market.spec, market.book
     bids = [[spec.price_text(t), spec.quantity_text(q)] for t, q in book.bids.top(levels)]
     asks = [[spec.price_text(t), spec.quantity_text(q)] for t, q in book.asks.top(levels)]
@@ -90,6 +91,7 @@ def aggregated(trade: dict[str, Any], market: MarketState) -> dict[str, Any]:
 
 
 def kline(market: MarketState, interval: str, now_ms: int) -> dict[str, Any] | None:
+    """The frame of the candle in progress; None for an unknown interval or before the first candle."""
     minutes = INTERVALS.get(interval)
     if minutes is None or not market.candles:
         return None
@@ -123,6 +125,7 @@ def kline(market: MarketState, interval: str, now_ms: int) -> dict[str, Any] | N
 
 
 def ticker(market: MarketState, kind: str, now_ms: int) -> dict[str, Any]:
+    """A ``miniTicker`` or, for any other ``kind``, a ``24hrTicker`` frame."""
     f = day_figures(market, now_ms)
     mini = {
         "e": "24hrMiniTicker", "E": now_ms, "s": f["symbol"], "c": f["lastPrice"], "o": f["openPrice"],
@@ -141,6 +144,7 @@ def ticker(market: MarketState, kind: str, now_ms: int) -> dict[str, Any]:
 
 
 def mark_price(market: MarketState, now_ms: int) -> dict[str, Any]:
+    """A ``markPriceUpdate`` frame: index and settlement price are the mark, and the rate is 0."""
     mark, eight_hours = market.spec.price_text(market.mark_ticks), 480 * MINUTE_MS
     return {
         "e": "markPriceUpdate",

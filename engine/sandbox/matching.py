@@ -132,12 +132,17 @@ class Matcher:
         return self._drain() if waiting else []
 
     def on_best(self, now_ns: int, bid: int, bid_lots: int, ask: int, ask_lots: int) -> list[Match]:
+        """Trades that a new best bid and ask (ticks, lots) make of our clients' orders.
+
+        None before the first snapshot.
+        """
         if not self.live:
             return []
         waiting = kernel.on_bbo(self._exchange, 0, now_ns, bid, bid_lots, ask, ask_lots)
         return self._drain() if waiting else []
 
     def on_trade(self, now_ns: int, taker_side: int, ticks: int, lots: int) -> list[Match]:
+        """Trades of our clients' orders that a market trade of ``lots`` at ``ticks`` reaches in the queue."""
         if not self.live:
             return []
         waiting = kernel.on_trade(self._exchange, 0, now_ns, taker_side, ticks, lots)

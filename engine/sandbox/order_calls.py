@@ -100,6 +100,7 @@ def open_order(call: Call) -> Json:
 
 
 def all_orders(call: Call) -> list[Json]:
+    """Orders of the account on a symbol, oldest first: from an id or a time on, else the latest ones."""
     spec, p = spec_of(call), call.params
     limit = p.integer("limit", 500, low=1, high=1000)
     first, start, end = p.integer("orderId", 0), p.integer("startTime", 0), p.integer("endTime", 1 << 60)

@@ -51,6 +51,7 @@ class Order:
 
     @property
     def left(self) -> int:
+        """Lots not yet filled."""
         return self.lots - self.filled
 
     @property

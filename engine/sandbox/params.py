@@ -16,12 +16,14 @@ class Params(dict[str, str]):
     """The parameters of one request by name."""
 
     def required(self, name: str) -> str:
+        """The parameter's text; -1102 where it is missing or empty."""
         value = self.get(name, "")
         if value == "":
             raise missing(name)
         return value
 
     def choice(self, name: str, legal: tuple[str, ...], default: str | None = None) -> str:
+        """The parameter, one of ``legal``; -1102 where it is missing and has no default, an error for another word."""
         value = self.get(name, "") or default
         if value is None:
             raise missing(name)
@@ -30,6 +32,7 @@ class Params(dict[str, str]):
         return value
 
     def integer(self, name: str, default: int | None = None, *, low: int = 0, high: int = 1 << 62) -> int:
+        """The parameter as a whole number in ``low`` to ``high``; -1102 where it is missing, -1100 where it is none."""
         text = self.get(name, "")
         if text == "":
             if default is None:
@@ -80,6 +83,7 @@ def find_spec(listed: Mapping[str, SymbolSpec], params: Params) -> SymbolSpec:
 
 
 def spot_client_id(params: Params, name: str = "newClientOrderId") -> str:
+    """The client id, "" where none is given; -1100 where spot's pattern refuses it."""
     value = params.get(name, "")
     if value and not _SPOT_ID.match(value):
         raise illegal(name, "^[a-zA-Z0-9-_]{1,36}$")
@@ -87,6 +91,7 @@ def spot_client_id(params: Params, name: str = "newClientOrderId") -> str:
 
 
 def usdm_client_id(params: Params, name: str = "newClientOrderId") -> str:
+    """The client id, "" where none is given; -4015 where futures' pattern refuses it."""
     value = params.get(name, "")
     if value and not _USDM_ID.match(value):
         raise ApiError(-4015, "Client order id is not valid.")

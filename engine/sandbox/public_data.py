@@ -48,6 +48,7 @@ def trades(call: Call) -> list[dict[str, Any]]:
 
 
 def historical_trades(call: Call) -> list[dict[str, Any]]:
+    """Public trades from ``fromId`` on, else the latest."""
     market = _market(call)
     limit = call.params.integer("limit", 500, low=1, high=1000)
     first = call.params.integer("fromId", 0)
@@ -56,6 +57,7 @@ def historical_trades(call: Call) -> list[dict[str, Any]]:
 
 
 def agg_trades(call: Call) -> list[dict[str, Any]]:
+    """Public trades as aggTrade rows, from an id or a time on, else the latest; each stands for itself."""
     market, p = _market(call), call.params
     limit = p.integer("limit", 500, low=1, high=1000)
     start, end, first = p.integer("startTime", 0), p.integer("endTime", 1 << 60), p.integer("fromId", 0)
@@ -65,6 +67,7 @@ def agg_trades(call: Call) -> list[dict[str, Any]]:
 
 
 def agg_trade_row(market: MarketState, t: PublicTrade) -> dict[str, Any]:
+    """One row of aggTrades; futures leave out the flag that spot has."""
     spec = market.spec
     row: dict[str, Any] = {
         "a": t.trade_id,
@@ -79,6 +82,7 @@ def agg_trade_row(market: MarketState, t: PublicTrade) -> dict[str, Any]:
 
 
 def klines(call: Call) -> list[list[Any]]:
+    """Candles of the interval asked for, made of those of one minute."""
     market, p = _market(call), call.params
     minutes = INTERVALS[p.choice("interval", tuple(INTERVALS))]
     limit = p.integer("limit", 500, low=1, high=1500)
@@ -105,6 +109,7 @@ def merge_candles(candles: list[Candle], minutes: int) -> list[Candle]:
 
 
 def kline_row(market: MarketState, c: Candle, minutes: int) -> list[Any]:
+    """One row of klines: times in ms since 1970, prices and volumes as decimal text."""
     spec = market.spec
     return [
         c.open_ms,

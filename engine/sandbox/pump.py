@@ -39,6 +39,7 @@ class Pump:
         self.waiting_for = 0  # lock-step: number of the frame whose acknowledgement is awaited
 
     def start(self) -> None:
+        """Fill each market's book, then begin to send frames and to run timers."""
         now_ms = self._core.clock.now_ms()
         books = {key: state.book for key, state in self._core.exchange.markets.items()}
         for source in self._sources:

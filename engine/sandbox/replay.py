@@ -96,6 +96,7 @@ class ReplaySource:
         return [(v.track.spec.key, v.published_id, v.track.bids, v.track.asks) for v in self._voices]
 
     def next_ns(self) -> int | None:
+        """When the next frame is due, in ns since the replay began; None at the end of one that does not loop."""
         if self._at >= len(self._order) and not self._queued:
             if not self._loop:
                 return None
@@ -104,6 +105,7 @@ class ReplaySource:
         return self._passes * self._length_ns + self._order[at][0]
 
     def take(self, now_ms: int) -> list[Frame]:
+        """The next recorded frame with today's times and update ids, after a bridge where a pass begins anew."""
         out: list[Frame] = []
         for voice in self._voices:
             if voice.pending_shift:
@@ -119,6 +121,7 @@ class ReplaySource:
         return out
 
     def jump(self, key: MarketKey, bps: float) -> None:
+        """From now on the recording's prices are moved by ``bps`` of its mid."""
         for voice in self._voices:
             if voice.track.spec.key == key:
                 middle = (voice.book.bids.best() + voice.book.asks.best()) / 2

@@ -14,6 +14,7 @@ from engine.trade import Market
 
 
 def account(call: Call) -> dict[str, Any]:
+    """The answer of ``/account``: wallets, margins and positions."""
     exchange = call.core.exchange
     specs = list(exchange.specs(Market.USDM).values())
     marks = {s.symbol: exchange.mark_e8(s) for s in specs}
@@ -37,6 +38,7 @@ def position_risk(call: Call) -> list[dict[str, Any]]:
 
 
 def leverage(call: Call) -> dict[str, Any]:
+    """Set a symbol's leverage, 1 to 125 times; -4028 for any other."""
     spec = order_calls.spec_of(call)
     wanted = call.params.integer("leverage")
     if not 1 <= wanted <= 125:
@@ -46,6 +48,7 @@ def leverage(call: Call) -> dict[str, Any]:
 
 
 def leverage_bracket(call: Call) -> list[dict[str, Any]]:
+    """One bracket a symbol: 125 times up to 250 million of notional."""
     bracket = {
         "bracket": 1, "initialLeverage": 125, "notionalCap": 250_000_000, "notionalFloor": 0,
         "maintMarginRatio": 0.005, "cum": 0.0,
@@ -65,6 +68,7 @@ def amend(call: Call) -> dict[str, Any]:
 
 
 def countdown(call: Call) -> dict[str, Any]:
+    """Arm the dead-man's switch of a symbol for ``countdownTime`` ms; 0 disarms it."""
     spec = order_calls.spec_of(call)
     timeout_ms = call.params.integer("countdownTime")
     call.core.exchange.set_countdown(call.account, spec, timeout_ms)
@@ -132,6 +136,7 @@ def _each(call: Call, handler: Handler, row: Any) -> dict[str, Any]:
 
 
 def commission_rate(call: Call) -> dict[str, Any]:
+    """Maker and taker fee of a symbol, as fractions of the notional."""
     fees = call.core.fees
     return {
         "symbol": order_calls.spec_of(call).symbol,
@@ -141,6 +146,7 @@ def commission_rate(call: Call) -> dict[str, Any]:
 
 
 def account_config(call: Call) -> dict[str, Any]:
+    """The account's modes and permissions."""
     return {
         "feeTier": 0,
         "canTrade": call.account.can_trade,
@@ -154,6 +160,7 @@ def account_config(call: Call) -> dict[str, Any]:
 
 
 def symbol_config(call: Call) -> list[dict[str, Any]]:
+    """Margin type and leverage of each symbol."""
     return [
         {
             "symbol": symbol,
@@ -168,6 +175,7 @@ def symbol_config(call: Call) -> list[dict[str, Any]]:
 
 
 def margin_type(call: Call) -> dict[str, Any]:
+    """Set CROSSED or ISOLATED; refused without a change, and with open orders or a position."""
     spec, owner = order_calls.spec_of(call), call.account
     wanted = call.params.choice("marginType", ("CROSSED", "ISOLATED")) == "ISOLATED"
     if wanted == (spec.symbol in owner.isolated):
@@ -204,6 +212,7 @@ def multi_assets(call: Call) -> dict[str, Any]:
 
 
 def set_multi_assets(call: Call) -> dict[str, Any]:
+    """Switch multi-assets margin; -4171 where that is no change."""
     wanted = call.params.flag("multiAssetsMargin")
     if wanted == call.account.multi_assets:
         raise ApiError(-4171, "No need to change Joint Margin mode.")

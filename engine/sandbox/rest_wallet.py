@@ -57,6 +57,7 @@ def restrictions(call: Call) -> dict[str, Any]:
 
 
 def account_info(call: Call) -> dict[str, Any]:
+    """What kind of account it is: futures, no margin, a portfolio account where it was made one."""
     return {
         "vipLevel": 0,
         "isMarginEnabled": False,
@@ -67,6 +68,7 @@ def account_info(call: Call) -> dict[str, Any]:
 
 
 def trade_fee(call: Call) -> list[dict[str, Any]]:
+    """Maker and taker fee of spot's symbols, as fractions of the notional."""
     fees = call.core.fees
     return [
         {
@@ -89,6 +91,7 @@ def nothing(call: Call) -> list[Any]:
 
 
 def table() -> Table:
+    """The endpoints below ``/sapi``, with their weights and what they ask of a key."""
     signed, keyed = Security.SIGNED, Security.KEY
     return {
         ("GET", "/sapi/v1/system/status"): Endpoint(system_status, Market.SPOT),

@@ -81,6 +81,7 @@ class SandboxExchange:
         return Addresses(host, self.port)
 
     async def start(self) -> None:
+        """Listen; ``SandboxError`` where the port is taken."""
         self.core.exchange.listener = self._on_user_event
         self.core.listen_keys.on_expiry = self._on_listen_key_expiry
         application = self._application()
@@ -106,6 +107,7 @@ class SandboxExchange:
         return web.SockSite(runner, socket.socket(fileno=fd), backlog=256)
 
     async def stop(self) -> None:
+        """End the market, drop every connection and give the port back."""
         if self._prepared is not None:
             self._prepared.cancel()
         await self.pump.stop()

@@ -56,6 +56,7 @@ def queried(order: Order) -> Json:
 
 
 def cancelled(order: Order) -> Json:
+    """The answer to a cancel."""
     return {
         "symbol": order.spec.symbol,
         "origClientOrderId": order.client_id,
@@ -69,6 +70,7 @@ def cancelled(order: Order) -> Json:
 
 
 def my_trade(order: Order, fill: Fill) -> Json:
+    """One row of myTrades."""
     spec = order.spec
     return {
         "symbol": spec.symbol,
@@ -88,6 +90,7 @@ def my_trade(order: Order, fill: Fill) -> Json:
 
 
 def account(owner: ClientAccount, fees: Fees, omit_zero: bool) -> Json:
+    """The answer of ``/account``: rates in basis points and as fractions, balances as free and locked."""
     rates = {"maker": fees.spot_maker_e8, "taker": fees.spot_taker_e8}
     return {
         "makerCommission": rates["maker"] // 10_000,
@@ -164,6 +167,7 @@ def execution_report(order: Order, kind: str, now_ms: int, fill: Fill | None = N
 
 
 def account_position(owner: ClientAccount, assets: tuple[str, ...], now_ms: int) -> Json:
+    """The ``outboundAccountPosition`` event: free and locked of ``assets``."""
     return {
         "e": "outboundAccountPosition",
         "E": now_ms,

@@ -42,6 +42,7 @@ def order(o: Order) -> Json:
 
 
 def user_trade(o: Order, fill: Fill) -> Json:
+    """One row of userTrades, with the profit that it realised."""
     spec = o.spec
     return {
         "symbol": spec.symbol,
@@ -105,6 +106,7 @@ def order_update(o: Order, kind: str, now_ms: int, fill: Fill | None = None) -> 
 
 
 def trade_lite(o: Order, fill: Fill, now_ms: int) -> Json:
+    """The TRADE_LITE event of a fill."""
     spec = o.spec
     return {
         "e": "TRADE_LITE",
@@ -124,6 +126,7 @@ def trade_lite(o: Order, fill: Fill, now_ms: int) -> Json:
 
 
 def account_update(owner: ClientAccount, spec: SymbolSpec, mark_e8: int, now_ms: int, reason: str = "ORDER") -> Json:
+    """The ACCOUNT_UPDATE event after a fill: wallet and position, with the profit still open at ``mark_e8``."""
     position = owner.position(spec.symbol)
     wallet = e8_text(owner.wallet.get(spec.quote, 0))
     return {

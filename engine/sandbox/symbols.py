@@ -73,6 +73,7 @@ class SymbolSpec:
         return round(float(text) * 1e8 / self.tick_e8)
 
     def lots(self, text: str) -> int:
+        """Lots of a quantity the exchange itself wrote (always on the grid)."""
         return round(float(text) * 1e8 / self.lot_e8)
 
     def notional_e8(self, ticks: int, lots: int) -> int:

@@ -62,9 +62,11 @@ class SyntheticSource:
         return out
 
     def next_ns(self) -> int | None:
+        """When the next step is due, in ns since the start."""
         return self._step * STEP_NS
 
     def take(self, now_ms: int) -> list[Frame]:
+        """Advance every market by one step; returns its trades and book changes as frames."""
         self._step += 1
         self._prices.advance(STEP_S)
         frames: list[Frame] = []

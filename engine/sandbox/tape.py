@@ -69,6 +69,7 @@ class MarketState:
 
     @property
     def last_ticks(self) -> int:
+        """Price of the last trade in ticks; before the first, the mid rounded down."""
         return self.trades[-1].ticks if self.trades else (self.best.bid + self.best.ask) // 2
 
     @property
@@ -111,6 +112,7 @@ class MarketState:
         return matches
 
     def on_best(self, data: dict[str, Any], now_ms: int) -> list[Match]:
+        """Take in a bookTicker frame; returns the trades it makes of our clients' orders."""
         best = self.best
         best.bid, best.bid_lots = round(float(data["b"]) * self._per_tick), round(float(data["B"]) * self._per_lot)
         best.ask, best.ask_lots = round(float(data["a"]) * self._per_tick), round(float(data["A"]) * self._per_lot)
@@ -118,6 +120,7 @@ class MarketState:
         return self.matcher.on_best(now_ms * MS, best.bid, best.bid_lots, best.ask, best.ask_lots)
 
     def on_trade(self, data: dict[str, Any], now_ms: int) -> list[Match]:
+        """Take in a public trade; returns those of our clients' orders that it reaches."""
         spec = self.spec
         trade = PublicTrade(data["t"], spec.ticks(data["p"]), spec.lots(data["q"]), data["T"], bool(data["m"]))
         self.trades.append(trade)
@@ -127,6 +130,7 @@ class MarketState:
         return self.matcher.on_trade(now_ms * MS, -1 if trade.buyer_is_maker else 1, trade.ticks, trade.lots)
 
     def fill_id(self) -> int:
+        """The next trade id of our clients' trades."""
         self.next_fill_id += 1
         return self.next_fill_id - 1
 

@@ -37,6 +37,7 @@ class Track:
     notes: list[str] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
+        """What of the recording is replayed: frames, seconds, and what was left out and why."""
         return {
             "file": str(self.path),
             "market": f"{self.spec.market.value}:{self.spec.symbol}",

@@ -106,6 +106,7 @@ class WsApiServer:
         return ROUTES[(method, path)], path
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one WebSocket of the order API until it closes."""
         socket = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=1 << 20)
         await socket.prepare(request)
         connection = Connection(request, socket)

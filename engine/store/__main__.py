@@ -51,6 +51,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run one verb; returns the exit code, 1 where the store refused it (the reason is on stderr)."""
     parser = argparse.ArgumentParser(prog="python -m engine.store", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("init-sql", help="print the schema for PostgreSQL")

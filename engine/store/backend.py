@@ -47,7 +47,8 @@ class Backend(Protocol):
         """All of it in one transaction or none; with ``durable`` it is on the disk when this returns."""
         ...
 
-    def restart(self, account: str, day: str) -> Restart: ...
+    def restart(self, account: str, day: str) -> Restart:
+        """What the journal holds of ``account`` that a start needs; PnL of ``day`` (ISO date). Raises ``StoreLost``."""
 
     def prune(self, account: str, before_ns: int, most: int) -> int:
         """Delete at most ``most`` decisions older than ``before_ns``; how many were."""
@@ -57,7 +58,8 @@ class Backend(Protocol):
         """Raises ``StoreLost`` when what is written no longer lands where it is looked for: a deleted file, say."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of the database. What was committed stays; closing twice is no error."""
 
 
 FINAL_STATES = ("FILLED", "CANCELED", "REJECTED", "EXPIRED", "DENIED")

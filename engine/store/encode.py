@@ -19,6 +19,7 @@ def iso(ns: int) -> str:
 
 
 def moment(ns: int) -> datetime:
+    """``ns`` since 1970 as an aware UTC time, cut to microseconds."""
     return _EPOCH + timedelta(microseconds=ns // 1000)
 
 
@@ -28,6 +29,7 @@ def money(value: Decimal) -> str:
 
 
 def compact(value: Any) -> str:
+    """``value`` as JSON without blanks; decimals, times and enums are written as text."""
     return json.dumps(value, separators=(",", ":"), default=_json_default)
 
 

@@ -36,6 +36,7 @@ class InputFile:
         self._thread.start()
 
     def put(self, ns: int, frame: bytes) -> None:
+        """Queue one frame of nanosecond ``ns``. After a failure, or with too much waiting, it does nothing more."""
         if self.trouble:
             return
         self._waiting.append((ns, frame))

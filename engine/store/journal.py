@@ -169,6 +169,7 @@ class Journal:
         return len(self._queue) + len(self._held)
 
     def stats(self) -> JournalStats:
+        """Depth of the queue in records, its lag in seconds, and what was written, spilled and lost since the start."""
         since = self._since or (self._queue[0].since if self._queue else 0.0)
         lag = time.monotonic() - since if since else 0.0
         depth = self._waiting()

@@ -71,6 +71,10 @@ class PostgresBackend:
         self._inserts = {table.name: insert_for(table) for table in TABLES}
 
     def open(self) -> None:
+        """Connect, and bring an older schema to this release's.
+
+        Raises ``StoreLost`` where the server cannot be reached.
+        """
         self.close()
         engine = self._engine = self._engine or engine_for(self._url)
         try:
@@ -89,6 +93,10 @@ class PostgresBackend:
             raise
 
     def write(self, batch: Sequence[tuple[Table, list[Row]]], *, durable: bool) -> None:
+        """Commit one batch, all of it or nothing.
+
+        Raises ``BadRecord`` for what does not fit a column, ``StoreLost`` for a failure that may pass.
+        """
         connection = self._connection
         if connection is None:
             raise StoreLost("the PostgreSQL journal is not open")
@@ -105,6 +113,7 @@ class PostgresBackend:
             raise translate(error) from None
 
     def restart(self, account: str, day: str) -> Restart:
+        """What the journal holds of ``account`` that a start needs, PnL of ``day`` (ISO date). Raises ``StoreLost``."""
         if self._connection is None:
             raise StoreLost("the PostgreSQL journal is not open")
         try:
@@ -117,6 +126,7 @@ class PostgresBackend:
         """A server keeps its own files; a database that is gone refuses the next write."""
 
     def prune(self, account: str, before_ns: int, most: int) -> int:
+        """Delete at most ``most`` decisions older than ``before_ns`` (ns since 1970); returns how many rows went."""
         if self._connection is None:
             raise StoreLost("the PostgreSQL journal is not open")
         old = "SELECT ctid FROM decisions WHERE account = :account AND timestamp < :before LIMIT :most"
@@ -129,6 +139,7 @@ class PostgresBackend:
             raise translate(error) from None
 
     def close(self) -> None:
+        """Close the connection; a broken one is thrown away."""
         if self._connection is not None:
             try:
                 self._connection.close()

@@ -18,7 +18,8 @@ class Record(Protocol):
     table: ClassVar[Table]
     durable: ClassVar[bool]  # flushed to the disk, and kept in the spill file when the database cannot take it
 
-    def row(self, account: str) -> Row: ...
+    def row(self, account: str) -> Row:
+        """The values of the table's columns by name, of ``account``; money and sizes as exact decimals."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ class SpillFile:
         self._end = 0
 
     def close(self) -> None:
+        """Close the file; what it holds stays for the next start to bring in."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

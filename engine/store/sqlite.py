@@ -63,6 +63,10 @@ class SqliteBackend:
         self._rescued = ""
 
     def open(self) -> None:
+        """Open the file and bring an older schema to this release's.
+
+        Raises ``StoreLost`` where it cannot be opened, or where the file that was written to has been replaced.
+        """
         if gone := self._presence.replaced():
             # Opened now, an empty journal would take its place and pass for the whole of it. What is open stays open:
             # it is the only way to what was written.
@@ -140,6 +144,10 @@ class SqliteBackend:
         return f"what it held is saved in {file.name}"
 
     def write(self, batch: Sequence[tuple[Table, list[Row]]], *, durable: bool) -> None:
+        """Commit one batch, all of it or nothing; ``durable``: synced to disk before this returns.
+
+        Raises ``BadRecord`` for what does not fit a column, ``StoreLost`` for a failure that may pass.
+        """
         connection = self._connection
         if connection is None:
             raise StoreLost(f"the journal {self.path} is not open")
@@ -168,6 +176,7 @@ class SqliteBackend:
         return StoreLost(f"the journal {self.path} cannot be written: {error}{hint}")
 
     def restart(self, account: str, day: str) -> Restart:
+        """What the journal holds of ``account`` that a start needs, PnL of ``day`` (ISO date). Raises ``StoreLost``."""
         connection = self._connection
         if connection is None:
             raise StoreLost(f"the journal {self.path} is not open")
@@ -177,6 +186,7 @@ class SqliteBackend:
             raise StoreLost(f"the journal {self.path} cannot be read: {error}") from None
 
     def prune(self, account: str, before_ns: int, most: int) -> int:
+        """Delete at most ``most`` decisions older than ``before_ns`` (ns since 1970); returns how many rows went."""
         connection = self._connection
         if connection is None:
             raise StoreLost(f"the journal {self.path} is not open")
@@ -189,6 +199,7 @@ class SqliteBackend:
             raise self._translate(error) from None
 
     def close(self) -> None:
+        """Close the connection; an error while closing changes nothing."""
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()

@@ -30,6 +30,8 @@ class Conflict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """One column of a table; ``kind`` decides how either database stores it."""
+
     name: str
     kind: Kind
     nullable: bool = False
@@ -38,6 +40,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """One table: its columns, those of its key, and what a second row with the same key does."""
+
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
@@ -46,6 +50,7 @@ class Table:
     doc: str = ""
 
     def names(self) -> tuple[str, ...]:
+        """Names of the columns, in the table's order."""
         return tuple(column.name for column in self.columns)
 
 
@@ -219,4 +224,5 @@ BY_NAME: Final = {table.name: table for table in TABLES}
 
 
 def index_name(table: Table, columns: tuple[str, ...]) -> str:
+    """The name of the index on ``columns``, the same on both databases."""
     return f"ix_{table.name}_{'_'.join(columns)}"

@@ -76,6 +76,7 @@ def _type(kind: str) -> sa.types.TypeEngine[Any]:
 
 
 def upgrade() -> None:
+    """Create every table of the first schema with its indexes, and note the version in ``meta``."""
     for name, (columns, key, indexes) in TABLES.items():
         pairs = [column.split(":") for column in columns.split()]
         built = [sa.Column(column, _type(kind), nullable=False) for column, kind in pairs]
@@ -86,5 +87,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop every table of the first schema."""
     for name in reversed(TABLES):
         op.drop_table(name)
