@@ -49,6 +49,7 @@ class Beyond:
         self._timer.start()
 
     def close(self) -> None:
+        """End the process that asks from outside, and with it whatever it still waits for."""
         self._timer.cancel()
         with self._lock:
             self._closed = True

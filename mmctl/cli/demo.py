@@ -170,6 +170,7 @@ class Exchange:
         return Market(kind, symbol)
 
     def end(self) -> None:
+        """End the exchange's process: a request first, after 10 s by force."""
         self.process.terminate()
         try:
             self.process.wait(10)

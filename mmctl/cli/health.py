@@ -33,6 +33,8 @@ _STYLE = {Status.OK: "green", Status.WARNING: "yellow", Status.CRITICAL: "red", 
 
 
 class Format(StrEnum):
+    """How ``mmctl health`` prints what it found."""
+
     human = "human"
     nagios = "nagios"
     json = "json"

@@ -61,6 +61,7 @@ class Engine:
 
     @property
     def name(self) -> str:
+        """The host's name in the inventory."""
         return self.host.name
 
     @property

@@ -25,7 +25,8 @@ class Line(Protocol):
     """The part of a transport that a client needs."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The host's name, for messages."""
 
     def http(
         self,
@@ -35,7 +36,8 @@ class Line(Protocol):
         deadline: float,
         body: bytes = b"",
         headers: dict[str, str] | None = None,
-    ) -> HttpAnswer: ...
+    ) -> HttpAnswer:
+        """Ask a port of the host; raises ``OperatorError`` when no answer came within ``deadline`` seconds."""
 
 
 class BadAnswer(OperatorError):

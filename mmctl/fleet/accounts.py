@@ -37,6 +37,7 @@ class Seat:
 
     @property
     def name(self) -> str:
+        """Target and host, as in ``production:alpha``."""
         return f"{self.target.name}:{self.host.name}"
 
     def meets(self, other: "Seat") -> bool:

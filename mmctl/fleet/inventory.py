@@ -82,6 +82,7 @@ class Target:
 
     @property
     def local(self) -> bool:
+        """Whether the engine runs on this machine, without SSH."""
         return self.kind == LOCAL
 
     def on(self, host: Host) -> "Target":

@@ -43,6 +43,7 @@ class Spec:
 
     @classmethod
     def read(cls, path: Path) -> "Spec":
+        """The specification in the file at ``path`` (JSON)."""
         return cls(**json.loads(path.read_text()))
 
 
@@ -61,6 +62,7 @@ class Condition:
     since: float = field(default_factory=time.time)
 
     def lines(self) -> str:
+        """The condition as ``systemctl show`` would print it, one ``Name=value`` a line."""
         return (
             f"ActiveState={self.active}\nSubState={self.sub}\nMainPID={self.pid}\nExecMainStatus={self.status}\n"
             f"NRestarts={self.restarts}\nResult={self.result}\nStatusText={self.text}\n"
@@ -121,6 +123,7 @@ class Loop:
             self._begin_stop()
 
     def run(self) -> None:
+        """Serve signals, requests, the child's end and timers until the supervisor itself is told to end."""
         while True:
             now = time.monotonic()
             timers = [self.kill_at, self.fail_at, self.watchdog_at, self.restart_at, self.settled_at]

@@ -52,7 +52,8 @@ class Transport(Protocol):
     """One host. Every call ends by its deadline in seconds; errors are those of :mod:`mmctl.fleet.errors`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The host's name in the inventory, for messages."""
 
     def run(self, script: str, deadline: float, stdin: Stdin = b"") -> Result:
         """Run ``script`` by sh; never raises for a script's own failure, raises DeadlineExceeded for a late one."""
@@ -62,7 +63,8 @@ class Transport(Protocol):
         """Write ``path`` in one piece: complete or not at all."""
         ...
 
-    def get(self, path: str, deadline: float) -> bytes: ...
+    def get(self, path: str, deadline: float) -> bytes:
+        """The bytes of a file on the host; raises ``OperatorError`` where it cannot be read."""
 
     def fetch(self, path: str, into: Path, deadline: float) -> int:
         """Copy a remote file of any size to a local one (complete or not at all); returns its bytes."""
@@ -92,7 +94,8 @@ class Transport(Protocol):
         """The command line that opens an interactive shell there, for exec."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close what is open to the host; the next call opens it again."""
 
 
 def bounded(script: str, deadline: float) -> str:

@@ -73,6 +73,7 @@ def digest(line: str | bytes) -> str:
 
 
 def own_trail() -> Path:
+    """Where this machine's own audit trail lies."""
     return state_folder() / FILE
 
 

@@ -39,6 +39,7 @@ class Record:
 
     @classmethod
     def now(cls, run: str, command: str, target: str, reason: str = "", ttl: int = TTL_SECONDS) -> "Record":
+        """The record of a run that begins now, by this operator and this process; ``ttl`` in seconds."""
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(run, operator(), command, target, reason, os.getpid(), moment, ttl, process=process.this())
 
@@ -54,6 +55,7 @@ class LockState:
 
 
 def read_state(transport: Transport, layout: Layout) -> LockState:
+    """Whether a release lock is held on the host, and what it says of its holder."""
     text = (
         transport.run(ledger.lock_status(layout), CALL_SECONDS).checked(f"{transport.name}: cannot read the lock").out
     )

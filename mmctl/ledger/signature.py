@@ -40,6 +40,7 @@ def state_folder() -> Path:
 
 
 def keys_folder() -> Path:
+    """Where this operator's key and the trusted public keys lie."""
     return state_folder() / "keys"
 
 

@@ -121,6 +121,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def main() -> int:
+    """``python carry.py FROM TO`` on the host; returns the exit code."""
     carried, fresh = carry(Path(sys.argv[1]), Path(sys.argv[2]))
     print(f"compiled code of {carried} modules carried, of {fresh} to be made again")
     return 0

@@ -64,10 +64,12 @@ class Desired:
 
     @property
     def config_sha256(self) -> str:
+        """SHA-256 of the configuration's text, in hex."""
         return hashlib.sha256(self.settings.text.encode()).hexdigest()
 
     @property
     def environment_sha256(self) -> str:
+        """SHA-256 of the environment file, in hex; "" where none is to be sent."""
         return hashlib.sha256(self.environment).hexdigest() if self.environment is not None else ""
 
 

@@ -113,6 +113,7 @@ def probe(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Read one question from stdin, and print as JSON what the exchange answered."""
     asked = json.load(sys.stdin)
     try:
         found = probe(asked)

@@ -40,6 +40,7 @@ class ReleaseFact:
 
     @property
     def sha(self) -> str:
+        """The part of the id that names its contents."""
         return self.id.rpartition("-")[2]
 
     @property
@@ -81,11 +82,13 @@ class Facts:
 
     @property
     def platform(self) -> Platform:
+        """Python, machine and C library, which wheels are chosen for."""
         assert self.python is not None
         assert self.glibc is not None
         return Platform(self.python, self.machine, self.glibc)
 
     def release(self, wanted: str) -> ReleaseFact | None:
+        """The release of that id on the host, None where there is none."""
         return next((r for r in self.releases if r.id == wanted), None)
 
     def port_of(self, release: str, otherwise: int) -> int:
@@ -220,6 +223,7 @@ def good_before(facts: Facts) -> ReleaseFact | None:
 
 
 def unknown_release(wanted: str, facts: Facts) -> OperatorError:
+    """The error for a release that is not on the host; it names those that are complete there."""
     from mmctl.fleet.errors import UsageError
 
     known = ", ".join(r.id for r in facts.releases if r.complete) or "none"

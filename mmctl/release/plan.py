@@ -58,6 +58,7 @@ class Step:
 
     @property
     def name(self) -> str:
+        """The step's name in the table of steps."""
         return STEPS[self.number - 1]
 
 
@@ -99,6 +100,7 @@ class Ground:
 
     @property
     def secrets_differ(self) -> bool:
+        """Whether an environment file is to be sent and the host has another one."""
         wanted = self.desired.environment_sha256
         return bool(wanted) and wanted != self.facts.env_sha256
 

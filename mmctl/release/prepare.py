@@ -38,6 +38,7 @@ class Event:
 
     @property
     def name(self) -> str:
+        """The step's name in the table of steps."""
         return STEPS[self.number - 1]
 
 
@@ -62,6 +63,7 @@ class Prepared:
 
     @property
     def unchanged(self) -> bool:
+        """Whether every host already has all that the release asks for."""
         return all(ground.unchanged for ground in self.grounds.values())
 
 

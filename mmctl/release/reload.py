@@ -36,9 +36,11 @@ SAME = "the config is the same; nothing was changed"
 class Asked(Protocol):
     """The part of an engine's client that a reload needs."""
 
-    def state(self) -> dict[str, Any]: ...
+    def state(self) -> dict[str, Any]:
+        """The engine's state document."""
 
-    def control(self, verb: str, body: Mapping[str, object], deadline: float) -> dict[str, Any]: ...
+    def control(self, verb: str, body: Mapping[str, object], deadline: float) -> dict[str, Any]:
+        """The engine's answer to ``verb``; raises ``OperatorError`` after ``deadline`` seconds."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Place:
 
     @property
     def name(self) -> str:
+        """The host's name in the inventory."""
         return self.transport.name
 
 

@@ -37,6 +37,7 @@ class Site:
 
     @property
     def layout(self) -> Layout:
+        """Where the target's files lie on its hosts."""
         return layout_of(self.target)
 
     def tell(self, faults: Iterable[str]) -> None:
@@ -143,6 +144,7 @@ def _prune(site: Site, prepared: Prepared) -> None:
 
 
 def facts_of(site: Site) -> dict[str, Facts]:
+    """What is found on each host of the site, by the host's name."""
     port = site.target.api_port or DEFAULT_API_PORT
     return gather_all(site.transports, site.layout, dict.fromkeys(site.transports, port))
 

@@ -28,10 +28,12 @@ class ServiceState:
 
     @property
     def running(self) -> bool:
+        """Whether the service is up, by its supervisor's word."""
         return self.active == "active"
 
 
 def read_state(transport: Transport, layout: Layout, interpreter: str) -> ServiceState:
+    """The service's condition, as systemd or our supervisor tells it."""
     text = transport.run(units.state(layout, interpreter), ASK_SECONDS)
     said = text.checked(f"{transport.name}: cannot ask for the service's state").out
     fields = dict(line.partition("=")[::2] for line in said.splitlines())
@@ -84,6 +86,7 @@ def _begin(transport: Transport, text: str, failed: str) -> None:
 
 
 def restart(transport: Transport, layout: Layout, interpreter: str, port: int) -> str:
+    """Start the service anew and wait until the engine of the current release answers; returns what was proved."""
     release, port = current_and_port(transport, layout, port)
     _begin(transport, script(units.restart(layout, interpreter)), "does not start again")
     return verify(transport, layout, port, release)

@@ -11,6 +11,7 @@ class PackedFiles(BuildHookInterface[Any]):
     """Runs before any wheel, whoever builds it: mmctl, pip or uv. An editable installation packs nothing."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called by hatchling before it builds: puts the packed files into the wheel, or refuses to build."""
         if version == "editable" or self.target_name != "wheel":
             return
         # By its path: the package itself cannot be imported where pip builds in isolation.

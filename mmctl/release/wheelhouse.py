@@ -36,6 +36,7 @@ def default_cache() -> Path:
 
 
 def digest_of(path: Path) -> str:
+    """SHA-256 of the file, in hex."""
     seen = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK):

@@ -27,25 +27,31 @@ class Layout:
     managed: bool = True
 
     def at(self, *parts: str) -> str:
+        """A path below the root that all releases share."""
         return str(PurePosixPath(self.root, *parts))
 
     def release(self, release: str, *parts: str) -> str:
+        """A path inside one release."""
         return self.at("releases", release, *parts)
 
     @property
     def current(self) -> str:
+        """The link to the release that runs."""
         return self.at("current")
 
     @property
     def config(self) -> str:
+        """The configuration that the engine reads."""
         return self.at("shared", "configs", "config.yaml")
 
     @property
     def data(self) -> str:
+        """The engine's own folder: journal, memory, inputs."""
         return self.at("shared", "data")
 
     @property
     def env_file(self) -> str:
+        """The file with the engine's secrets."""
         return str(PurePosixPath(self.etc, ENV_NAME))
 
 

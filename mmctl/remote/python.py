@@ -88,6 +88,7 @@ def unstage(layout: Layout, release: str) -> str:
 
 
 def uv_path(layout: Layout, digest: str) -> str:
+    """Where the uv of that digest is kept on a host."""
     return layout.at("shared", "tools", f"uv-{digest[:12]}")
 
 

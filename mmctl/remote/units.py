@@ -58,6 +58,7 @@ class Supervised:
     restart_prevent: tuple[int, ...] = (70, 10, 7, 12)
 
     def text(self) -> str:
+        """The specification as the supervisor reads it (JSON)."""
         return json.dumps(self.__dict__, indent=1) + "\n"
 
 
@@ -103,6 +104,7 @@ def start(layout: Layout, python: str) -> str:
 
 
 def restart(layout: Layout, python: str) -> str:
+    """The command that starts the engine anew, also after systemd gave up on it."""
     if not layout.managed:
         return supervisor(layout, python, "restart")
     return f"systemctl reset-failed {ENGINE} 2>/dev/null || true\n{_or_why(f'systemctl restart {ENGINE}')}"
@@ -114,6 +116,7 @@ def stop(layout: Layout, python: str) -> str:
 
 
 def reload(layout: Layout, python: str) -> str:
+    """The command that has the engine read its configuration again."""
     return f"systemctl reload {ENGINE}" if layout.managed else supervisor(layout, python, "reload")
 
 

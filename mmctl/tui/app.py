@@ -243,16 +243,19 @@ class Dashboard(App[None]):
     # --- actions -------------------------------------------------------------------------------------------------
 
     def action_view(self, name: str) -> None:
+        """Show the view of that name."""
         self.view = name
         self.query_one("#views", ContentSwitcher).current = f"view-{name}"
         self.repaint()
 
     def action_filter(self) -> None:
+        """Open the box for a filter."""
         box = self.query_one("#filter", Input)
         box.display = True
         box.focus()
 
     def action_clear_filter(self) -> None:
+        """Show every row again."""
         self.filter_text = ""
         box = self.query_one("#filter", Input)
         box.value = ""
@@ -271,18 +274,21 @@ class Dashboard(App[None]):
             self.set_focus(None)
 
     def action_pause(self) -> None:
+        """Hold the picture as it is, or go on with the latest."""
         self.held = None if self.held is not None else self.readings[self.engine]
         if self.held is None:
             self._ask[self.engine].set()
         self.repaint()
 
     def action_next_engine(self) -> None:
+        """Show the next engine, and its present picture."""
         names = list(self.readings)
         self.engine = names[(names.index(self.engine) + 1) % len(names)]
         self.held = None
         self.repaint()
 
     def action_step(self, by: int) -> None:
+        """Move a replay ``by`` pictures (negative: back) and hold it there."""
         source = next((source for source in self.sources if isinstance(source, Replay)), None)
         picture = source.seek(by) if source else None
         if source and picture:
@@ -291,6 +297,7 @@ class Dashboard(App[None]):
         self.repaint()
 
     def action_help(self) -> None:
+        """Show the keys and what they do."""
         self.push_screen(HelpScreen())
 
     def action_control(self, verb: str) -> None:
@@ -329,6 +336,7 @@ class Dashboard(App[None]):
         self.repaint()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The table of actions for the palette."""
         for action in ACTIONS:
             yield SystemCommand(action.label, action.help, self._runner(action.method))
 

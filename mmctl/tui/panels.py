@@ -74,6 +74,7 @@ def symbols(picture: Picture) -> dict[str, Mapping[str, Any]]:
 
 
 def pnl_panel(picture: Picture) -> Panel:
+    """Profit and loss in its parts, in the account's currency."""
     pnl = section(picture.state, "pnl")
     currency = str(pnl.get("currency") or "")
     total = _float(pnl.get("total"))
@@ -85,6 +86,7 @@ def pnl_panel(picture: Picture) -> Panel:
 
 
 def position_panel(picture: Picture) -> Panel:
+    """Of each symbol the position in base currency with its limit, the notional and the average price."""
     rows: list[Row] = []
     for name, symbol in symbols(picture).items():
         base, limit = _float(pick(symbol, "position", "base")), _float(pick(symbol, "position", "limit_base"))
@@ -98,6 +100,7 @@ def position_panel(picture: Picture) -> Panel:
 
 
 def quotes_panel(picture: Picture) -> Panel:
+    """Whether it quotes and why not, and of each symbol the quotes beside the market's best."""
     rows: list[Row] = []
     engine = section(picture.state, "engine")
     if engine.get("quoting"):
@@ -147,6 +150,7 @@ def bar(ratio: float | None, width: int = 6) -> str:
 
 
 def limits_panel(picture: Picture, most: int = 99) -> Panel:
+    """The ``most`` limits with the least headroom: share used, use and limit."""
     rows = []
     for limit in limits_of(picture)[:most]:
         ratio = _float(limit.get("ratio"))
@@ -158,6 +162,7 @@ def limits_panel(picture: Picture, most: int = 99) -> Panel:
 
 
 def breaker_panel(picture: Picture) -> Panel:
+    """The breaker's state, and since when, why and by what evidence."""
     breaker = section(picture.state, "risk", "breaker")
     rows = [_breaker_row(picture)]
     reason = breaker.get("reason")
@@ -179,6 +184,7 @@ def breaker_panel(picture: Picture) -> Panel:
 
 
 def orders_panel(picture: Picture) -> Panel:
+    """Orders counted by what became of them, and how many are open."""
     orders = section(picture.state, "orders")
     rows = [Row(name, number(orders.get(name))) for name in ("placed", "accepted", "filled", "cancelled", "rejected")]
     unknown = _float(orders.get("unknown")) or 0
@@ -189,6 +195,7 @@ def orders_panel(picture: Picture) -> Panel:
 
 
 def feeds_panel(picture: Picture) -> Panel:
+    """Of each feed whether it is connected, and the age of its last message."""
     rows: list[Row] = []
     feeds = picture.state.get("feeds")
     for feed in feeds if isinstance(feeds, list) else []:
@@ -212,6 +219,7 @@ def _feed_level(feed: Mapping[str, Any], age: float | None) -> str:
 
 
 def reconciliation_panel(picture: Picture) -> Panel:
+    """When the account was last compared with the exchange, and what differed."""
     found = section(picture.state, "reconciliation")
     state = str(found.get("state", "unknown"))
     last = found.get("last_ns")
@@ -226,6 +234,7 @@ def reconciliation_panel(picture: Picture) -> Panel:
 
 
 def latency_panel(picture: Picture) -> Panel:
+    """Latency percentiles of each stage."""
     rows = [Row("", "     p50        p95        p99", DIM)]
     for stage, values in section(picture.state, "latency").items():
         if isinstance(values, Mapping):

@@ -30,9 +30,11 @@ class Source(Protocol):
     """An engine to look at. ``read`` may take its time (it runs in a thread) and raises when it gets no answer."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The engine's name on the screen."""
 
-    def read(self) -> Picture: ...
+    def read(self) -> Picture:
+        """The next picture. It waits for an answer, and is therefore never called on the screen's thread."""
 
     def control(self, verb: str, account: str) -> Document:
         """Carry out ``verb`` and return the engine's acknowledgement. Raises with the reason otherwise."""
@@ -77,6 +79,7 @@ class EngineSource:
             )
 
     def control(self, verb: str, account: str) -> Document:
+        """Have the engine do ``verb`` on ``account``; raises ``Refused`` or ``OperatorError``."""
         if verb == "resume" and self._never:
             raise Refused(self._never)
         with self._lock:

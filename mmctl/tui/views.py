@@ -52,6 +52,7 @@ def panel_keys(view: str) -> list[str]:
 
 
 def order_rows(picture: Picture) -> list[Sequence[str]]:
+    """One row an open order: prices and sizes with the symbol's digits, the age in words."""
     return [
         (
             str(row.get("symbol", "")),
@@ -72,6 +73,7 @@ def _digits(picture: Picture, row: Mapping[str, Any], step: str) -> int | None:
 
 
 def why_rows(picture: Picture) -> list[Sequence[str]]:
+    """One row a reason why no quote was placed, with how often it held."""
     return [
         (
             _when(row),
@@ -86,6 +88,7 @@ def why_rows(picture: Picture) -> list[Sequence[str]]:
 
 
 def event_rows(picture: Picture) -> list[Sequence[str]]:
+    """The last 500 events, newest first."""
     return [
         (_when(row), str(row.get("severity", "")), str(row.get("kind", "")), _text(row, "message"))
         for row in reversed(list(picture.events)[-500:])

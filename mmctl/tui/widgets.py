@@ -110,6 +110,7 @@ class RowTable(DataTable[str]):
         self.show(f"{str(self.border_title or '').partition(':')[0]}: {why}", [], "")
 
     def show_age(self, age: str, freshness: Freshness) -> None:
+        """Show the age of the rows, and mark them when they are stale."""
         self.set_class(freshness in (Freshness.STALE, Freshness.NEVER), "stale")
         self.border_subtitle = f"STALE {age}" if freshness is Freshness.STALE else age
 

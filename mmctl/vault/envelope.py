@@ -49,6 +49,7 @@ class Envelope:
 
     @property
     def moment(self) -> datetime:
+        """When it was made."""
         return datetime.fromisoformat(self.made)
 
     def line(self) -> bytes:
@@ -106,6 +107,7 @@ def check(source: IO[bytes], name: str, *, accept: bool = False, trusted: Mappin
 
 
 def stranger(opened: Opened, name: str) -> NotAuthenticated:
+    """The error for a backup that was signed by a key this operator does not trust."""
     return NotAuthenticated(
         f"{name} is signed by a key that is not trusted here ({signature.fingerprint(opened.key)})",
         f"If it is a colleague's or the host's own: mmctl audit trust {opened.key}; else it is not ours.",

@@ -39,9 +39,11 @@ class Manifest:
 
     @property
     def moment(self) -> datetime:
+        """When the backup was made."""
         return datetime.fromisoformat(self.made)
 
     def text(self) -> str:
+        """The manifest as it lies in the archive (JSON)."""
         return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
 
 

@@ -33,6 +33,7 @@ class Shelved:
 
     @property
     def age_s(self) -> float | None:
+        """Seconds since it was made; None where it does not say."""
         return time.time() - datetime.fromisoformat(self.made).timestamp() if self.made else None
 
 

@@ -23,7 +23,8 @@ class BadTar(ValueError):
 class Source(Protocol):
     """What gives at most so many bytes, fewer only at its end."""
 
-    def take(self, size: int) -> bytes: ...
+    def take(self, size: int) -> bytes:
+        """The next ``size`` bytes; fewer only at the end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def script(layout: Layout) -> str:
 
 
 def read(text: str) -> OnHost:
+    """What the host said of its configuration, its current release and its port (0: not said)."""
     fields = dict(line.partition("=")[::2] for line in text.splitlines())
     port = fields.get("port", "")
     return OnHost(fields.get("config", ""), fields.get("current", ""), int(port) if port.isdigit() else 0)
