@@ -41,50 +41,62 @@ def unknown_execution() -> ApiError:
 
 
 def missing(name: str) -> ApiError:
+    """-1102: a parameter that must be there is missing or empty."""
     return ApiError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
 
 
 def illegal(name: str, legal: str) -> ApiError:
+    """-1100: a parameter is not in the range that the exchange names."""
     return ApiError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
 
 
 def bad_symbol() -> ApiError:
+    """-1121: the symbol is not listed."""
     return ApiError(-1121, "Invalid symbol.")
 
 
 def filter_failure(name: str) -> ApiError:
+    """-1013: the order fails the filter of that name."""
     return ApiError(-1013, f"Filter failure: {name}")
 
 
 def order_rejected(msg: str) -> ApiError:
+    """-2010: the order is refused, for the reason in ``msg``."""
     return ApiError(-2010, msg)
 
 
 def unknown_order() -> ApiError:
+    """-2011: there is no such order to cancel."""
     return ApiError(-2011, "Unknown order sent.")
 
 
 def no_such_order() -> ApiError:
+    """-2013: there is no such order to read."""
     return ApiError(-2013, "Order does not exist.")
 
 
 def timestamp_ahead() -> ApiError:
+    """-1021: the request's time is more than 1 s ahead of the exchange's."""
     return ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
 
 
 def timestamp_outside() -> ApiError:
+    """-1021: the request is older than its ``recvWindow``."""
     return ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
 def bad_signature() -> ApiError:
+    """-1022: the signature does not fit the request."""
     return ApiError(-1022, "Signature for this request is not valid.")
 
 
 def bad_key_format() -> ApiError:
+    """-2014, HTTP 401: what was sent as a key is none."""
     return ApiError(-2014, "API-key format invalid.", status=401)
 
 
 def bad_key() -> ApiError:
+    """-2015, HTTP 401: the key is unknown, or may not do this."""
     return ApiError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)
 
 

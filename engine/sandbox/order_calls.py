@@ -19,10 +19,12 @@ RESPONSES = ("ACK", "RESULT", "FULL")
 
 
 def market_of(call: Call) -> MarketState:
+    """The market of the symbol asked for."""
     return call.core.exchange.markets[spec_of(call).key]
 
 
 def spec_of(call: Call) -> SymbolSpec:
+    """The symbol asked for; -1102 without one, -1121 for one that is not listed."""
     return find_spec(call.core.exchange.specs(call.market), call.params)
 
 
@@ -56,6 +58,7 @@ def locate(call: Call, id_name: str = "orderId", client_name: str = "origClientO
 
 
 def query(call: Call) -> Json:
+    """One order, by its id or its client id; -2013 where there is none."""
     return _shape(call.market)(locate(call))
 
 
@@ -130,6 +133,7 @@ def my_trades(call: Call) -> list[Json]:
 
 
 def with_params(call: Call, params: Params) -> Call:
+    """The same request with other parameters."""
     return Call(call.core, call.market, params, call.path, call.key)
 
 

@@ -17,10 +17,12 @@ USDM_DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
 
 
 def ping(call: Call) -> dict[str, Any]:
+    """An empty answer."""
     return {}
 
 
 def server_time(call: Call) -> dict[str, Any]:
+    """The exchange's time, ms since 1970."""
     return {"serverTime": call.core.clock.now_ms()}
 
 
@@ -42,6 +44,7 @@ def depth(call: Call) -> dict[str, Any]:
 
 
 def trades(call: Call) -> list[dict[str, Any]]:
+    """The latest public trades, oldest first."""
     market = _market(call)
     limit = call.params.integer("limit", 500, low=1, high=1000)
     return [_trade(market, t) for t in list(market.trades)[-limit:]]
@@ -128,19 +131,23 @@ def kline_row(market: MarketState, c: Candle, minutes: int) -> list[Any]:
 
 
 def average_price(call: Call) -> dict[str, Any]:
+    """The mark price as the average of five minutes."""
     market = _market(call)
     return {"mins": 5, "price": market.spec.price_text(market.mark_ticks), "closeTime": call.core.clock.now_ms()}
 
 
 def book_ticker(call: Call) -> Any:
+    """Best bid and ask with their quantities, of one symbol or of all."""
     return _one_or_all(call, _book_ticker)
 
 
 def price_ticker(call: Call) -> Any:
+    """The last price, of one symbol or of all."""
     return _one_or_all(call, _price_ticker)
 
 
 def day_ticker(call: Call) -> Any:
+    """The figures of the last 24 hours, of one symbol or of all."""
     return _one_or_all(call, _day_ticker)
 
 

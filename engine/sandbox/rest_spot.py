@@ -12,6 +12,7 @@ API = "/api/v3"
 
 
 def account(call: Call) -> dict[str, Any]:
+    """The answer of ``/account``: permissions, rates and balances."""
     return shapes_spot.account(call.account, call.core.fees, call.params.flag("omitZeroBalances"))
 
 
@@ -61,15 +62,18 @@ def _failed(
 
 
 def user_stream_open(call: Call) -> dict[str, Any]:
+    """A listen key for the account's user stream."""
     return {"listenKey": call.core.listen_keys.open(call.account.name, Market.SPOT)}
 
 
 def user_stream_keep(call: Call) -> dict[str, Any]:
+    """Let the listen key live on."""
     call.core.listen_keys.keep(call.params.required("listenKey"))
     return {}
 
 
 def user_stream_close(call: Call) -> dict[str, Any]:
+    """End the listen key and the streams that use it."""
     call.core.listen_keys.close(call.params.required("listenKey"))
     return {}
 

@@ -22,6 +22,7 @@ def account(call: Call) -> dict[str, Any]:
 
 
 def balance(call: Call) -> list[dict[str, Any]]:
+    """The answer of ``/balance``: one row a margin asset."""
     return shapes_usdm.balances(call.account, call.core.exchange.profits(call.account), call.core.clock.now_ms())
 
 
@@ -191,6 +192,7 @@ def margin_type(call: Call) -> dict[str, Any]:
 
 
 def position_mode(call: Call) -> dict[str, Any]:
+    """Whether the account is in hedge mode."""
     return {"dualSidePosition": call.account.hedge_mode}
 
 
@@ -208,6 +210,7 @@ def set_position_mode(call: Call) -> dict[str, Any]:
 
 
 def multi_assets(call: Call) -> dict[str, Any]:
+    """Whether multi-assets margin is on."""
     return {"multiAssetsMargin": call.account.multi_assets}
 
 
@@ -230,6 +233,7 @@ def funding(call: Call) -> list[dict[str, Any]]:
 
 
 def listen_key_open(call: Call) -> dict[str, Any]:
+    """A listen key for the account's user stream."""
     return {"listenKey": call.core.listen_keys.open(call.account.name, Market.USDM)}
 
 
@@ -241,6 +245,7 @@ def listen_key_keep(call: Call) -> dict[str, Any]:
 
 
 def listen_key_close(call: Call) -> dict[str, Any]:
+    """End the account's listen key and the streams that use it."""
     call.core.listen_keys.close(call.core.listen_keys.of(call.account.name, Market.USDM))
     return {}
 
