@@ -13,11 +13,15 @@ from engine.units import Units, times
 
 
 class Side(IntEnum):
+    """+1 buys, -1 sells."""
+
     BUY = 1
     SELL = -1
 
 
 class Market(Enum):
+    """Spot, or perpetuals margined in their quote currency."""
+
     SPOT = "spot"
     USDM = "usdm"
 
@@ -58,9 +62,11 @@ class Instrument:
     market_rules: MarketRules = MarketRules()
 
     def price(self, ticks: Units) -> Decimal:
+        """``ticks`` in quote currency, with every digit."""
         return times(ticks, self.tick_size)
 
     def quantity(self, lots: Units) -> Decimal:
+        """``lots`` in base currency, with every digit."""
         return times(lots, self.lot_size)
 
 
@@ -86,6 +92,8 @@ class VenueCause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PlaceRequest:
+    """One order as it is sent: price in ticks (0 at the market), size in lots."""
+
     symbol: str
     client_id: str
     side: Side
@@ -116,6 +124,8 @@ class Answer:
 
 
 class VenueOrderStatus(Enum):
+    """What exchanges call the state of an order."""
+
     NEW = "NEW"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     FILLED = "FILLED"
@@ -158,6 +168,8 @@ class VenueFill:
 
 @dataclass(frozen=True, slots=True)
 class VenuePosition:
+    """A position as the exchange tells it: lots signed, average entry price in quote currency."""
+
     symbol: str
     lots: Units  # signed
     entry_price: Decimal
@@ -185,6 +197,8 @@ class OrderUpdate:
 
 @dataclass(frozen=True, slots=True)
 class FundingPayment:
+    """Funding that was booked to the account at the exchange's time ``exchange_ms``."""
+
     symbol: str
     amount: Decimal  # quote currency, positive when received
     exchange_ms: int

@@ -36,7 +36,7 @@ class Document:
     errors: list[ConfigError] = field(default_factory=list)
 
     def line(self, path: Path) -> int:
-        """The line of ``path``, or of the nearest parent that is in the file."""
+        """The number of the line of ``path``, or of the nearest parent that is in the file."""
         while path:
             if path in self.value_lines:
                 return self.key_lines.get(path, self.value_lines[path])

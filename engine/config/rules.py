@@ -134,6 +134,7 @@ def _host_of(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine's own: 127.0.0.0/8, ::1 or ``localhost``."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -41,6 +41,7 @@ class Duration(int):
 
     @property
     def seconds(self) -> float:
+        """The duration in seconds."""
         return int(self) / 1e9
 
     @property
@@ -106,6 +107,7 @@ def _typed(value: object) -> object:
 
 
 def to_bool(value: object) -> bool:
+    """true or false; ``ValueError`` for anything else."""
     value = _typed(value)
     if isinstance(value, bool):
         return value
@@ -113,6 +115,7 @@ def to_bool(value: object) -> bool:
 
 
 def to_int(value: object) -> int:
+    """A whole number of at most 64 bits; ``ValueError`` for anything else."""
     value = _typed(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) >= 1 << 63:
@@ -122,6 +125,7 @@ def to_int(value: object) -> int:
 
 
 def to_decimal(value: object) -> Decimal:
+    """The number with every digit that was written; ``ValueError`` for what is none or not finite."""
     value = _typed(value)
     if isinstance(value, float):
         value = Decimal(repr(value))
@@ -138,6 +142,7 @@ def to_decimal(value: object) -> Decimal:
 
 
 def to_float(value: object) -> float:
+    """A finite number; ``ValueError`` for anything else."""
     value = _typed(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("expected a number")

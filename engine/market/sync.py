@@ -30,7 +30,7 @@ class BookFeed:
 
     @property
     def state(self) -> int:
-        """EMPTY, SYNCING, LIVE, GAP, CROSSED or STALE of ``engine.kernel.book``."""
+        """The state of the book: EMPTY, SYNCING, LIVE, GAP, CROSSED or STALE of ``engine.kernel.book``."""
         return int(self.book.meta[M_STATE])
 
     @property

@@ -36,7 +36,7 @@ def closed_form(
 
 
 def eta(gamma: float, intensity_a: float, intensity_k: float) -> float:
-    """The off-diagonal of the stationary problem: ``A (1 + gamma / k) ^ -(1 + k / gamma)``."""
+    """The off-diagonal of the stationary problem, a rate a second: ``A (1 + gamma / k) ^ -(1 + k / gamma)``."""
     return float(intensity_a * (1 + gamma / intensity_k) ** -(1 + intensity_k / gamma))
 
 

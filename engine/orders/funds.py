@@ -69,7 +69,7 @@ class Holding:
         return not self.refused_at and not any(change.doubtful for change in self.changes)
 
     def now(self) -> Decimal | None:
-        """What there is at worst case."""
+        """What there is at worst case, in whole units of the asset; None before the exchange told of it."""
         if self.total is None:
             return None
         return self.total + sum((min(c.amount, ZERO) if c.doubtful else c.amount for c in self.changes), ZERO)

@@ -23,11 +23,14 @@ _PATTERN: Final = re.compile(r"mm-(0|[1-9a-z][0-9a-z]{0,12})-(0|[1-9a-z][0-9a-z]
 
 @dataclass(frozen=True, slots=True)
 class ClientId:
+    """What one of our ids says: the epoch that drew it, and a counter with the nonce in its upper bits."""
+
     epoch: int
     counter: int
 
     @property
     def nonce(self) -> int:
+        """The nonce of the lease under which it was drawn; 0: an older release's."""
         return self.counter >> NUMBER_BITS
 
     @property
@@ -60,6 +63,7 @@ def is_ours(client_id: str) -> bool:
 
 
 def epoch_of(client_id: str) -> int | None:
+    """The epoch that drew the id; None for one that is not ours."""
     parsed = parse(client_id)
     return parsed.epoch if parsed else None
 

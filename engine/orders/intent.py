@@ -31,6 +31,7 @@ class ApprovedOrder:
     checked_ns: int
 
     def request(self, client_id: str) -> PlaceRequest:
+        """What is sent, under ``client_id``; prices in ticks, sizes in lots."""
         wanted = self.intent
         return PlaceRequest(
             wanted.symbol,
@@ -55,5 +56,7 @@ class RefusedOrder:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
+    """A cancel to be sent."""
+
     symbol: str
     client_id: str

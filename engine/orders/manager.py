@@ -88,6 +88,7 @@ class OrderManager:
     # -- what the gateway says ---------------------------------------------------------------------------------------
 
     def on_place_answer(self, answer: Answer, now_ns: int) -> Effects:
+        """What the answer to a place changes; an answer whose outcome is unknown leaves the order UNKNOWN."""
         effects = Effects()
         order = self._held(answer, effects)
         if order is None:
@@ -108,6 +109,7 @@ class OrderManager:
         return effects
 
     def on_cancel_answer(self, answer: Answer, now_ns: int) -> Effects:
+        """What the answer to a cancel changes; no answer proves how much an order has filled."""
         effects = Effects()
         order = self._held(answer, effects)
         if order is None or (not order.live and answer.order is None):

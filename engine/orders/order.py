@@ -60,6 +60,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
+    """One change of an order's state, and why; ``now_ns`` is the clock of the manager's caller."""
+
     client_id: str
     symbol: str
     before: OrderState
@@ -69,6 +71,8 @@ class Transition:
 
 
 class Severity(Enum):
+    """How bad an incident is, as logs and notifications rank it."""
+
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"

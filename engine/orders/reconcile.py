@@ -67,6 +67,8 @@ RULES: Final[dict[DiscrepancyClass, tuple[Severity, Rule, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
+    """One difference between what we hold and what the exchange said, and the rule that settles it."""
+
     kind: DiscrepancyClass
     severity: Severity
     rule: Rule

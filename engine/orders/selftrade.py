@@ -18,7 +18,8 @@ class Resting(Protocol):
     @property
     def side(self) -> Side: ...
     @property
-    def ticks(self) -> Units: ...
+    def ticks(self) -> Units:
+        """Price in ticks."""
 
 
 def meets_own(intent: Intent, live: Iterable[Resting]) -> str | None:

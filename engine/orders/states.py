@@ -10,6 +10,8 @@ from typing import Final
 
 
 class OrderState(Enum):
+    """Where an order is in its life; ``TRANSITIONS`` says which changes are legal."""
+
     INITIALIZED = "INITIALIZED"
     DENIED = "DENIED"
     SUBMITTED = "SUBMITTED"

@@ -25,6 +25,8 @@ TARGET: Final = {
 
 
 class OrderTable:
+    """All orders of one epoch by client id, and the trades that are booked; what the manager decides on."""
+
     def __init__(self, epoch: int, nonce: int, proof_after_ns: int, keep_ended: int) -> None:
         self.ids = ClientIds(epoch, nonce=nonce)
         self.fill_book = FillBook()
@@ -47,6 +49,7 @@ class OrderTable:
         return self._orders.get(fill.client_id) or self._by_venue_id.get((fill.symbol, fill.venue_id))
 
     def live(self, symbol: str | None) -> Iterator[Order]:
+        """Orders that may be live, of ``symbol`` or of all; the table may change while they are walked."""
         if symbol is not None:
             yield from list(self._live.get(symbol, {}).values())
             return
@@ -57,6 +60,7 @@ class OrderTable:
         yield from list(self._short.values())
 
     def new(self, request: PlaceRequest | VenueOrder, now_ns: int) -> Order:
+        """Take in an order that is about to be sent, or one that the exchange told of."""
         post_only, reduce_only = True, False
         if isinstance(request, PlaceRequest):
             post_only, reduce_only = request.post_only, request.reduce_only

@@ -13,6 +13,8 @@ DAY_NS: Final = 86_400 * 1_000_000_000
 
 
 class RiskLevel(IntEnum):
+    """How close the most used limit is."""
+
     LOW = 0
     MEDIUM = 1
     HIGH = 2
@@ -55,6 +57,7 @@ class Exposure:
 
     @property
     def worst_notional(self) -> float:
+        """The worst case in quote currency, at the mark."""
         return self.worst * self.mark
 
 
@@ -76,12 +79,15 @@ class Equity:
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
+    """One limit and its present use, both in the limit's own unit."""
+
     name: str
     use: float
     limit: float
 
     @property
     def headroom(self) -> float:
+        """What is left of the limit, in its own unit; negative beyond it."""
         return self.limit - self.use
 
     @property
@@ -98,6 +104,7 @@ class LimitUse:
         return not self.use <= self.limit
 
     def as_dict(self) -> dict[str, object]:
+        """For the API: what is infinite is null."""
         ratio = self.ratio
         return {
             "name": self.name,

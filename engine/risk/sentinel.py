@@ -8,6 +8,8 @@ from enum import Enum
 
 
 class Act(Enum):
+    """What the sentinel does in one round."""
+
     WATCH = "watch"
     CANCEL = "cancel"  # cancel every order of ours, and prove it
     HALT = "halt"  # cancel, and write HALTED so that the engine does not quote again
@@ -30,6 +32,8 @@ class EngineSeen:
 
 @dataclass(frozen=True, slots=True)
 class OrderSeen:
+    """One open order at the exchange; ``age_s`` since it was placed, seconds."""
+
     symbol: str
     client_id: str
     epoch: int | None  # None: not one of ours
@@ -60,6 +64,8 @@ class SentinelRules:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """What to do, and why in words."""
+
     act: Act
     reason: str
 

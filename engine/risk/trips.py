@@ -57,6 +57,7 @@ class Streak:
         self.bad = 0
 
     def add(self, detail: str) -> Trip | None:
+        """One more bad outcome. The trip when ``limit`` of them came in a row, else None."""
         self.first = self.first if self.bad else detail
         self.bad += 1
         self.last = detail
@@ -214,6 +215,10 @@ class LossRate:
         self._window: deque[tuple[int, float]] = deque()  # decreasing PnL: the front is the window's highest
 
     def observe(self, now_ns: int, pnl: float) -> Trip | None:
+        """The trip when PnL has fallen by more than the limit within the window, else None.
+
+        ``pnl`` is the account's total at ``now_ns``, quote currency.
+        """
         window = self._window
         if self._limit is None:
             return None
@@ -285,6 +290,7 @@ def position(rules: TripRules, symbol: str, base: float) -> Trip | None:
 
 
 def drawdown(rules: TripRules, ratio: float, peak: float) -> Trip | None:
+    """The trip when ``ratio`` (a fraction of ``peak``, quote currency) is over the limit, else None."""
     if rules.drawdown is None or ratio <= rules.drawdown:
         return None
     evidence: Evidence = {"drawdown": ratio, "limit": rules.drawdown, "peak": peak}
@@ -308,6 +314,7 @@ def clock_skew(rules: TripRules, skew_s: float, round_trip_s: float) -> Trip | N
 
 
 def mismatches(rules: TripRules, in_a_row: int, what: str) -> Trip | None:
+    """The trip when so many reconciliations in a row did not agree, else None."""
     if rules.mismatches is None or in_a_row < rules.mismatches:
         return None
     evidence: Evidence = {"in_a_row": in_a_row, "limit": rules.mismatches, "last": what}

@@ -34,6 +34,8 @@ Audit = Callable[[ControlRecord], None]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """The HTTP answer to one control request."""
+
     status: int
     body: Json
     headers: Mapping[str, str]

@@ -12,7 +12,7 @@ RESERVE: Final = 192  # journal with its WAL, lease, log, market and order socke
 
 
 def raise_limit(wanted: int = WANTED) -> int:
-    """Raise the soft limit of open files to ``wanted`` or as far as the hard one lets. Returns what it is now."""
+    """Raise the soft limit of open files to ``wanted`` or as far as the hard one lets. Returns their number now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft == resource.RLIM_INFINITY or soft >= most:

@@ -160,12 +160,14 @@ class Door:
         self._by_protocol[inner] = guest
 
     def gone(self, guest: "Guest") -> None:
+        """A guest left: its seat is free."""
         self.seats.leave(guest.seat)
         self._guests.pop(guest.seat, None)
         if guest.inner is not None:
             self._by_protocol.pop(guest.inner, None)
 
     def oversized(self, guest: "Guest") -> bool:
+        """True when the guest has sent more bytes than a request may have; it is then shown out."""
         if guest.seat.got <= self._most_bytes:
             return False
         self._told("oversized")
@@ -198,6 +200,7 @@ class Guest(asyncio.Protocol):
         self.seat.enter(Phase.IDLE, self._loop.time())
 
     def end(self) -> None:
+        """Close the connection without waiting for what is still to be written."""
         self.ended = True
         if self._transport is not None:
             self._transport.abort()
@@ -206,6 +209,7 @@ class Guest(asyncio.Protocol):
     # --- asyncio.Protocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open: hand it to the HTTP protocol behind the door."""
         self._transport = cast(asyncio.Transport, transport)
         if self.ended:
             self._transport.abort()
@@ -215,6 +219,7 @@ class Guest(asyncio.Protocol):
         self.inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        """Count the bytes, judge the guest's pace, and hand the bytes on."""
         if self.ended or self.inner is None:
             return
         seat = self.seat
@@ -236,12 +241,14 @@ class Guest(asyncio.Protocol):
             self.inner.pause_writing()
 
     def resume_writing(self) -> None:
+        """The peer reads again: the guest is no longer one that keeps an answer waiting."""
         if self.seat.phase is Phase.WRITING:
             self.seat.enter(Phase.IDLE, self._loop.time())
         if self.inner is not None:
             self.inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Free the seat, and tell the HTTP protocol."""
         inner = self.inner
         self._door.gone(self)
         if inner is not None:

@@ -43,12 +43,14 @@ class Exporter:
         return cell
 
     def gauge(self, name: str, **labels: str) -> Gauge:
+        """The cell of a gauge; ``KeyError`` for a name or labels that the catalogue does not have."""
         cell = self._cell(name, labels)
         if not isinstance(cell, Gauge):
             raise KeyError(f"{name} is not a gauge")
         return cell
 
     def histogram(self, name: str, **labels: str) -> Histogram:
+        """The cell of a histogram; ``KeyError`` for a name or labels that the catalogue does not have."""
         cell = self._cell(name, labels)
         if not isinstance(cell, Histogram):
             raise KeyError(f"{name} is not a histogram")

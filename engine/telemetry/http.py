@@ -69,6 +69,7 @@ class Listener:
         self.metrics_port: int | None = None
 
     def routes(self) -> list[web.RouteDef]:
+        """Every path that is answered, with what answers it."""
         return [
             web.get("/metrics", self._metrics),
             web.get("/health", self._health),
@@ -98,6 +99,7 @@ class Listener:
             raise
 
     async def stop(self) -> None:
+        """Let nobody in any more, give the requests in progress their end, then close what is left."""
         door, self._door = self._door, None
         if door is not None:
             door.shut()

@@ -65,6 +65,7 @@ class LogFile:
         return True
 
     def close(self) -> None:
+        """Close the file."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._fd)

@@ -86,6 +86,7 @@ class QueueWriter(logging.Handler):
         return self._file.failed if self._file is not None else 0
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Queue one record for the writer's thread; a full queue drops it, and counts it."""
         level = record.levelname.lower()
         self.counts[level] = self.counts.get(level, 0) + 1
         if self._queue.qsize() >= QUEUE:

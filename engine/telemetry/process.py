@@ -26,6 +26,7 @@ class BuildInfo:
         self._shown: dict[str, str] = {}
 
     def configure(self, config: "Config") -> None:
+        """Show the hash of the configuration that is in force from now on."""
         from engine.config.show import config_hash
 
         if self._shown:
@@ -65,6 +66,7 @@ class ProcessFigures:
         self._watching = asyncio.get_running_loop().create_task(self.watch_loop(), name="loop lag")
 
     def stop(self) -> None:
+        """End the watching of garbage collections and of the event loop."""
         if self._on_gc in gc.callbacks:
             gc.callbacks.remove(self._on_gc)
         if self._watching is not None:

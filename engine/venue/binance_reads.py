@@ -39,6 +39,7 @@ class BinanceReads:
         return self._market is Market.SPOT
 
     def grid(self, symbol: str) -> Grid:
+        """Tick and lot of a symbol; ``VenueError`` before its instrument was asked for."""
         grid = self.grids.get(symbol)
         if grid is None:
             raise VenueError(f"{symbol}: ask for its instrument first", known=True)
@@ -88,6 +89,7 @@ class BinanceReads:
             return None
 
     async def server_time_ms(self, clock: ClockOffset) -> int:
+        """The exchange's time, ms since 1970; ``clock`` takes the sample."""
         sent_ms = time.time() * 1000
         word = await self._rest.call("publicGetTime" if self._spot else "fapiPublicGetTime", urgent=True)
         answered_ms = time.time() * 1000
@@ -99,6 +101,7 @@ class BinanceReads:
         return server_ms
 
     async def account(self) -> Account:
+        """Balances and positions; ``VenueError`` where the answer cannot be read."""
         method, weight = ("privateGetAccount", 20) if self._spot else ("fapiPrivateV2GetAccount", 5)
         word = await self._rest.call(method, weight=weight, urgent=True)
         try:
@@ -137,6 +140,7 @@ class BinanceReads:
         return found
 
     async def open_orders(self, symbol: str) -> list[VenueOrder]:
+        """Every open order of the symbol, anybody's; ``VenueError`` where the answer cannot be read."""
         method, weight = ("privateGetOpenOrders", 6) if self._spot else ("fapiPrivateGetOpenOrders", 1)
         rows = await self._rest.call(method, {"symbol": symbol}, weight=weight, urgent=True)
         try:

@@ -17,6 +17,7 @@ class BoundedResponse(ClientResponse):
     most = MOST_ANSWER
 
     async def read(self) -> bytes:
+        """The body; ``ClientPayloadError`` as soon as it is longer than allowed."""
         if self._body is None:
             found = bytearray()
             async for piece in self.content.iter_chunked(_PIECE):

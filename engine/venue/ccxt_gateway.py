@@ -47,6 +47,8 @@ _CALLS_PER_MINUTE: Final = 600  # a budget of our own beside ccxt's pacing, so t
 
 
 class CcxtGateway:
+    """An exchange that only ccxt speaks to: see ``Gateway``. Every call has a deadline of its own."""
+
     def __init__(self, settings: CcxtSettings) -> None:
         self.settings, self.market = settings, settings.market
         self.throttle = Throttle([Budget(Kind.WEIGHT, 60, _CALLS_PER_MINUTE)])
@@ -103,6 +105,7 @@ class CcxtGateway:
         await self.close()
 
     async def close(self) -> None:
+        """End the streams and every call in progress."""
         await self.dead_man.close()
         for stream in self._streams:
             await stream.close()
@@ -129,6 +132,7 @@ class CcxtGateway:
     def market_stream(
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
     ) -> CcxtMarketStream:
+        """The started stream of these symbols, as frames in Binance's words."""
         names = {symbol: self.reads.name(symbol) for symbol in symbols}
         stream = CcxtMarketStream(self._client, names, on_frame, self._emit, self.settings.stale_after_s)
         self._streams.append(stream)

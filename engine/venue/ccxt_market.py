@@ -54,6 +54,7 @@ class BookFrames:
         return self._wrapped("depth", body)
 
     def trade(self, number: int, word: Any, now_ms: int) -> bytes:
+        """A trade in Binance's words; ``number`` stands for the trade id, which not every exchange gives."""
         body = {
             "e": "trade",
             "E": now_ms,
@@ -106,6 +107,7 @@ class CcxtMarketStream:
 
     @property
     def age_s(self) -> float:
+        """Seconds since the last message, infinite before the first."""
         return time.monotonic() - self._last if self._last else float("inf")
 
     def start(self) -> None:

@@ -110,7 +110,7 @@ def told(failure: BaseException) -> tuple[str, str]:
 
 
 def exact(number: object) -> Decimal:
-    """ccxt gives floats that are the nearest to what the exchange wrote: their shortest text is what it wrote."""
+    """The number as the exchange wrote it: ccxt gives the nearest float, and its shortest text is what was written."""
     if number is None:
         raise ValueError("a number is missing")
     return Decimal(str(number))

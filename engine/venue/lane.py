@@ -88,6 +88,7 @@ class RehearsedLane:
         self._view = self.out.data
 
     def room(self) -> tuple[int, int, int, int]:
+        """As a lane: room for orders and for messages (counts), the next request id, the time (ms since 1970)."""
         return ROOM, ROOM, self._socket.upcoming, self._socket.timestamp()
 
     def send(self, size: int) -> bool:

@@ -135,12 +135,14 @@ class Link:
             self._task = asyncio.create_task(self._run(), name=f"link-{self.name}")
 
     async def close(self) -> None:
+        """End the connection, and do not come back."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     async def wait_connected(self, deadline_s: float) -> bool:
+        """True when connected within ``deadline_s`` seconds."""
         try:
             async with asyncio.timeout(deadline_s):
                 await self._ready.wait()
@@ -223,6 +225,10 @@ class Link:
         self._fd = -1 if transport.is_secure else transport.underlying_transport.get_extra_info("socket").fileno()
 
     def told(self, payload: Payload, recv_ns: int) -> None:
+        """Hand on one message, received at ``recv_ns`` (ns since 1970).
+
+        Where its reader raises, the connection begins afresh.
+        """
         self.last_data = time.monotonic()
         self.more = False
         try:

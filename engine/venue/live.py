@@ -25,13 +25,22 @@ class MarketStream(Protocol):
 
 
 class Connection(Protocol):
+    """The part of a connection that the session watches."""
+
     @property
-    def connected(self) -> bool: ...
+    def connected(self) -> bool:
+        """Whether it is up now."""
+
     @property
-    def age_s(self) -> float: ...
+    def age_s(self) -> float:
+        """Seconds since the last message."""
+
     @property
-    def connects(self) -> int: ...
-    def drop(self, reason: str) -> None: ...
+    def connects(self) -> int:
+        """How often it was established."""
+
+    def drop(self, reason: str) -> None:
+        """Close it, to be established anew; ``reason`` goes into the log."""
 
 
 class LiveGateway(Gateway, Protocol):
@@ -53,7 +62,9 @@ class LiveGateway(Gateway, Protocol):
     def user_connected(self) -> bool: ...
     def market_stream(
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
-    ) -> MarketStream: ...
+    ) -> MarketStream:
+        """The started stream of the symbols' frames; each is given to ``on_frame`` as it arrives."""
+
     async def open_reads(self) -> None:
         """Instead of ``start``: ready for reads and ``trade_by_rest`` alone, no stream. Raises ``VenueError``."""
         ...
@@ -66,7 +77,9 @@ class LiveGateway(Gateway, Protocol):
         """Send a market order without any stream; what it traded is asked for afterwards. Never raises."""
         ...
 
-    async def scopes(self) -> KeyScopes: ...
+    async def scopes(self) -> KeyScopes:
+        """What the key may do."""
+
     async def modes(self, symbol: str) -> AccountModes:
         """How the account keeps positions and margin; of ``symbol`` its margin mode. Raises ``VenueError``."""
         ...
@@ -75,7 +88,8 @@ class LiveGateway(Gateway, Protocol):
         """About what it trades at now: the middle of the best quote, by a read of its own. Raises ``VenueError``."""
         ...
 
-    async def set_leverage(self, symbol: str, leverage: int) -> bool: ...
+    async def set_leverage(self, symbol: str, leverage: int) -> bool:
+        """True when the symbol is traded at ``leverage`` times from now on."""
 
 
 if TYPE_CHECKING:  # the type checker's proof that each of them answers all of it

@@ -76,6 +76,7 @@ class OrderSocket:
         return self._send(number, message, request.symbol, request.client_id, on_answer)
 
     def send_cancel(self, symbol: str, client_id: str, on_answer: OnAnswer) -> bool:
+        """False where it is not connected and nothing was written; else ``on_answer`` is called once."""
         if not self.link.connected:
             return False
         number = self.take_ids(1)
@@ -91,6 +92,7 @@ class OrderSocket:
         return first
 
     def timestamp(self) -> int:
+        """The exchange's time as we reckon it, ms since 1970."""
         return int(time.time() * 1000 + self._clock.skew_ms)
 
     def _send(self, number: int, message: bytes, symbol: str, client_id: str, on_answer: OnAnswer) -> bool:

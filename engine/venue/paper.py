@@ -94,6 +94,7 @@ class PaperGateway:
             on_event(StreamState(name, True))
 
     async def close(self) -> None:
+        """End the streams and the countdowns; the account is kept by the journal alone."""
         self._started = False
         await self.dead_man.close()
         for timer in self._countdowns.values():
@@ -136,6 +137,8 @@ class PaperGateway:
     def market_stream(
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
     ) -> BinanceMarketStream:
+        """The started stream; each frame reaches the paper exchange before it reaches ``on_frame``."""
+
         def matched(symbol: str, payload: Payload, recv_ns: int, more: bool = False) -> None:
             self._tell(self.exchange.on_market(symbol, payload, recv_ns))
             on_frame(symbol, payload, recv_ns, more)
@@ -150,6 +153,7 @@ class PaperGateway:
     # -- orders ------------------------------------------------------------------------------------------------------
 
     def send_place(self, request: PlaceRequest, on_answer: OnAnswer) -> Answer | None:
+        """None where the order is on its way and ``on_answer`` will be called once; else why it was not sent."""
         refused = self.throttle.place(time.monotonic_ns())
         if refused is not None or not self._started:
             reason = refused.reason if refused is not None else "paper trading is not started"
@@ -158,6 +162,7 @@ class PaperGateway:
         return None
 
     def send_cancel(self, symbol: str, client_id: str, on_answer: OnAnswer) -> Answer | None:
+        """None where the cancel is on its way and ``on_answer`` will be called once; else why it was not sent."""
         refused = self.throttle.cancel(time.monotonic_ns())
         if refused is not None or not self._started:
             reason = refused.reason if refused is not None else "paper trading is not started"

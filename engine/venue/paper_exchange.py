@@ -193,6 +193,7 @@ class PaperExchange:
     # -- orders ------------------------------------------------------------------------------------------------------
 
     def place(self, request: PlaceRequest, now_ns: int) -> tuple[VenueOrder | Refusal, list[OrderUpdate]]:
+        """The order or why it was refused, and what it did to our orders. Codes and rules are Binance's."""
         symbol = self._symbols.get(request.symbol)
         refusal = self._unfit(symbol, request)
         if refusal is not None or symbol is None:
@@ -265,6 +266,7 @@ class PaperExchange:
         return worst <= 0 or one.quantity(worst) * price <= worth * self.leverage
 
     def cancel(self, client_id: str, now_ns: int) -> tuple[VenueOrder | Refusal, list[OrderUpdate]]:
+        """The order with its last state, or a refusal where it is not live."""
         order = self.orders.get(client_id)
         if order is None or match.cancel(self._kernel, int(order.venue_id)) != match.CANCELED:
             return Refusal(-2011, "Unknown order sent."), []
@@ -278,6 +280,7 @@ class PaperExchange:
     # -- the account -------------------------------------------------------------------------------------------------
 
     def account(self) -> Account:
+        """Balances (whole units) and, on futures, positions that are not flat."""
         balances = {asset: (total - self._locked(asset), self._locked(asset)) for asset, total in self.balances.items()}
         positions = {
             name: VenuePosition(name, held.lots, held.cost / self._symbols[name].instrument.quantity(held.lots))

@@ -64,15 +64,38 @@ class Gateway(Protocol):
     Reads raise ``VenueError``; a failed read is never an empty result.
     """
 
-    async def start(self, on_event: Callable[[VenueEvent], None]) -> None: ...
-    async def close(self) -> None: ...
-    async def instruments(self, symbols: list[str]) -> dict[str, Instrument]: ...
-    async def server_time_ms(self) -> int: ...
-    async def account(self) -> Account: ...
-    async def open_orders(self, symbol: str) -> list[VenueOrder]: ...
-    async def order(self, symbol: str, client_id: str) -> VenueOrder: ...
-    async def fills_since(self, symbol: str, after_trade_id: int) -> list[VenueFill]: ...
-    async def depth_snapshot(self, symbol: str) -> bytes: ...
-    async def place(self, request: PlaceRequest) -> Answer: ...
-    async def cancel(self, symbol: str, client_id: str) -> Answer: ...
-    async def cancel_all(self, symbol: str) -> Answer: ...
+    async def start(self, on_event: Callable[[VenueEvent], None]) -> None:
+        """Connect and log on. From then on ``on_event`` is told what the exchange says by itself, on the event loop."""
+
+    async def close(self) -> None:
+        """End every connection; no event comes after it."""
+
+    async def instruments(self, symbols: list[str]) -> dict[str, Instrument]:
+        """Of each symbol what the exchange allows on it; a symbol that it does not list is a ``VenueError``."""
+
+    async def server_time_ms(self) -> int:
+        """The exchange's time, ms since 1970; the gateway's clock takes the sample."""
+
+    async def account(self) -> Account:
+        """Balances and positions as they are now."""
+
+    async def open_orders(self, symbol: str) -> list[VenueOrder]:
+        """Every open order of the symbol, also those that are not ours."""
+
+    async def order(self, symbol: str, client_id: str) -> VenueOrder:
+        """One order as the exchange has it; ``OrderNotFound`` where it knows of none."""
+
+    async def fills_since(self, symbol: str, after_trade_id: int) -> list[VenueFill]:
+        """Our trades with an id above ``after_trade_id``, by ascending id."""
+
+    async def depth_snapshot(self, symbol: str) -> bytes:
+        """The book's snapshot, as the exchange sent it (JSON)."""
+
+    async def place(self, request: PlaceRequest) -> Answer:
+        """What became of the order within the deadline; UNKNOWN where nothing tells."""
+
+    async def cancel(self, symbol: str, client_id: str) -> Answer:
+        """What became of the cancel within the deadline; UNKNOWN where nothing tells."""
+
+    async def cancel_all(self, symbol: str) -> Answer:
+        """What became of cancelling every order of the symbol."""

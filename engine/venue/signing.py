@@ -34,6 +34,8 @@ class Signer(Protocol):
 
 
 class HmacSigner:
+    """Signs with a shared secret (HMAC-SHA-256); every request is signed."""
+
     can_log_on = False
 
     def __init__(self, secret: str) -> None:
@@ -51,6 +53,7 @@ class HmacSigner:
         return self._pads
 
     def sign(self, payload: bytes) -> str:
+        """The signature in hex."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(payload)
         outer.update(inner.digest())
@@ -58,6 +61,8 @@ class HmacSigner:
 
 
 class Ed25519Signer:
+    """Signs with a private key; a session that logged on once sends its orders unsigned."""
+
     can_log_on = True
 
     def __init__(self, pem: str) -> None:

@@ -21,6 +21,8 @@ which stops them as well."""
 
 
 class Kind(Enum):
+    """What a budget counts."""
+
     ORDERS = "orders"  # orders placed by the account
     WEIGHT = "weight"  # request weight of the address
 
@@ -254,6 +256,7 @@ class Throttle:
         self.room = (0, 0)
 
     def use(self, now_ns: int) -> list[Use]:
+        """Of each budget what is used, its limit, and what is left without the reserve (counts)."""
         uses = []
         for window in self._windows.values():
             used, limit = window.used(now_ns), window.budget.limit

@@ -26,6 +26,8 @@ _KEY_GONE: Final = frozenset({-1125})
 
 
 class UserStream(Protocol):
+    """What both markets' user streams are to the gateway."""
+
     link: Link
     on_skew: Callable[[], None]
 
@@ -33,6 +35,8 @@ class UserStream(Protocol):
 
 
 class FuturesUserStream:
+    """The stream of a listen key, which REST gives and keeps alive every ``keepalive_s`` seconds."""
+
     def __init__(
         self,
         places: Endpoints,
@@ -49,6 +53,7 @@ class FuturesUserStream:
         self.link = Link("user", self._address, self._text, on_state, times)
 
     async def close(self) -> None:
+        """End the stream and its keeper."""
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.cancel()
@@ -83,6 +88,8 @@ class FuturesUserStream:
 
 
 class SpotUserStream:
+    """The user stream by subscription on the WebSocket API, without a listen key."""
+
     def __init__(
         self,
         places: Endpoints,

@@ -43,6 +43,7 @@ class Grid:
         return units_of(Decimal(text), Decimal(self.tick_e8) / _E8)
 
     def lots(self, text: str) -> Units:
+        """A quantity's text as a count of lots, exact also off the grid."""
         return units_of(Decimal(text), Decimal(self.lot_e8) / _E8)
 
 
@@ -70,6 +71,7 @@ class OrderWriter:
         return "OrderWriter(***)"
 
     def place(self, grid: Grid, order: PlaceRequest, request_id: int, timestamp_ms: int) -> bytes:
+        """The bytes of one order; signed unless the session is logged on."""
         kind = (order.symbol, order.side, order.post_only, order.reduce_only, order.market_order)
         form = self._forms.get(kind)
         if form is None:
@@ -85,6 +87,7 @@ class OrderWriter:
         return self._sealed("order.place", request_id, query, inner)
 
     def cancel(self, symbol: str, client_id: str, request_id: int, timestamp_ms: int) -> bytes:
+        """The bytes of one cancel; signed unless the session is logged on."""
         inner = self._cancel_json(symbol, client_id, str(timestamp_ms))
         if self.logged_on:
             return _unsigned("order.cancel", str(request_id), inner).encode()
@@ -112,6 +115,7 @@ class OrderWriter:
     def sealed_cancel(
         self, symbol: str, request_id: str, client_id: str, timestamp_ms: str, signature: str
     ) -> tuple[str, str]:
+        """The message of a cancel with this signature, and the query string that the signature is of."""
         inner = self._cancel_json(symbol, client_id, timestamp_ms)
         return self._seal("order.cancel", request_id, inner, signature), self._cancel_query(
             symbol, client_id, timestamp_ms

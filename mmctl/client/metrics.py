@@ -42,14 +42,14 @@ class Metrics:
     types: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, name: str, **labels: str) -> float | None:
-        """The value of the first sample with these labels, or None when there is none or it is NaN."""
+        """The first sample with these labels, in the metric's unit; None when there is none or it is NaN."""
         for sample in self.samples.get(name, ()):
             if all(sample.labels.get(key) == want for key, want in labels.items()):
                 return None if math.isnan(sample.value) else sample.value
         return None
 
     def total(self, name: str, **labels: str) -> float | None:
-        """The sum over every sample with these labels, or None when there is none."""
+        """The sum over every sample with these labels, in the metric's unit; None when there is none."""
         found = [s.value for s in self._matching(name, labels) if not math.isnan(s.value)]
         return math.fsum(found) if found else None
 

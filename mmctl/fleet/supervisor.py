@@ -97,7 +97,7 @@ def _summon(root: Path) -> None:
 
 
 def daemon(root: Path) -> int:
-    """Be the daemon. Ends at once where another one lives."""
+    """Be the daemon; returns the exit code. Ends at once where another one lives."""
     run = root / "run"
     with open(run / "supervisor.lock", "a") as lock:
         try:
