@@ -9,6 +9,7 @@ from engine.compiled import use_cache
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run one verb of the engine; returns its exit code (``engine.live.failures.Exit``)."""
     parser = argparse.ArgumentParser("python -m engine", description="The market-making engine.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     helps = {

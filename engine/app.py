@@ -29,7 +29,7 @@ class App:
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
-        """Start, lead until a signal or a failure, and end; the end comes however far the start came."""
+        """Start, lead until a signal or a failure, and end, however far the start came; returns the exit code."""
         self._listen()
         failed = Exit.OK
         try:

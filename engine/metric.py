@@ -5,6 +5,8 @@ from enum import Enum
 
 
 class Type(Enum):
+    """How Prometheus reads a metric."""
+
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
@@ -59,6 +61,8 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
+    """One metric as it is exported, with the thresholds that health checks and alerts use."""
+
     name: str
     type: Type
     unit: Unit

@@ -52,6 +52,7 @@ class Sentinel:
         self._stuck = ""
 
     async def run(self, stop: asyncio.Event, notify: Notifier) -> None:
+        """Look at engine and exchange once an interval until ``stop`` is set; a look that fails ends nothing."""
         while not stop.is_set():
             try:
                 await self.look()
@@ -195,6 +196,7 @@ def _print(answer: dict[str, Any], *, as_json: bool) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Watch, or act once (``--once``); returns the exit code, 0 only when what was asked for is proved."""
     parser = argparse.ArgumentParser("python -m engine.sentinel", description="Watches the engine from outside.")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     parser.add_argument("--env-file", type=Path, metavar="FILE")

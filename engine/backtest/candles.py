@@ -39,6 +39,7 @@ class CandleModel:
     seed: int = 1
 
     def words(self) -> str:
+        """What the model assumes, for a report; the spread in basis points."""
         return (
             f"candles: the way within each is assumed ({self.steps} points, spread {self.spread * 1e4:g} bp, "
             f"seed {self.seed}); fills from candles are an indication only"

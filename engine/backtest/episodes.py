@@ -55,6 +55,7 @@ class Maker:
     capital: float = 10_000.0
 
     def lots(self, value: float, price: float) -> int:
+        """The lots of an order worth ``value`` at ``price`` (quote currency); at least 1."""
         return max(round(value / price / LOT), 1)
 
 
@@ -83,13 +84,16 @@ class Verdict:
 
     @property
     def saved(self) -> float:
+        """PnL with the detectors minus PnL without, in quote currency."""
         return self.guarded.pnl - self.bare.pnl
 
     @property
     def false_trips(self) -> int:
+        """Trips on a calm path, counted."""
         return len(self.guarded.trips) if self.path.calm else 0
 
     def as_dict(self) -> dict[str, object]:
+        """The verdict as JSON: what tripped and when, and what that saved."""
         first = self.guarded.trips[0] if self.guarded.trips else None
         started = int(self.path.times_ns[0])
         return {

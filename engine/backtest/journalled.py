@@ -29,6 +29,7 @@ def rows_of(journalled: Iterable[Journalled], symbols: Sequence[str]) -> I64:
 
 
 def sha256(rows: I64) -> str:
+    """SHA-256 of decisions, in hex: equal for equal decisions."""
     hashed = DecisionHash()
     hashed.add(rows)
     return hashed.hexdigest()

@@ -103,5 +103,5 @@ def ratios(changes: F64, period_s: float, *, seed: int = 0) -> tuple[Ratio, Rati
 
 
 def share(part: float, whole: float) -> float | None:
-    """part / whole, None when there is nothing to divide by."""
+    """part / whole as a fraction, None when there is nothing to divide by."""
     return part / whole if whole > 0 else None

@@ -35,6 +35,7 @@ class KeptRun:
 
     @property
     def seconds(self) -> float:
+        """Seconds from the first to the last point of the equity curves."""
         return max((float(rows[-1, 0]) for rows in self.equity.values() if len(rows)), default=0.0)
 
 

@@ -163,6 +163,7 @@ class Tried:
 
     @property
     def variance(self) -> float:
+        """Sample variance of the trials' Sharpe ratios, 0 with fewer than two."""
         known = [value for value in self.sharpes if isfinite(value)]
         return float(np.var(known, ddof=1)) if len(known) > 1 else 0.0
 

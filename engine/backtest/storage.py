@@ -37,6 +37,7 @@ class StorageLost(StudyError):
 
 
 def load_optuna() -> Any:
+    """The module ``optuna``; ``StudyRefused`` where it is not installed."""
     try:
         import optuna
     except ImportError:

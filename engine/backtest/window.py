@@ -31,6 +31,7 @@ class Window:
 
     @property
     def seconds(self) -> float:
+        """Length in seconds."""
         return (self.end_ns - self.start_ns) * 1e-9
 
 

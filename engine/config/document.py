@@ -182,4 +182,5 @@ def expand(raw: str, lookup: Callable[[str], str | None], complain: Callable[[st
 
 
 def environment_lookup(env: Mapping[str, str]) -> Callable[[str], str | None]:
+    """What ``env`` has under a name, None where it has none."""
     return env.get

@@ -159,6 +159,7 @@ def to_parameter(value: object) -> float:
 
 
 def to_text(value: object) -> str:
+    """A text; ``ValueError`` for anything else."""
     if isinstance(value, str):
         return str(value)
     raise ValueError("expected text")

@@ -288,7 +288,7 @@ def check_age(book: Book, now_ns: int, limit_ns: int) -> int:
 
 @part
 def lose(book: Book) -> int:
-    """Declare the book unreliable (feed lost, unreadable frame): GAP until the next snapshot."""
+    """Declare the book unreliable (feed lost, unreadable frame): GAP until the next snapshot; returns the state."""
     if book.meta[M_STATE] != EMPTY and book.meta[M_STATE] != GAP:
         return _lose(book)
     return book.meta[M_STATE]

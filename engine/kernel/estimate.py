@@ -40,7 +40,7 @@ FLOOR_TICKS: Final = 0.5
 
 
 def new_estimates(sigma_half_life_s: float = 60.0, intensity_half_life_s: float = 300.0, step_s: float = 1.0) -> F64:
-    """Estimates without any observation. The half lives are those of ``signals`` in the configuration."""
+    """A row of estimates without any observation. The half lives are those of ``signals`` in the configuration."""
     estimates = np.zeros(E_SIZE)
     estimates[E_HALF_LIFE_SIGMA] = sigma_half_life_s
     estimates[E_HALF_LIFE_INTENSITY] = intensity_half_life_s

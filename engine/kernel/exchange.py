@@ -164,7 +164,7 @@ def displayed(exchange: Exchange, symbol: int, side: int, ticks: int) -> int:
 
 @entry
 def find(exchange: Exchange, order_id: int) -> int:
-    """Slot of a resting order, -1 if there is none."""
+    """Index of a resting order's slot, -1 if there is none."""
     for row in range(exchange.side.shape[0]):
         for place in range(exchange.side[row, SIDE_ACTIVE]):
             slot = exchange.active[row, place]
@@ -226,6 +226,7 @@ def record_fill(exchange: Exchange, order: I64, now_ns: int, ticks: int, lots: i
 
 @entry
 def fill_resting(exchange: Exchange, slot: int, now_ns: int, lots: int) -> None:
+    """Fill ``lots`` of the resting order in ``slot`` at its own price, as the maker."""
     order = exchange.orders[slot]
     record_fill(exchange, order, now_ns, order[ORD_TICKS], lots, np.int64(1))
     if order[ORD_LEAVES] > 0:
@@ -236,7 +237,7 @@ def fill_resting(exchange: Exchange, slot: int, now_ns: int, lots: int) -> None:
 
 @entry
 def put_to_rest(exchange: Exchange, slot: int) -> int:
-    """Put an accepted order behind what its level displays."""
+    """Put an accepted order behind what its level displays; returns its state, NEW or PARTIAL."""
     order = exchange.orders[slot]
     row = side_row(order[ORD_SYMBOL], order[ORD_SIDE])
     exchange.queue[slot, QUEUE_FRONT] = lots_at(exchange.ladders, row, order[ORD_TICKS] * order[ORD_SIDE])
@@ -252,7 +253,7 @@ def put_to_rest(exchange: Exchange, slot: int) -> int:
 
 @entry
 def status_of(exchange: Exchange, order_id: int) -> int:
-    """NEW or PARTIAL while resting, else FREE: the exchange forgets ended orders, their owner does not."""
+    """The state NEW or PARTIAL while resting, else FREE: the exchange forgets ended orders, their owner does not."""
     slot = find(exchange, order_id)
     return int(exchange.orders[slot, ORD_STATUS]) if slot >= 0 else FREE
 

@@ -89,6 +89,7 @@ FIELDS: Final = 23
 
 
 def word(text: bytes) -> Bytes:
+    """The bytes of a name, as an array of its own."""
     return np.frombuffer(text, dtype=np.uint8).copy()
 
 
@@ -197,7 +198,9 @@ def read_value(
     head: NDArray[np.int64],
     levels: NDArray[np.int64],
 ) -> int:
-    """Read or skip the value at ``i``; what belongs to ``field`` is kept in ``head`` or ``levels``."""
+    """Read or skip the value at ``i``; returns the index behind it, or minus the cause of the refusal.
+
+    What belongs to ``field`` is kept in ``head`` or ``levels``."""
     c = buf[i]
     if c == QUOTE:
         slot = _TEXT_SLOTS[np.uint64(field)]

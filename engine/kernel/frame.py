@@ -41,6 +41,7 @@ MAX_LEVELS: Final = 20_480  # a REST answer has at most 5,000 levels a side
 
 
 def new_head() -> NDArray[np.int64]:
+    """A head with every field 0, indexed by ``H_*``."""
     return np.zeros(HEAD_SIZE, dtype=np.int64)
 
 

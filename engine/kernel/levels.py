@@ -72,6 +72,7 @@ def _slot(ticks: int, mask: int) -> Any:
 
 @inner
 def far_get(book: Book, s: int, ticks: int) -> int:
+    """Lots at a price that the ladder does not reach; 0 where there are none."""
     mask = book.far.shape[1] - 1
     slot = _slot(ticks, mask)
     while book.far[s, slot, FAR_TICK] != 0:

@@ -338,7 +338,7 @@ def submit(
 
 @entry
 def cancel(exchange: Exchange, order_id: int) -> int:
-    """Cancel a resting order: CANCELED, or REJECTED_UNKNOWN when it is not resting any more."""
+    """Cancel a resting order; returns the code CANCELED, or REJECTED_UNKNOWN when it is not resting any more."""
     slot = find(exchange, order_id)
     if slot < 0:
         return REJECTED_UNKNOWN

@@ -39,7 +39,7 @@ def read_levels(
     head: NDArray[np.int64],
     levels: NDArray[np.int64],
 ) -> int:
-    """Append the levels of the list at ``i`` to ``levels``."""
+    """Append the levels of the list at ``i`` to ``levels``; returns the index behind it, or minus the cause."""
     price_decimals, tick = price_scale
     lot_decimals, lot = lot_scale
     row = head[H_LEVELS]

@@ -51,7 +51,7 @@ def power(x: float, n: float) -> float:
 
 @entry
 def log1(x: float) -> float:
-    """ln(1 + x), NaN or -inf outside its domain instead of an exception."""
+    """The number ln(1 + x), NaN or -inf outside its domain instead of an exception."""
     if x > -1.0:
         return log(1.0 + x)
     return -inf if x == -1.0 else nan

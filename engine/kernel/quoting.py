@@ -103,12 +103,12 @@ ACTIONS_EXTRA: Final = 4
 
 
 def new_actions(max_working: int) -> I64:
-    """Room for the actions of one settle over ``max_working`` orders."""
+    """Rows for the actions of one settle over ``max_working`` orders."""
     return np.zeros((max_working + ACTIONS_EXTRA, A_SIZE), np.int64)
 
 
 def new_working(max_working: int) -> I64:
-    """Room for ``max_working`` working orders."""
+    """Rows for ``max_working`` working orders."""
     return np.zeros((max_working, W_SIZE), np.int64)
 
 

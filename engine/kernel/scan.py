@@ -74,6 +74,7 @@ MAX_DEPTH: Final = 60
 
 @merged
 def skip_space(buf: Bytes, i: int, n: int) -> int:
+    """Index of the first byte from ``i`` on that is no white space, or ``n``."""
     while i < n and buf[np.uint64(i)] <= 32:
         c = buf[np.uint64(i)]
         if c != 32 and c != 10 and c != 13 and c != 9:
@@ -128,6 +129,7 @@ def _digits(buf: Bytes, i: int, n: int) -> int:
 
 @part
 def skip_number(buf: Bytes, i: int, n: int) -> int:
+    """Index behind the number that begins at ``i``, or minus the cause for which there is none."""
     if i < n and buf[i] == MINUS:
         i += 1
     start = i
@@ -185,7 +187,7 @@ def skip_scalar(buf: Bytes, i: int, n: int) -> int:
 
 @inner
 def skip_value(buf: Bytes, i: int, n: int) -> int:
-    """Skip any value, nested ones too, checking its grammar as it goes."""
+    """Skip any value, nested ones too, checking its grammar; returns the index behind it, or minus the cause."""
     if i >= n or (buf[i] != OPEN_OBJECT and buf[i] != OPEN_LIST):
         return skip_scalar(buf, i, n)
     kinds = np.uint64(0)  # one bit a level: 1 object, 0 list
@@ -267,6 +269,7 @@ def skip_key(buf: Bytes, i: int, n: int) -> int:
 
 @merged
 def skip_colon(buf: Bytes, i: int, n: int) -> int:
+    """Index of the value behind the colon, or minus the cause for which there is none."""
     i = skip_space(buf, i, n)
     if i >= n:
         return -C_TRUNCATED

@@ -72,6 +72,7 @@ def send(ring: I64, cursor: I64, tail_at: int, last_at: int, ns: int, kind: int,
 
 @inner
 def answer(wire: Wire, now_ns: int, kind: int, content: Content) -> None:
+    """Send a message to our side: it arrives after the response latency."""
     arrival = now_ns + response_latency(wire.latency, now_ns)
     send(wire.to_local, wire.cursor, np.int64(C_IN_TAIL), np.int64(C_IN_LAST), arrival, kind, content)
 

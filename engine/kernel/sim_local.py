@@ -137,6 +137,7 @@ def _hear(work: I64, pnl: Pnl, params: F64, fees: F64, purse: I64, cursor: I64, 
 def hear_until(
     work: I64, pnl: Pnl, params: F64, fees: F64, purse: I64, to_local: I64, cursor: I64, until_ns: int
 ) -> None:
+    """Take in every message that has reached us by ``until_ns``."""
     while cursor[C_IN_HEAD] < cursor[C_IN_TAIL]:
         row = to_local[cursor[C_IN_HEAD] % RING]
         if row[M_NS] > until_ns:

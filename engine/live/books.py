@@ -58,6 +58,7 @@ class AccountBook:
             self.beyond = {trade_id for trade_id in self.beyond if trade_id > through}
 
     def to_dict(self) -> dict[str, Any]:
+        """The book as the journal keeps it (``restore_account_book`` reads it)."""
         return {
             "ledger": self.ledger.to_dict(),
             "proved": self.proved,
@@ -124,6 +125,7 @@ class AccountBooks:
         self.symbols[book.instrument.symbol] = book
 
     def position(self, symbol: str) -> Units:
+        """The symbol's position in lots, signed."""
         return self.symbols[symbol].ledger.lots
 
     def fill(self, fill: VenueFill, mid2: int) -> None:
@@ -167,6 +169,7 @@ class AccountBooks:
         return True
 
     def funding(self, payment: FundingPayment) -> None:
+        """Book a payment of a symbol that is traded here, and keep it; of another symbol nothing is kept."""
         book = self.symbols.get(payment.symbol)
         if book is not None:
             book.ledger.add_funding(payment.amount)
@@ -180,6 +183,7 @@ class AccountBooks:
                 self.keep(symbol)
 
     def prove(self, symbol: str, through: int) -> None:
+        """Every trade up to the id ``through`` is in the symbol's ledger."""
         book = self.symbols[symbol]
         if through > book.proved:
             book.prove(through)

@@ -66,6 +66,7 @@ class Tally:
     incidents: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, int]:
+        """Orders counted since the start, by what became of them."""
         names = ("placed", "accepted", "rejected", "cancelled", "filled", "unknown")
         return {name: getattr(self, name) for name in names}
 
@@ -85,6 +86,8 @@ _ENDED: Final = frozenset({OrderState.CANCELED, OrderState.FILLED, OrderState.EX
 
 
 class RecordSink(Protocol):
+    """What takes records without waiting: False where there was no room for one."""
+
     def put(self, record: Record) -> bool: ...
 
 
@@ -130,6 +133,7 @@ class Clerkship:
         self._journal_order(order, "")
 
     def filled(self, fill: VenueFill) -> None:
+        """Count a fill by side and value (quote currency), and give it to the account's books."""
         self.tally.fills += 1
         pair = self.pairs.get(fill.symbol)
         if self.account_books is None or pair is None:
@@ -147,6 +151,7 @@ class Clerkship:
         self.note("foreign-fill", WARNING, message, {"symbol": fill.symbol, "trade_id": fill.trade_id})
 
     def moved(self, order: Order, transition: Transition) -> None:
+        """Count and journal one change of an order's state."""
         name = _COUNTED.get(transition.after)
         if name is not None:
             setattr(self.tally, name, getattr(self.tally, name) + 1)
@@ -171,6 +176,7 @@ class Clerkship:
         self.note(f"order:{incident.kind}", incident.severity.value, incident.message, evidence)
 
     def answered(self, kind: str, answer: Answer) -> None:
+        """Count an answer, keep its latency, and note what the exchange refused."""
         took = answer.answered_ns - answer.sent_ns
         if answer.outcome is Outcome.NOT_SENT:
             if kind == "cancel":

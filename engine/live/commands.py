@@ -43,6 +43,10 @@ class Commands:
         self._role = Leader(session, gateway)
 
     async def control(self, verb: str, body: Mapping[str, Any], actor: str) -> dict[str, Any]:
+        """Carry out one verb; returns the answer's body.
+
+        Raises ``ControlRefused`` for another account, an unknown verb, or a state in which it cannot be done.
+        """
         confirmed = body.get("confirm")
         if confirmed is not None and confirmed != self.account:
             raise ControlRefused(f"this engine trades the account {self.account}, not {confirmed}; nothing was done")
@@ -90,6 +94,7 @@ class Leader:
         self._session, self._gateway = session, gateway
 
     async def carry_out(self, verb: str, reason: str, actor: str) -> dict[str, Any]:
+        """Carry out a verb on the session; returns the answer's body."""
         match verb:
             case "halt":
                 return await self._halt(reason or "no reason given", actor)

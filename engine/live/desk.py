@@ -98,7 +98,10 @@ class Desk:
             self.release()
 
     def sweep(self, now_ns: int, symbol: str | None = None) -> int:
-        """While nothing may be open: cancel again whatever still is, each order at most every ``RETRY_NS``."""
+        """While nothing may be open: cancel again whatever still is; returns the number of cancels written.
+
+        Each order is cancelled at most every ``RETRY_NS``.
+        """
         written = 0
         for order in list(self.manager.live(symbol)):
             wait = UNKNOWN_RETRY_NS if order.state is OrderState.UNKNOWN else RETRY_NS

@@ -4,6 +4,8 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
+    """How the engine's process ends; ``mmctl`` and systemd decide by these."""
+
     OK = 0
     FAILED = 1
     USAGE = 2

@@ -27,13 +27,19 @@ _ACTIONS: Final = (1 << T_SIZE) - 1
 
 
 class HeldLots(Protocol):
+    """The position that a decision sees."""
+
     @property
-    def whole_lots(self) -> int: ...
+    def whole_lots(self) -> int:
+        """Lots, signed; a part of a lot counts as a whole one."""
 
 
 class Ids(Protocol):
+    """Where the next client id comes from."""
+
     @property
-    def upcoming(self) -> int: ...
+    def upcoming(self) -> int:
+        """The counter that the next client id will carry."""
 
 
 class Orders(Protocol):
@@ -46,13 +52,21 @@ class Orders(Protocol):
     block: Block
 
     @property
-    def out(self) -> I64: ...
+    def out(self) -> I64:
+        """The decision's output row."""
+
     @property
-    def work(self) -> I64: ...
+    def work(self) -> I64:
+        """The working orders, one row each."""
+
     @property
-    def actions(self) -> I64: ...
+    def actions(self) -> I64:
+        """What the last decision asks for, one row each."""
+
     @property
-    def clients(self) -> U8: ...
+    def clients(self) -> U8:
+        """The client ids of the working orders, as bytes."""
+
     @property
     def ledger(self) -> HeldLots: ...
     @property

@@ -36,8 +36,11 @@ SNAPSHOT_DEADLINE_S: Final = 10.0
 class Decider(Protocol):
     """Decides in the same call that takes a frame, where nothing has to be looked at before. Returns ``F_*``."""
 
-    def take(self, payload: memoryview | bytes, recv_ns: int) -> int: ...
-    def decide(self, recv_ns: int) -> int: ...
+    def take(self, payload: memoryview | bytes, recv_ns: int) -> int:
+        """Book one frame and decide; returns the kernel's ``F_*`` code."""
+
+    def decide(self, recv_ns: int) -> int:
+        """Decide on the book as it is; returns the kernel's ``F_*`` code."""
 
 
 class Feed:
@@ -180,6 +183,7 @@ class Feed:
         return (now_ns - self.bad_since_ns) / 1e9 if self.bad_since_ns else 0.0
 
     def age_s(self, now_ns: int) -> float:
+        """Seconds since the book last changed, infinite before it first did."""
         return (now_ns - self.diff_ns) / 1e9 if self.diff_ns else float("inf")
 
     @property
@@ -188,6 +192,7 @@ class Feed:
 
     @property
     def gaps(self) -> int:
+        """Gaps in the feed's sequence, counted since the start."""
         return int(self.book.meta[M_GAPS])
 
     # --- connection and snapshots ---

@@ -35,6 +35,7 @@ class Figures:
         exporter.on_scrape(self.refresh)
 
     def refresh(self) -> None:
+        """Bring every gauge and counter to what the session holds now."""
         session, gauge = self._session, self._exporter.gauge
         gauge("mm_engine_heartbeat_timestamp_seconds").set(session.heartbeat_ns / 1e9)
         gauge("mm_quoting").set(float(session.quoting))

@@ -32,6 +32,7 @@ class DeskHands:
     words: Callable[[str], str]
 
     async def holding(self, end: float) -> Holding | str:
+        """What is held and free now, or in words why that could not be read."""
         pair, at = self.pair, self.pair.instrument
         position = at.quantity(pair.account_book.ledger.lots)
         price = Decimal(pair.feed.mid2 or pair.account_book.ledger.mid2) / 2 * at.tick_size
@@ -46,6 +47,7 @@ class DeskHands:
         return Holding(position, price, free, locked, quote, pair.account_book.base_fees)
 
     async def trade(self, quantity: Decimal, end: float) -> Traded | str:
+        """Trade ``quantity`` (base currency, negative: sell) at the market; in words why it was not done."""
         at = self.pair.instrument
         lots = int(units_of(abs(quantity), at.lot_size))
         side = Side.BUY if quantity > 0 else Side.SELL

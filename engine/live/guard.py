@@ -59,6 +59,7 @@ class Report:
     checked_ns: int = 0
 
     def as_dict(self) -> dict[str, Any]:
+        """The report as JSON has it; positions in base currency."""
         return {
             "verb": self.verb,
             "account": self.account,

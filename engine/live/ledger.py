@@ -34,6 +34,7 @@ class PnlBreakdown:
 
     @property
     def total(self) -> Decimal:
+        """The sum, in quote currency."""
         return self.realized + self.unrealized - self.fees + self.funding + self.hedge
 
     def __add__(self, other: "PnlBreakdown") -> "PnlBreakdown":
@@ -150,6 +151,7 @@ class Ledger:
 
     @property
     def traded_value(self) -> Decimal:
+        """Value traded on both sides, in quote currency."""
         return self.traded * self.unit
 
     def pnl(self) -> PnlBreakdown:

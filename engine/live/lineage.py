@@ -38,6 +38,7 @@ class Lineage:
     symbols: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
+        """The lineage as the mark beside the data keeps it."""
         return {
             "journal": self.journal,
             "account": self.account,

@@ -161,6 +161,7 @@ class Memory:
         self._stopped.unlink(missing_ok=True)
 
     def stopped_cleanly(self) -> bool:
+        """Whether the engine before us ended in order; False also where that cannot be read."""
         try:
             return _read(self._stopped) is not None
         except MemoryUnreadable:

@@ -43,6 +43,7 @@ class Hands:
         self._base_fees, self._next_id = base_fees, next_id
 
     async def holding(self, end: float) -> Holding | str:
+        """What is held and free now, or in words why that could not be read."""
         instrument, gateway = self._instrument, self._gateway
         try:
             account = await asyncio.wait_for(gateway.account(), READ_S)
@@ -57,6 +58,7 @@ class Hands:
         return Holding(self._left, price, free, locked, quote, self._base_fees)
 
     async def trade(self, quantity: Decimal, end: float) -> Traded | str:
+        """Trade ``quantity`` (base currency, negative: sell) at the market; in words why it was not done."""
         lots = int(units_of(quantity, self._instrument.lot_size))
         told = await market_order(self._gateway, self._instrument, lots, self._next_id(), end)
         if isinstance(told, Traded):

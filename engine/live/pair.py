@@ -13,6 +13,8 @@ from engine.trade import Instrument
 
 @dataclass(slots=True)
 class Pair:
+    """One symbol: its market, what decides on it, and the account's book of it."""
+
     instrument: Instrument
     feed: Feed
     account_book: AccountBook

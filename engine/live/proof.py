@@ -31,6 +31,7 @@ class Proof:
     detail: str = ""
 
     def as_dict(self) -> dict[str, Any]:
+        """The proof as an answer's JSON; positions in base currency."""
         return {
             "proved": self.proved,
             "open_orders": self.open_orders,
@@ -50,7 +51,7 @@ def led_by_us(client_id: str, epoch: int) -> bool:
 
 
 async def count_ours(gateway: Gateway, symbols: Iterable[str], epoch: int) -> int:
-    """Open orders of ours as the exchange lists them now. Raises ``VenueError`` or ``TimeoutError``."""
+    """The number of our open orders as the exchange lists them now. Raises ``VenueError`` or ``TimeoutError``."""
     found = 0
     for symbol in symbols:
         orders = await asyncio.wait_for(gateway.open_orders(symbol), READ_S)
@@ -126,4 +127,5 @@ async def _take_in_listed(gateway: Gateway, desk: Desk, symbol: str) -> None:
 
 
 def positions_of(pairs: Iterable[Pair]) -> dict[str, str]:
+    """Position of each symbol as decimal text, in base currency."""
     return {pair.symbol: str(pair.instrument.quantity(pair.account_book.ledger.lots)) for pair in pairs}

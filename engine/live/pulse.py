@@ -22,8 +22,12 @@ KEEP_EVERY: Final = 5  # slow rounds between writes of the day's state
 
 
 class Watchdog(Protocol):
+    """Whoever restarts an engine that no longer says that it is alive."""
+
     @property
-    def watchdog_s(self) -> float | None: ...
+    def watchdog_s(self) -> float | None:
+        """Seconds within which it wants to hear; None where nobody listens."""
+
     def alive(self) -> bool: ...
     def status(self, text: str) -> bool: ...
 
@@ -34,9 +38,13 @@ class Skew(Protocol):
     @property
     def known(self) -> bool: ...
     @property
-    def skew_ms(self) -> float: ...
+    def skew_ms(self) -> float:
+        """Milliseconds that the exchange's clock is ahead of ours."""
+
     @property
-    def error_ms(self) -> float: ...
+    def error_ms(self) -> float:
+        """Half of the uncertainty of ``skew_ms``, milliseconds."""
+
     @property
     def fresh(self) -> bool: ...
 
@@ -178,6 +186,7 @@ class Pulse:
             self.slow()
 
     def slow(self) -> None:
+        """What is due about once a second: clock, connections, risk at the present marks, the gate."""
         session = self._session
         self._slow_rounds += 1
         known = self._clock is not None and self._clock.fresh

@@ -101,6 +101,10 @@ class Reloader:
     def apply(
         self, wanted: Config, actor: str, reason: str, *, dry_run: bool = False, digest: str = ""
     ) -> dict[str, Any]:
+        """Bring the running engine to ``wanted``, or with ``dry_run`` say what would change.
+
+        Returns the changes by key and their effect on the quotes; refuses as a whole what cannot be reloaded.
+        """
         session = self.session
         changes = [change.as_dict() for change in diff(self.config, wanted)]
         try:

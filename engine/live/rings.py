@@ -22,6 +22,7 @@ class Events:
         self._seq = 0
 
     def add(self, ns: int, kind: str, severity: str, message: str, evidence: Mapping[str, Any] | None = None) -> None:
+        """Keep an event of ``ns`` (ns since 1970), and forget the oldest when the ring is full."""
         self._seq += 1
         self._ring.append(
             {
@@ -54,6 +55,7 @@ class Why:
         self.counts: dict[str, int] = {}
 
     def add(self, ns: int, symbol: str, side: str, reason: str, detail: str = "") -> None:
+        """Keep why no quote of ``side`` was placed; the same reason in a row is counted, not repeated."""
         self.counts[reason] = self.counts.get(reason, 0) + 1
         if reason == self.PASSING:
             passing = self._passing.setdefault(

@@ -13,10 +13,14 @@ RISK_STATE: Final = "risk"  # name of the journal's copy of breaker and day
 
 
 class RiskJournal(Protocol):
+    """Where risk's state goes for the record."""
+
     def put(self, record: Record) -> bool: ...
 
 
 class RiskFile(Protocol):
+    """Where the next start reads risk's state from."""
+
     def save_risk(self, state: Mapping[str, Any]) -> None:
         """Raises ``OSError`` where the disk does not take it."""
         ...

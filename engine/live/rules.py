@@ -14,6 +14,7 @@ FEED_PATIENCE = 5.0  # a book stops quotes at feed_timeout; the breaker opens wh
 
 
 def risk_rules(config: Config) -> RiskRules:
+    """Limits, breaker and detectors as the configuration sets them; money in quote currency, sizes in base currency."""
     risk, breaker = config.risk, config.risk.circuit_breaker
     limits = Limits(
         daily_loss=float(risk.daily_loss_limit),
@@ -52,6 +53,7 @@ def risk_rules(config: Config) -> RiskRules:
 
 
 def sentinel_rules(config: Config) -> SentinelRules:
+    """What the sentinel judges by: ages in seconds, the position in base currency."""
     return SentinelRules(
         engine_stale_s=config.sentinel.engine_timeout.seconds,
         unseen_s=config.sentinel.engine_timeout.seconds,

@@ -39,11 +39,15 @@ FROZEN_NS: Final = 1_500_000_000  # a loop that has not come round for this long
 
 
 class SessionJournal(Protocol):
+    """The part of the journal that a session needs."""
+
     def put(self, record: Record) -> bool: ...
     def trouble(self) -> str | None: ...
 
 
 class Connections(Protocol):
+    """The part of a gateway that a session needs."""
+
     @property
     def orders_connected(self) -> bool: ...
     @property
@@ -71,6 +75,8 @@ class Parts:
 
 
 class Session:
+    """One epoch of leading: the pairs, what they are connected with, and the facts that open and close the gate."""
+
     def __init__(self, parts: Parts, pairs: dict[str, Pair]) -> None:
         self.parts, self.pairs = parts, pairs
         self.config = parts.config
@@ -283,6 +289,7 @@ class Session:
     # --- the exchange's events ---
 
     def on_event(self, event: VenueEvent) -> None:
+        """Take in one word of the exchange: an order, money, a connection."""
         match event:
             case OrderUpdate():
                 self.parts.desk.on_update(event)
@@ -349,6 +356,7 @@ class Session:
         return clean
 
     def on_report(self, report: Report) -> None:
+        """Take in what a reconciliation found: note it, and trip the breaker when too many in a row disagree."""
         for found in report.discrepancies:
             severity = found.severity.value
             message = f"{report.symbol} {found.kind.value}: {found.detail}"

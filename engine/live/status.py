@@ -61,6 +61,7 @@ class Standing:
         return _part(trouble is None, trouble or "taking records", 0.0)
 
     def health(self, status: str, parts: dict[str, Any], role: str, beat_s: float) -> dict[str, Any]:
+        """The health document; ``beat_s``: age of the loop's last round in seconds."""
         mode = self.facts["mode"]
         if mode == "paper":
             parts["paper"] = _part(True, "trading on paper: no order leaves this engine", None)
@@ -124,6 +125,7 @@ class Waiting:
         return False, self._standing.phase
 
     def health(self) -> dict[str, Any]:
+        """The health document of an engine that does not lead."""
         standing = self._standing
         fine = standing.is_standby or not standing.stopping
         parts = {"journal": standing.journal(), "engine": _part(fine, standing.phase, _age(standing.started_ns))}
@@ -133,6 +135,7 @@ class Waiting:
         return {"breaker": None, "limits": [], "level": 0, "level_name": "low", "halted": False}
 
     def state(self) -> dict[str, Any]:
+        """The state document of an engine that does not lead."""
         standing = self._standing
         engine = standing.engine(
             epoch=0,
@@ -167,6 +170,7 @@ class LeadingStatus:
         return "primary" if self._session.facts.leader else "standby"
 
     def ready(self) -> tuple[bool, str]:
+        """Whether quoting can start, and the reason when not."""
         session = self._session
         if self._standing.stopping:
             return False, "stopping"
@@ -176,6 +180,7 @@ class LeadingStatus:
         return (True, "") if bad is None else (False, f"{bad.symbol}: the book is {bad.feed.state_name}")
 
     def health(self) -> dict[str, Any]:
+        """The health document: journal, loop, books and connections, each with its age in seconds."""
         session = self._session
         parts: dict[str, dict[str, Any]] = {"journal": self._standing.journal()}
         beat = _age(session.heartbeat_ns)
@@ -205,6 +210,7 @@ class LeadingStatus:
         return self._session.parts.risk.status()
 
     def state(self) -> dict[str, Any]:
+        """The state document that ``mmctl`` and the dashboard show."""
         session = self._session
         body: dict[str, Any] = {"engine": self._engine(), "as_of_ns": time.time_ns()}
         parts = session.parts
@@ -229,6 +235,7 @@ class LeadingStatus:
         return body
 
     def orders(self) -> dict[str, Any]:
+        """Every order that may be live."""
         session = self._session
         now = time.monotonic_ns()
         manager = session.parts.desk.manager

@@ -56,6 +56,7 @@ ON: Final = Switch("", 0, "")
 
 
 def unreadable(why: str) -> Switch:
+    """A switch that counts as off, because what the operator last said cannot be read."""
     return Switch("switched off", 0, "an unknown person", f"the operator's switch cannot be read ({why})")
 
 

@@ -36,13 +36,20 @@ class Market(Protocol):
     """The feed's part."""
 
     @property
-    def view(self) -> I64: ...
+    def view(self) -> I64:
+        """The view row that decisions read."""
+
     @property
-    def limits(self) -> I64: ...
+    def limits(self) -> I64:
+        """The row of limits, in ticks and lots."""
+
     @property
-    def pace(self) -> F64: ...
+    def pace(self) -> F64:
+        """The row of what limits the pace of requests."""
+
     @property
-    def rules(self) -> I64: ...
+    def rules(self) -> I64:
+        """The exchange's rules for quotes."""
 
 
 class Tap:

@@ -25,6 +25,7 @@ PROBE_S: Final = 5.0
 
 
 def market_of(config: Config) -> Market:
+    """The market that the configuration names."""
     return Market.SPOT if config.exchange.market == "spot" else Market.USDM
 
 

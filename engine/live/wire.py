@@ -31,14 +31,24 @@ class Frames(Protocol):
     """Where the kernel writes a tick's requests (``engine.venue.lane``)."""
 
     @property
-    def texts(self) -> U8: ...
+    def texts(self) -> U8:
+        """Bytes of what a request's text is made of."""
+
     @property
-    def spans(self) -> I64: ...
+    def spans(self) -> I64:
+        """Where each piece of text begins and ends in ``texts``, in bytes."""
+
     @property
-    def numbers(self) -> I64: ...
+    def numbers(self) -> I64:
+        """What a request is made of in numbers: tick and lot in 1e-8, ids, the key's pads (``N_*`` of the lane)."""
+
     @property
-    def out(self) -> U8: ...
-    def room(self) -> tuple[int, int, int, int]: ...
+    def out(self) -> U8:
+        """Where the frames to be sent are written, as bytes."""
+
+    def room(self) -> tuple[int, int, int, int]:
+        """Room for orders and for messages (counts), the next request id, the time (ms since 1970)."""
+
     def send(self, size: int) -> bool: ...
 
 
@@ -63,6 +73,7 @@ class Wire:
         self._released_ns = 0
 
     def place(self, request: PlaceRequest, done: Done) -> None:
+        """Send an order; ``done`` is called once with the answer, at the latest with UNKNOWN at the deadline."""
         if self._hot is not None:
             refused = self._hot.send_place(request, done)
             self.written_ns = time.monotonic_ns()
@@ -72,6 +83,7 @@ class Wire:
         self._run(self._gateway.place(request), request.client_id, done)
 
     def cancel(self, symbol: str, client_id: str, done: Done) -> None:
+        """Send a cancel; ``done`` is called once with the answer, at the latest with UNKNOWN at the deadline."""
         if self._hot is not None:
             refused = self._hot.send_cancel(symbol, client_id, done)
             if refused is not None:

@@ -59,6 +59,7 @@ def parse(client_id: str) -> ClientId | None:
 
 
 def is_ours(client_id: str) -> bool:
+    """Whether an engine of this kind drew the id, in whichever epoch."""
     return _PATTERN.fullmatch(client_id) is not None
 
 

@@ -131,6 +131,7 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = MappingProxy
 
 
 def legal(before: OrderState, after: OrderState) -> bool:
+    """Whether the table allows the change of state."""
     return after in TRANSITIONS[before]
 
 

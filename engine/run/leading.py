@@ -193,4 +193,5 @@ class Leading:
 
 
 def log_event(level: str, message: str, fields: dict[str, Any]) -> None:
+    """Log one event of the session; ``fields`` become fields of the line."""
     log.log(logging.getLevelNamesMapping()[level.upper()], message, extra=fields)

@@ -44,7 +44,7 @@ class Own:
         self.cells[:] = 0
 
     def tried(self, ask: Callable[[], int]) -> int:
-        """What ``ask`` returns, as if it had not been asked. Raises ValueError where it fails."""
+        """The code that ``ask`` returns, as if it had not been asked. Raises ValueError where it fails."""
         kept = self.cells.copy()
         self.reset()
         try:

@@ -51,6 +51,7 @@ def _reply(status: int, body: Json, **headers: str) -> Reply:
 
 
 def refuse(status: int, error: str, **headers: str) -> Reply:
+    """The answer to what is not done: ``status`` and why."""
     return _reply(status, {"error": error}, **headers)
 
 

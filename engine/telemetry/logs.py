@@ -220,5 +220,6 @@ def set_level(level: str) -> None:
 
 
 def stop_logging(writer: QueueWriter) -> None:
+    """Write what is queued, then log no more."""
     logging.getLogger().removeHandler(writer)
     writer.close()

@@ -178,6 +178,7 @@ def _money(text: str) -> Decimal:
 
 
 def spot_account(word: Json) -> Account:
+    """The account of spot's ``/account``: balances as (free, locked), whole units."""
     balances = {row["asset"]: (_money(row["free"]), _money(row["locked"])) for row in word["balances"]}
     # canWithdraw on spot speaks of the account, not of the key: see scopes.py for the key's own rights.
     return Account(balances, {}, bool(word["canTrade"]), None, int(word.get("updateTime") or 0))

@@ -145,6 +145,7 @@ class CcxtReads:
         return self._venue_ids.get(client_id)
 
     def remember(self, client_id: str, venue_id: str) -> None:
+        """Keep which id of the exchange belongs to which of ours; beyond ``_NAMES_KEPT`` the oldest pair goes."""
         self._venue_ids[client_id], self._clients[venue_id] = venue_id, client_id
         if len(self._venue_ids) > _NAMES_KEPT:
             oldest = next(iter(self._venue_ids))

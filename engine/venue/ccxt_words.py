@@ -79,6 +79,7 @@ def outcome_of(failure: BaseException) -> Outcome:
 
 
 def is_not_found(failure: BaseException) -> bool:
+    """Whether ccxt says that the exchange does not know the order."""
     return any(kind.__name__ == NOT_FOUND for kind in type(failure).__mro__)
 
 
@@ -117,6 +118,7 @@ def exact(number: object) -> Decimal:
 
 
 def text(number: object) -> str:
+    """The number in decimal notation, with every digit."""
     return format(exact(number), "f")
 
 

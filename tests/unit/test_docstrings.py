@@ -16,8 +16,8 @@ SHORT = 3  # lines: a method as long as that may speak by its name
 NUMBERS = frozenset({"int", "float", "Decimal", "Units", "I64", "F64", "U8", "NDArray"})
 FRAMEWORK = re.compile(r"(compose|render\w*|on_[a-z_]+|watch_\w+)$")  # of a screen: called by textual, never by us
 UNITS = re.compile(
-    r"""\b(ticks?|lots?|htl|tick-lots?|seconds?|s|ms|us|ns|minutes?|hours?|days?|since\ 1970|time
-    |quote|base|currency|USDT|bps?|basis\ points?|fractions?|ratio|rate|share|probability|variance|deviation|mean
+    r"""\b(ticks?|lots?|htl|tick-lots?|(milli|micro|nano)?seconds?|s|ms|us|ns|minutes?|hours?|days?|since\ 1970|time
+    |quote|base|currency|units?|USDT|bps?|basis\ points?|fractions?|ratio|rate|share|probability|variance|deviation|mean
     |permille|millionths?|1e-?\d+|price|count(s|ed)?|number|how\ (many|often|far)|index|id|ids|epoch|nonce|counter
     |codes?|bytes?|bits?|sign(ed)?|position|row|rows|weight|leverage|seed|pid|port|descriptors?|version|size|length
     |steps?|lines|digits|words?|hash|state|kind|shape|array|column|table|cells?|latency|fall|square)\b|\[|``[A-Z_]+\*``|0""",
