@@ -46,6 +46,7 @@ class Calibration:
         return {"gamma": gamma, "half_spread": found.half_spread, "skew": found.skew}
 
     def as_dict(self, gamma: float) -> dict[str, Any]:
+        """For JSON: the fit, whether the decay is shown by it, and GLFT's quotes at risk aversion ``gamma``."""
         return {**asdict(self), "decay_shown": self.ks <= self.ks_bound, "glft": self.quotes(gamma)}
 
 

@@ -31,6 +31,7 @@ class Difference:
 
     @property
     def shown(self) -> bool:
+        """Whether the confidence interval leaves out zero."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 

@@ -71,6 +71,7 @@ class Run:
 
     @property
     def trips(self) -> list[Transition]:
+        """The transitions that stopped quoting."""
         return [t for t in self.transitions if t.after in (BreakerState.OPEN, BreakerState.HALTED)]
 
 

@@ -27,6 +27,7 @@ class Replay:
 
     @property
     def same(self) -> bool:
+        """Whether the replay decided exactly as the live engine did."""
         return self.live_sha256 == self.replayed_sha256
 
 

@@ -147,6 +147,7 @@ class Objective:
         return found
 
     def allows(self, score: Score) -> bool:
+        """Whether there are enough fills for the score to count."""
         return score.fills >= self.min_fills
 
 

@@ -45,6 +45,7 @@ class Plan:
     facts: Mapping[str, Any]
 
     def study_name(self, fold: Fold) -> str:
+        """The name of a fold's study in the storage."""
         return f"{self.name}/{fold.name}"
 
 

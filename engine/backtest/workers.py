@@ -34,6 +34,7 @@ class Job:
     simulation: Simulation
 
     def config(self) -> Config:
+        """The configuration that a worker runs with; nothing else of it is read there."""
         return Config.model_construct(strategy=self.strategy, risk=self.risk, signals=self.signals)
 
 

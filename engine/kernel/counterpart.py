@@ -69,6 +69,7 @@ class Counterpart:
         _post(self._wire, now_ns, PLACE, REFUSED, order_id, side, ticks, lots)
 
     def cancel(self, now_ns: int, order_id: int, side: int, ticks: int) -> None:
+        """Send a cancel to the simulated exchange; its answer comes after both latencies."""
         _post(self._wire, now_ns, CANCEL, CANCEL_REFUSED, order_id, side, ticks, 0)
 
     def heard_until(self, now_ns: int) -> list[list[int]]:

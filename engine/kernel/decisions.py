@@ -31,4 +31,5 @@ class DecisionHash:
         self.count += len(table)
 
     def hexdigest(self) -> str:
+        """SHA-256 of all decisions added so far, in hex."""
         return self._hash.hexdigest()

@@ -26,8 +26,11 @@ TOLD_KEPT: Final = 64  # payments and deposits that are known again when the str
 class FillJournal(Protocol):
     """The part of the journal the books need."""
 
-    def put(self, record: Record) -> bool: ...
-    def book(self, record: Record) -> "Future[Any]": ...
+    def put(self, record: Record) -> bool:
+        """Queue a record; False where there was no room."""
+
+    def book(self, record: Record) -> "Future[Any]":
+        """Queue a record that must not be lost; the future ends when it is durable."""
 
 
 @dataclass(slots=True)
@@ -49,6 +52,7 @@ class AccountBook:
         return self.anchor + self.instrument.quantity(self.ledger.lots) - self.base_fees
 
     def holds(self, trade_id: int) -> bool:
+        """Whether the trade is in the ledger."""
         return trade_id <= self.proved or trade_id in self.beyond
 
     def prove(self, through: int) -> None:
@@ -122,6 +126,7 @@ class AccountBooks:
         self._told: deque[FundingPayment | BalanceChange] = deque(maxlen=TOLD_KEPT)
 
     def add(self, book: AccountBook) -> None:
+        """Take in the book of one more symbol."""
         self.symbols[book.instrument.symbol] = book
 
     def position(self, symbol: str) -> Units:
@@ -190,6 +195,7 @@ class AccountBooks:
             self.keep(symbol)
 
     def mark(self, symbol: str, mid2: int) -> None:
+        """The symbol's mid is ``mid2`` half ticks from now on; 0 leaves the last one."""
         if mid2 > 0:
             self.symbols[symbol].ledger.mark(mid2)
 

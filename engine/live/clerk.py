@@ -88,13 +88,15 @@ _ENDED: Final = frozenset({OrderState.CANCELED, OrderState.FILLED, OrderState.EX
 class RecordSink(Protocol):
     """What takes records without waiting: False where there was no room for one."""
 
-    def put(self, record: Record) -> bool: ...
+    def put(self, record: Record) -> bool:
+        """Queue a record; False where there was no room."""
 
 
 class Latency(Protocol):
     """Keeps latencies by stage, ns."""
 
-    def record(self, stage: str, ns: int) -> None: ...
+    def record(self, stage: str, ns: int) -> None:
+        """One more latency of ``stage``, in ns."""
 
 
 class Clerkship:
@@ -129,6 +131,7 @@ class Clerkship:
     # --- the desk's words ---
 
     def placed(self, order: Order) -> None:
+        """Count and journal an order that was sent."""
         self.tally.placed += 1
         self._journal_order(order, "")
 
@@ -147,6 +150,7 @@ class Clerkship:
         book_fill(pair.marks, time.time_ns(), int(fill.side), round(fill.ticks), max(round(fill.lots), 1), 0)
 
     def foreign_fill(self, fill: VenueFill) -> None:
+        """Note a trade on the account that none of our orders made."""
         message = f"{fill.symbol}: trade {fill.trade_id} on this account is not ours"
         self.note("foreign-fill", WARNING, message, {"symbol": fill.symbol, "trade_id": fill.trade_id})
 
@@ -171,6 +175,7 @@ class Clerkship:
         return sum(self._answers) / len(self._answers) if self._answers else None
 
     def incident(self, incident: Incident) -> None:
+        """Count and note what must not happen and did."""
         self.tally.incidents[incident.kind] = self.tally.incidents.get(incident.kind, 0) + 1
         evidence = {"symbol": incident.symbol, "client_id": incident.client_id}
         self.note(f"order:{incident.kind}", incident.severity.value, incident.message, evidence)
@@ -260,6 +265,7 @@ class Clerkship:
                 self._on_transition(made)
 
     def trouble(self, message: str) -> None:
+        """Note that a fill could not be booked or valued."""
         self.note("books", CRITICAL, message, {})
 
     def note(self, kind: str, severity: str, message: str, evidence: Mapping[str, Any]) -> None:

@@ -27,7 +27,8 @@ Reload = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
 class Role(Protocol):
     """What an engine can do at an operator's word, in the phase it is in."""
 
-    async def carry_out(self, verb: str, reason: str, actor: str) -> dict[str, Any]: ...
+    async def carry_out(self, verb: str, reason: str, actor: str) -> dict[str, Any]:
+        """Carry out a verb as this role can; ``ControlRefused`` where it cannot."""
 
 
 class Commands:

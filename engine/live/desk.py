@@ -22,11 +22,21 @@ UNKNOWN_RETRY_NS = 1_000_000_000  # an UNKNOWN order is asked for as well, so it
 class Clerk(Protocol):
     """Keeps the books of what the desk does. Called in order, on the event loop; must not wait."""
 
-    def placed(self, order: Order) -> None: ...
-    def filled(self, fill: VenueFill) -> None: ...
-    def foreign_fill(self, fill: VenueFill) -> None: ...
-    def moved(self, order: Order, transition: Transition) -> None: ...
-    def incident(self, incident: Incident) -> None: ...
+    def placed(self, order: Order) -> None:
+        """An order was sent."""
+
+    def filled(self, fill: VenueFill) -> None:
+        """An order of ours traded."""
+
+    def foreign_fill(self, fill: VenueFill) -> None:
+        """Something traded on the account that is not ours."""
+
+    def moved(self, order: Order, transition: Transition) -> None:
+        """An order changed its state."""
+
+    def incident(self, incident: Incident) -> None:
+        """Something happened that must not."""
+
     def answered(self, kind: str, answer: Answer) -> None:
         """``kind`` is place or cancel."""
         ...
@@ -159,12 +169,15 @@ class Desk:
         self._clerk.answered("cancel", answer)
 
     def on_update(self, update: OrderUpdate) -> None:
+        """Take in the user stream's word on an order."""
         self.take(self.manager.on_update(update, time.monotonic_ns()))
 
     def on_query(self, word: VenueOrder) -> None:
+        """Take in the exchange's answer to a question about an order."""
         self.take(self.manager.on_query(word, time.monotonic_ns()))
 
     def on_not_found(self, client_id: str, asked_ns: int) -> None:
+        """The exchange, asked at ``asked_ns`` (monotonic), does not know the order."""
         self.take(self.manager.on_not_found(client_id, asked_ns, time.monotonic_ns()))
 
     def take(self, effects: Effects) -> None:

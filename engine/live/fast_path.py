@@ -68,14 +68,23 @@ class Orders(Protocol):
         """The client ids of the working orders, as bytes."""
 
     @property
-    def ledger(self) -> HeldLots: ...
+    def ledger(self) -> HeldLots:
+        """The position."""
+
     @property
-    def ids(self) -> Ids: ...
+    def ids(self) -> Ids:
+        """The client ids."""
+
     @property
-    def orders(self) -> Sequence[object]: ...
+    def orders(self) -> Sequence[object]:
+        """The working orders, in the order of their rows."""
+
     @property
-    def tap(self) -> object | None: ...
-    def refresh(self) -> None: ...
+    def tap(self) -> object | None:
+        """What writes the tick's inputs down; None where nobody does."""
+
+    def refresh(self) -> None:
+        """Bring limits and view to what changed since the last tick."""
 
 
 class Beat(Protocol):

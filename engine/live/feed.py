@@ -188,6 +188,7 @@ class Feed:
 
     @property
     def state_name(self) -> str:
+        """The book's state in words."""
         return STATE_NAMES[self.state]
 
     @property
@@ -218,6 +219,7 @@ class Feed:
         self.want_snapshot()
 
     def want_snapshot(self) -> None:
+        """Ask for a snapshot, unless one is on its way."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._fetch(), name=f"snapshot-{self.symbol}")
 
@@ -238,6 +240,7 @@ class Feed:
             self.tap.sync(what)
 
     async def close(self) -> None:
+        """Give up a snapshot that is on its way."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -145,6 +145,7 @@ class Guard:
         return True
 
     async def close(self) -> None:
+        """Close what it asks the engine and the exchange with."""
         if self._http is not None:
             await self._http.close()
         await self.gateway.close_reads()

@@ -65,6 +65,7 @@ class Memory:
         return _read(self._risk)
 
     def save_risk(self, state: Mapping[str, Any]) -> None:
+        """Keep risk's state; ``OSError`` where the disk does not take it."""
         _write(self._risk, state)
 
     def halt_mark(self) -> HaltMark | None:
@@ -87,9 +88,11 @@ class Memory:
         return HaltMark(_int(found.get("ns")), str(found.get("actor", "unknown")), str(found.get("reason", "")))
 
     def set_halt(self, mark: HaltMark) -> None:
+        """Leave the mark that keeps engines from quoting, across restarts."""
         _write(self._halt, {"ns": mark.ns, "actor": mark.actor, "reason": mark.reason})
 
     def clear_halt(self) -> None:
+        """Take the mark of a halt away."""
         self._halt.unlink(missing_ok=True)
 
     def switch(self) -> Switch | None:
@@ -98,6 +101,7 @@ class Memory:
         return None if found is None else Switch.read(found)
 
     def set_switch(self, switch: Switch) -> None:
+        """Keep what the operator last asked for."""
         _write(self._switch, switch.as_dict())
 
     def load_lineage(self) -> dict[str, Any] | None:
@@ -105,6 +109,7 @@ class Memory:
         return _read(self._journal)
 
     def save_lineage(self, state: Mapping[str, Any]) -> None:
+        """Keep whose journal this folder belongs to."""
         _write(self._journal, state)
 
     def acceptance(self) -> HaltMark | None:
@@ -118,9 +123,11 @@ class Memory:
         return HaltMark(_int(found.get("ns")), str(found.get("actor", "unknown")), str(found.get("reason", "")))
 
     def accept(self, mark: HaltMark) -> None:
+        """Leave the mark that lets the next start read the ledger from the exchange's trades."""
         _write(self._accept, {"ns": mark.ns, "actor": mark.actor, "reason": mark.reason})
 
     def clear_acceptance(self) -> None:
+        """Take that mark away."""
         self._accept.unlink(missing_ok=True)
 
     def cells(self) -> list[Path]:
@@ -128,6 +135,7 @@ class Memory:
         return sorted(self.folder.glob(self._cells))
 
     def own_cells(self) -> Path:
+        """The file of this process's cells."""
         return self.folder / self._cells.replace("*", str(os.getpid()))
 
     def strategy_mark(self) -> StrategyMark | None:
@@ -142,11 +150,13 @@ class Memory:
         return StrategyMark(str(found.get("sha256", "")), where, reason, _int(found.get("deaths")))
 
     def mark_strategy(self, mark: StrategyMark) -> None:
+        """Keep that a strategy's code ended the engine, so that it is not loaded again."""
         _write(
             self._strategy, {"sha256": mark.sha256, "where": mark.where, "reason": mark.reason, "deaths": mark.deaths}
         )
 
     def clear_strategy(self) -> None:
+        """Let the strategy be loaded again."""
         self._strategy.unlink(missing_ok=True)
 
     def mark_stopped(self, ns: int, epoch: int) -> None:

@@ -23,6 +23,7 @@ class Pair:
 
     @property
     def symbol(self) -> str:
+        """The exchange's own name of it."""
         return self.instrument.symbol
 
     def mid(self) -> float:

@@ -28,15 +28,20 @@ class Watchdog(Protocol):
     def watchdog_s(self) -> float | None:
         """Seconds within which it wants to hear; None where nobody listens."""
 
-    def alive(self) -> bool: ...
-    def status(self, text: str) -> bool: ...
+    def alive(self) -> bool:
+        """Say that the loop runs; False where nobody took the word."""
+
+    def status(self, text: str) -> bool:
+        """Show ``text`` as the service's status; False where nobody took it."""
 
 
 class Skew(Protocol):
     """Exchange time minus ours, as the gateway measures it."""
 
     @property
-    def known(self) -> bool: ...
+    def known(self) -> bool:
+        """Whether it was ever measured."""
+
     @property
     def skew_ms(self) -> float:
         """Milliseconds that the exchange's clock is ahead of ours."""
@@ -46,7 +51,8 @@ class Skew(Protocol):
         """Half of the uncertainty of ``skew_ms``, milliseconds."""
 
     @property
-    def fresh(self) -> bool: ...
+    def fresh(self) -> bool:
+        """Whether the measurement is recent enough to act on."""
 
 
 class Pulse:

@@ -60,10 +60,12 @@ class Rehearsal:
         self.heartbeat_ns, self.frozen_ns = 0, ALWAYS
 
     def start(self) -> None:
+        """Begin the rounds."""
         if self._timer is None and self._every_s > 0:
             self._timer = asyncio.get_running_loop().call_later(self._every_s, self._round)
 
     def stop(self) -> None:
+        """End the rounds."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

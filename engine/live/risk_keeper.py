@@ -15,7 +15,8 @@ RISK_STATE: Final = "risk"  # name of the journal's copy of breaker and day
 class RiskJournal(Protocol):
     """Where risk's state goes for the record."""
 
-    def put(self, record: Record) -> bool: ...
+    def put(self, record: Record) -> bool:
+        """Queue a record; False where there was no room."""
 
 
 class RiskFile(Protocol):

@@ -25,6 +25,7 @@ class Switch:
 
     @property
     def off(self) -> bool:
+        """Whether the operator has switched quoting off."""
         return bool(self.verb)
 
     @property
@@ -37,6 +38,7 @@ class Switch:
         return f"{_VERBS.get(self.verb, self.verb)} by {self.actor}{when}{why}; resume to quote again"
 
     def as_dict(self) -> dict[str, Any]:
+        """The switch as its file and the journal keep it."""
         return {"verb": self.verb, "ns": self.ns, "actor": self.actor, "reason": self.reason}
 
     @classmethod

@@ -23,8 +23,11 @@ U8 = npt.NDArray[np.uint8]
 class HotGateway(Protocol):
     """A gateway whose hot path is synchronous: None = written; an Answer = it was not."""
 
-    def send_place(self, request: PlaceRequest, on_answer: Done) -> Answer | None: ...
-    def send_cancel(self, symbol: str, client_id: str, on_answer: Done) -> Answer | None: ...
+    def send_place(self, request: PlaceRequest, on_answer: Done) -> Answer | None:
+        """None where the order was written and ``on_answer`` will be called once; else why it was not."""
+
+    def send_cancel(self, symbol: str, client_id: str, on_answer: Done) -> Answer | None:
+        """None where the cancel was written and ``on_answer`` will be called once; else why it was not."""
 
 
 class Frames(Protocol):
@@ -49,15 +52,21 @@ class Frames(Protocol):
     def room(self) -> tuple[int, int, int, int]:
         """Room for orders and for messages (counts), the next request id, the time (ms since 1970)."""
 
-    def send(self, size: int) -> bool: ...
+    def send(self, size: int) -> bool:
+        """Write the first ``size`` bytes of ``out``; False where the connection took none of them."""
 
 
 class Lane(Frames, Protocol):
     """One symbol's requests written by the kernel, and their answers."""
 
-    def count(self, places: int, cancels: int) -> None: ...
-    def wrote(self, number: int, client_id: str, sent_ns: int, on_answer: Done) -> None: ...
-    def twin(self) -> Frames: ...
+    def count(self, places: int, cancels: int) -> None:
+        """So many orders and cancels were sent: their ids and the rate budget are used up."""
+
+    def wrote(self, number: int, client_id: str, sent_ns: int, on_answer: Done) -> None:
+        """The request of that number was written at ``sent_ns`` (monotonic); ``on_answer`` gets its answer."""
+
+    def twin(self) -> Frames:
+        """The same lane for rehearsals: nothing that it writes is sent."""
 
 
 class Wire:

@@ -102,6 +102,7 @@ class ClientIds:
         return not mine or not (parsed.outside or parsed.counter < self.upcoming)
 
     def next(self) -> str:
+        """A client id that was never given before."""
         counter, self.upcoming = self.upcoming, self.upcoming + 1
         return self._head + base36(counter)
 

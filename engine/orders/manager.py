@@ -233,12 +233,15 @@ class OrderManager:
     # -- what is known -----------------------------------------------------------------------------------------------
 
     def get(self, client_id: str) -> Order | None:
+        """The order of that client id, None where it is unknown or long ended."""
         return self._table.get(client_id)
 
     def live(self, symbol: str | None = None) -> Iterator[Order]:
+        """Orders that may be live, of one symbol or of all."""
         yield from self._table.live(symbol)
 
     def unknown(self, symbol: str | None = None) -> list[Order]:
+        """Orders of which nobody knows whether they are live."""
         return [order for order in self.live(symbol) if order.state is _S.UNKNOWN]
 
     def exposure(self, symbol: str) -> Exposure:

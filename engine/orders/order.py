@@ -39,6 +39,7 @@ class Order:
 
     @property
     def live(self) -> bool:
+        """Whether it may still fill."""
         return self.state not in TERMINAL
 
     @property
@@ -55,6 +56,7 @@ class Order:
 
     @property
     def misses_fills(self) -> bool:
+        """Whether the exchange has told of more than the trades that are booked."""
         return self.fills_unproved or self.venue_filled > self.known_lots
 
 

@@ -34,6 +34,7 @@ class Dust:
 
     @property
     def final(self) -> bool:
+        """Whether no order of any kind may be so small, so that nothing can close it."""
         return "MARKET_LOT_SIZE" not in self.rule and "MAX_POSITION" not in self.rule
 
 

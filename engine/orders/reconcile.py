@@ -128,13 +128,16 @@ class Report:
 
     @property
     def clean(self) -> bool:
+        """Whether everything was read, and nothing has to be mended."""
         return self.complete and all(found.rule is Rule.NOTE for found in self.discrepancies)
 
     @property
     def must_halt(self) -> bool:
+        """Whether something was found that only a person can settle."""
         return any(found.rule is Rule.HALT for found in self.discrepancies)
 
     def by_rule(self, rule: Rule) -> list[Discrepancy]:
+        """What is settled by that rule."""
         return [found for found in self.discrepancies if found.rule is rule]
 
 

@@ -12,11 +12,17 @@ class Resting(Protocol):
     """What the check needs to know of an order that may be live."""
 
     @property
-    def client_id(self) -> str: ...
+    def client_id(self) -> str:
+        """Its client id."""
+
     @property
-    def symbol(self) -> str: ...
+    def symbol(self) -> str:
+        """The symbol that it rests on."""
+
     @property
-    def side(self) -> Side: ...
+    def side(self) -> Side:
+        """Which side it is on."""
+
     @property
     def ticks(self) -> Units:
         """Price in ticks."""

@@ -42,6 +42,7 @@ class OrderTable:
     # -- storage -----------------------------------------------------------------------------------------------------
 
     def get(self, client_id: str) -> Order | None:
+        """The order of that client id, None where it is unknown or long ended."""
         return self._orders.get(client_id)
 
     def owner(self, fill: VenueFill) -> Order | None:
@@ -57,6 +58,7 @@ class OrderTable:
             yield from list(orders.values())
 
     def short(self) -> Iterator[Order]:
+        """Ended orders of which the exchange has told more filled than is booked."""
         yield from list(self._short.values())
 
     def new(self, request: PlaceRequest | VenueOrder, now_ns: int) -> Order:
@@ -143,6 +145,7 @@ class OrderTable:
             self._file(order)
 
     def submit(self, request: PlaceRequest, now_ns: int, effects: Effects) -> PlaceRequest:
+        """Take in an order that is handed to the gateway now; returns it."""
         order = self.new(request, now_ns)
         self.move(order, _S.SUBMITTED, "handed to the gateway", now_ns, effects)
         return request
@@ -291,6 +294,7 @@ class OrderTable:
         return strange
 
     def incident(self, effects: Effects, kind: str, severity: Severity, order: Order, message: str) -> None:
+        """Add to ``effects`` what must not happen and did to ``order``."""
         effects.incidents.append(Incident(kind, severity, order.symbol, order.client_id, message))
 
     def fills_proved(self, symbol: str, through_trade_id: int, read_ns: int | None) -> None:

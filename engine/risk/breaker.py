@@ -66,6 +66,7 @@ class Trip:
 
     @property
     def halts(self) -> bool:
+        """Whether only a person may end it."""
         return self.cause in HALTING
 
 
@@ -131,6 +132,7 @@ class Breaker:
 
     @property
     def may_quote(self) -> bool:
+        """Whether quotes may be placed, if smaller and wider."""
         return self.state <= BreakerState.HALF_OPEN
 
     @property

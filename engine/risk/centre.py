@@ -68,14 +68,17 @@ class RiskCentre:
             self.breaker.trip(now_ns, Trip(Cause.OPERATOR, str(error), {"record": "day"}))
 
     def to_dict(self) -> dict[str, object]:
+        """What the next start has to know: the breaker's state and the day's figures."""
         return {"breaker": self.breaker.to_dict(), "day": self.day.to_dict()}
 
     # --- observations: each returns the transition it caused, or None ---
 
     def trip(self, now_ns: int, trip: Trip | None) -> Transition | None:
+        """Give the breaker a trip; returns what it changed, None for nothing."""
         return None if trip is None else self.breaker.trip(now_ns, trip)
 
     def mid(self, now_ns: int, symbol: str, mid: float) -> Transition | None:
+        """Watch a symbol's mid at ``now_ns``, quote currency; returns what that changed, None for nothing."""
         trip = self._moves[symbol].observe(now_ns, mid)
         return None if trip is None else self.breaker.trip(now_ns, trip)
 
@@ -88,9 +91,11 @@ class RiskCentre:
         return self._moves[symbol].sigma
 
     def feed_broken(self, symbol: str) -> None:
+        """Prices before and after a broken feed are not compared."""
         self._moves[symbol].forget()
 
     def feed_bad(self, now_ns: int, symbol: str, state: str, bad_for_s: float) -> Transition | None:
+        """Judge a book that has been in ``state`` for so many seconds."""
         return self.trip(now_ns, trips.feed(self.rules.trips, symbol, state, bad_for_s))
 
     def round_trip(self, now_ns: int, symbol: str, pnl: float) -> Transition | None:
@@ -113,9 +118,11 @@ class RiskCentre:
         return self.trip(now_ns, self.errors.add(detail))
 
     def clock(self, now_ns: int, skew_s: float, round_trip_s: float) -> Transition | None:
+        """Judge the clock: skew and round trip in seconds."""
         return self.trip(now_ns, trips.clock_skew(self.rules.trips, skew_s, round_trip_s))
 
     def reconciled(self, now_ns: int, agreed: bool, what: str = "") -> Transition | None:
+        """Count reconciliations in a row that did not agree, and judge them."""
         self.mismatched = 0 if agreed else self.mismatched + 1
         return self.trip(now_ns, trips.mismatches(self.rules.trips, self.mismatched, what))
 
@@ -164,10 +171,12 @@ class RiskCentre:
 
     @property
     def level(self) -> RiskLevel:
+        """How close the most used limit is."""
         return level(self.found, int(self.breaker.state))
 
     @property
     def halted(self) -> bool:
+        """Whether only a person lets it quote again."""
         return self.breaker.state is BreakerState.HALTED
 
     def status(self) -> dict[str, object]:

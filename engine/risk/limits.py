@@ -101,6 +101,7 @@ class LimitUse:
 
     @property
     def breached(self) -> bool:
+        """Whether more is used than allowed; also where the use is not a number."""
         return not self.use <= self.limit
 
     def as_dict(self) -> dict[str, object]:
@@ -170,6 +171,7 @@ class Day:
         return Equity(total_pnl - self.open_pnl, now, self.peak)
 
     def to_dict(self) -> dict[str, object]:
+        """The day's figures as they are kept across restarts, in quote currency."""
         return {"base": self.base, "day": self.day, "open_pnl": self.open_pnl, "peak": self.peak}
 
     @classmethod

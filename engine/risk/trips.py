@@ -54,6 +54,7 @@ class Streak:
         self.first = self.last = ""
 
     def good(self) -> None:
+        """A good outcome ends the streak."""
         self.bad = 0
 
     def add(self, detail: str) -> Trip | None:

@@ -58,6 +58,7 @@ class Ending:
         self._parts: list[Part] = []
 
     def add(self, part: Part) -> None:
+        """Have one more part ended."""
         self._parts.append(part)
 
     async def end(self) -> Exit:

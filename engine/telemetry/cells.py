@@ -23,6 +23,7 @@ class Counter:
         self.touched = True
 
     def inc(self, amount: float = 1.0) -> None:
+        """Add ``amount``, in the metric's unit."""
         self.value += amount
 
     def set_to(self, total: float) -> None:
@@ -40,6 +41,7 @@ class Gauge:
         self.touched = initial is not None
 
     def set(self, value: float) -> None:
+        """The value is this now, in the metric's unit."""
         self.value = value
         self.touched = True
 
@@ -60,6 +62,7 @@ class Histogram:
         self.touched = True
 
     def observe(self, value: float) -> None:
+        """Count one more value, in the metric's unit."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 

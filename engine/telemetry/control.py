@@ -41,6 +41,7 @@ class Reply:
     headers: Mapping[str, str]
 
     def response(self) -> web.Response:
+        """The answer as the HTTP server sends it."""
         return web.Response(
             status=self.status, body=encode(self.body), content_type="application/json", headers=dict(self.headers)
         )

@@ -73,6 +73,7 @@ class Door:
         self._owners.close()
 
     def end_all(self) -> None:
+        """Show every guest out."""
         for guest in list(self._guests.values()):
             guest.end()
 
@@ -157,6 +158,7 @@ class Door:
             guest.end()
 
     def known(self, guest: "Guest", inner: asyncio.BaseProtocol) -> None:
+        """The guest is served by ``inner``."""
         self._by_protocol[inner] = guest
 
     def gone(self, guest: "Guest") -> None:
@@ -196,6 +198,7 @@ class Guest(asyncio.Protocol):
         self.seat.enter(Phase.BUSY, self._loop.time())
 
     def answered(self) -> None:
+        """Its request is answered: it may stay a while for another."""
         self.seat.got = 0
         self.seat.enter(Phase.IDLE, self._loop.time())
 
@@ -236,6 +239,7 @@ class Guest(asyncio.Protocol):
         return self.inner.eof_received() if self.inner is not None else None
 
     def pause_writing(self) -> None:
+        """The peer reads slowly: the guest is one that keeps an answer waiting."""
         self.seat.enter(Phase.WRITING, self._loop.time())
         if self.inner is not None:
             self.inner.pause_writing()

@@ -49,6 +49,7 @@ class Window:
         self.count = 0  # since the start
 
     def record(self, ns: int) -> None:
+        """Count one more latency, in ns."""
         self._counts[self._at + bucket(ns)] += 1
         self.count += 1
 
@@ -89,6 +90,7 @@ class Latencies:
             histogram.observe(ns / 1e9)
 
     def rotate(self) -> None:
+        """Begin a new part of every window, and forget the oldest."""
         for window in self._windows.values():
             window.rotate()
 

@@ -37,9 +37,11 @@ class Notifier:
         return self._send(f"STATUS={line}")
 
     def reloading(self) -> bool:
+        """Tell systemd that a reload has begun; False where it did not take the word."""
         return self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self, status: str = "") -> bool:
+        """Tell systemd that the end has begun; False where it did not take the word."""
         return self._send("STOPPING=1", *([f"STATUS={_line(status)}"] if status else []))
 
     def extend(self, seconds: float) -> bool:
@@ -47,6 +49,7 @@ class Notifier:
         return self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
 
     def close(self) -> None:
+        """Close the socket to systemd."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -30,6 +30,7 @@ class Owners:
             self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _SOCK_DIAG)
 
     def close(self) -> None:
+        """Close the socket to the kernel."""
         if self._netlink is not None:
             self._netlink.close()
             self._netlink = None

@@ -92,6 +92,7 @@ class Seats:
         return min(self._budget("answer", peer, REQUESTS_S, REQUESTS_AT_ONCE).take(), LONGEST_WAIT_S)
 
     def leave(self, seat: Seat) -> None:
+        """Free the seat."""
         if seat in self.taken:
             self.taken.remove(seat)
 

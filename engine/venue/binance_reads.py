@@ -46,6 +46,7 @@ class BinanceReads:
         return grid
 
     def remember(self, symbol: str, venue_id: str, client_id: str) -> None:
+        """Keep which of our ids an exchange's id belongs to; the oldest is forgotten."""
         self._names[(symbol, venue_id)] = client_id
         if len(self._names) > _NAMES_KEPT:
             self._names.popitem(last=False)

@@ -55,11 +55,17 @@ class LiveGateway(Gateway, Protocol):
     dead_man: DeadMan
 
     @property
-    def recorded(self) -> RecordedClock | None: ...
+    def recorded(self) -> RecordedClock | None:
+        """The clock of a recording that is played, None in real time."""
+
     @property
-    def orders_connected(self) -> bool: ...
+    def orders_connected(self) -> bool:
+        """Whether orders can be sent now."""
+
     @property
-    def user_connected(self) -> bool: ...
+    def user_connected(self) -> bool:
+        """Whether the exchange's words on our orders arrive now."""
+
     def market_stream(
         self, symbols: Sequence[str], on_frame: OnFrame, streams: Sequence[str] | None = None
     ) -> MarketStream:
