@@ -1,14 +1,12 @@
 """What each input to the order manager leaves behind, whole: transitions with reason and time, incidents, requests."""
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
-from decimal import Decimal
 
 import pytest
 
 from engine.orders.intent import ApprovedOrder, CancelRequest, Intent, RefusedOrder
 from engine.orders.manager import OrderManager
-from engine.orders.order import Effects, Incident, Order, Severity, Transition
+from engine.orders.order import Effects, Incident, Order, Severity
 from engine.orders.states import OrderState
 from engine.trade import (
     Answer,
@@ -17,80 +15,28 @@ from engine.trade import (
     PlaceRequest,
     Side,
     VenueCause,
-    VenueFill,
-    VenueOrder,
-    VenueOrderStatus,
 )
-
-S, W = OrderState, VenueOrderStatus
-SECOND = 1_000_000_000
-SYMBOL, ID = "ETHUSDT", "mm-5-1"
-
-
-def wanted(lots: int = 5, ticks: int = 100, side: Side = Side.BUY) -> Intent:
-    return Intent(SYMBOL, side, ticks, lots)
-
-
-def approved(intent: Intent | None = None) -> ApprovedOrder:
-    return ApprovedOrder(intent or wanted(), "test", 0)
-
-
-def word(status: VenueOrderStatus, filled: int = 0, ms: int = 1, client_id: str = ID, **changes: int) -> VenueOrder:
-    order = VenueOrder(SYMBOL, client_id, "77", Side.BUY, 100, 5, filled, status, ms)
-    return replace(order, **changes)
-
-
-def trade(trade_id: int, lots: int, client_id: str = ID) -> VenueFill:
-    return VenueFill(SYMBOL, trade_id, client_id, "77", Side.BUY, 100, lots, True, Decimal(0), "USDT", 1)
-
-
-def answer(
-    outcome: Outcome,
-    code: int = 0,
-    message: str = "said",
-    order: VenueOrder | None = None,
-    cause: VenueCause | None = None,
-) -> Answer:
-    return Answer(outcome, ID, "", code, message, order=order, cause=cause)
-
-
-def went(before: OrderState, after: OrderState, reason: str, ns: int, client_id: str = ID) -> Transition:
-    return Transition(client_id, SYMBOL, before, after, reason, ns)
-
-
-def told(kind: str, severity: Severity, message: str, client_id: str = ID) -> Incident:
-    return Incident(kind, severity, SYMBOL, client_id, message)
+from tests.unit.order_samples import (
+    ID,
+    SYMBOL,
+    S,
+    W,
+    accepted,
+    answer,
+    approved,
+    cancelling,
+    sent,
+    told,
+    trade,
+    wanted,
+    went,
+    word,
+)
 
 
 @pytest.fixture
 def manager() -> OrderManager:
     return OrderManager(epoch=5)
-
-
-def sent(manager: OrderManager) -> Order:
-    request = manager.place(approved(), 0)
-    assert isinstance(request, PlaceRequest)
-    order = manager.get(request.client_id)
-    assert order is not None
-    return order
-
-
-def accepted(manager: OrderManager) -> Order:
-    order = sent(manager)
-    manager.on_place_answer(answer(Outcome.ACCEPTED), 1)
-    return order
-
-
-def in_doubt(manager: OrderManager) -> Order:
-    order = sent(manager)
-    manager.on_place_answer(answer(Outcome.UNKNOWN), 1)
-    return order
-
-
-def cancelling(manager: OrderManager) -> Order:
-    order = accepted(manager)
-    manager.cancel(ID, 2)
-    return order
 
 
 # -- what the engine asks for ------------------------------------------------------------------------------------------
@@ -336,103 +282,3 @@ def test_adopting_an_order_that_is_held_is_recorded_as_a_query(manager: OrderMan
     assert manager.adopt(word(W.CANCELED, 0, 5), 7) == Effects(
         transitions=[went(S.ACCEPTED, S.CANCELED, "exchange: CANCELED", 7)]
     )
-
-
-# -- proof and doubt ---------------------------------------------------------------------------------------------------
-
-
-def not_found(manager: OrderManager, *seconds: int) -> list[Effects]:
-    return [manager.on_not_found(ID, at * SECOND, at * SECOND) for at in seconds]
-
-
-def test_an_order_that_never_arrived_is_recorded_when_it_was_proved(manager: OrderManager) -> None:
-    in_doubt(manager)
-    assert not_found(manager, 8, 9) == [
-        Effects(),
-        Effects(transitions=[went(S.UNKNOWN, S.REJECTED, "proved absent: it never arrived", 9 * SECOND)]),
-    ]
-
-
-def test_an_order_that_vanished_is_recorded_with_its_doubt_and_its_end(manager: OrderManager) -> None:
-    accepted(manager)
-    assert not_found(manager, 8, 9) == [
-        Effects(transitions=[went(S.ACCEPTED, S.UNKNOWN, "the exchange does not find it", 8 * SECOND)]),
-        Effects(
-            transitions=[went(S.UNKNOWN, S.CANCELED, "proved absent", 9 * SECOND)],
-            incidents=[told("order-vanished", Severity.CRITICAL, "the exchange knew it and now does not")],
-        ),
-    ]
-
-
-def test_reconciliation_and_silence_are_recorded_as_the_reason_of_a_doubt(manager: OrderManager) -> None:
-    accepted(manager)
-    assert manager.suspect(ID, "not among open orders", 7) == Effects(
-        transitions=[went(S.ACCEPTED, S.UNKNOWN, "not among open orders", 7)]
-    )
-    silent = OrderManager(epoch=5)
-    sent(silent)
-    assert silent.expire_waits(5 * SECOND) == Effects(
-        transitions=[went(S.SUBMITTED, S.UNKNOWN, "no answer at all", 5 * SECOND)]
-    )
-
-
-@pytest.mark.parametrize(
-    "act",
-    [
-        lambda manager: manager.on_place_answer(answer(Outcome.ACCEPTED), 3),
-        lambda manager: manager.on_place_answer(answer(Outcome.ACCEPTED, order=word(W.NEW)), 3),
-        lambda manager: manager.on_update(OrderUpdate(word(W.NEW), None), 3),
-        lambda manager: manager.on_cancel_answer(answer(Outcome.ACCEPTED, order=word(W.NEW)), 3),
-    ],
-    ids=["late-yes", "late-yes-with-order", "stream", "cancel-answer"],
-)
-def test_what_was_said_before_a_cancel_could_arrive_does_not_end_the_doubt_about_it(
-    manager: OrderManager, act: Callable[[OrderManager], Effects]
-) -> None:
-    order = in_doubt(manager)
-    manager.cancel(ID, 2)
-    assert act(manager) == Effects()
-    assert order.state is S.UNKNOWN
-
-
-def test_the_word_of_a_live_order_ends_the_doubt_once_its_cancel_is_known_not_to_have_happened(
-    manager: OrderManager,
-) -> None:
-    order = in_doubt(manager)
-    manager.cancel(ID, 2)
-    manager.on_cancel_answer(answer(Outcome.NOT_SENT), 3)
-    assert (order.state, order.cancel_sent) == (S.UNKNOWN, False)
-    manager.on_update(OrderUpdate(word(W.NEW), None), 4)
-    assert order.state is S.ACCEPTED
-
-
-def test_a_late_yes_is_no_proof_for_an_order_that_reconciliation_did_not_see(manager: OrderManager) -> None:
-    order = sent(manager)
-    manager.on_update(OrderUpdate(word(W.NEW), None), 1)
-    manager.suspect(ID, "not among open orders", 2)
-    assert manager.on_place_answer(answer(Outcome.ACCEPTED), 3) == Effects()
-    assert order.state is S.UNKNOWN
-
-
-def test_a_stream_word_does_not_end_the_doubt_about_a_cancel(manager: OrderManager) -> None:
-    order = cancelling(manager)
-    manager.on_cancel_answer(answer(Outcome.UNKNOWN), 3)
-    manager.on_update(OrderUpdate(word(W.NEW, 0, 2), None), 4)
-    assert order.state is S.UNKNOWN
-
-
-def test_after_a_query_showed_it_live_the_next_doubt_is_ended_by_the_stream_again(manager: OrderManager) -> None:
-    order = cancelling(manager)
-    manager.on_cancel_answer(answer(Outcome.UNKNOWN), 3)
-    manager.on_query(word(W.NEW, 0, 2), 4)
-    manager.suspect(ID, "not among open orders", 5)
-    manager.on_update(OrderUpdate(word(W.NEW, 0, 3), None), 6)
-    assert order.state is S.ACCEPTED
-
-
-def test_a_word_of_a_live_order_does_not_forget_the_cancel_under_way(manager: OrderManager) -> None:
-    order = cancelling(manager)
-    manager.on_update(OrderUpdate(word(W.NEW, 0, 2), None), 3)
-    manager.on_cancel_answer(answer(Outcome.UNKNOWN), 4)
-    manager.on_update(OrderUpdate(word(W.NEW, 0, 3), None), 5)
-    assert order.state is S.UNKNOWN
