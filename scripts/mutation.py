@@ -24,19 +24,22 @@ import libcst as cst
 from libcst import metadata
 from mutmut.mutation.file_mutation import MutatedFile, mutate_file_contents
 
-PACKAGES = ("engine/orders", "engine/risk")
+PACKAGES = ("engine/orders", "engine/risk", "engine/venue/throttle.py")
 TESTS = {
     "engine/orders": (
         "client_ids",
         "fill_book",
         "order_edges",
+        "order_exposure",
+        "order_fills",
         "order_manager",
-        "order_record",
+        "order_proof",
+        "order_record*",
         "order_states",
         "reconcile*",
-        "throttle*",
     ),
     "engine/risk": ("risk_*",),
+    "engine/venue/throttle.py": ("throttle*",),
 }
 """Stems of the files in tests/unit that run: a few seconds in all, since every change costs a run."""
 QUICK = ["--noconftest", "-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:cov", "-p", "no:xdist"]
@@ -82,7 +85,11 @@ def copy_checkout(target: Path) -> None:
 
 
 def sources(root: Path, patterns: list[str]) -> list[str]:
-    found = [str(path.relative_to(root)) for package in PACKAGES for path in sorted((root / package).glob("*.py"))]
+    found = [
+        str(path.relative_to(root))
+        for package in (root / name for name in PACKAGES)
+        for path in ([package] if package.is_file() else sorted(package.glob("*.py")))
+    ]
     return [name for name in found if not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
 
 
