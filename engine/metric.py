@@ -28,6 +28,7 @@ class Unit(Enum):
 
     @property
     def grafana(self) -> str:
+        """The unit's name in a Grafana panel."""
         return self.value[1]
 
 
@@ -74,6 +75,7 @@ class Metric:
     initial: float | None = 0.0  # of a gauge with known labels; None = absent until first set
 
     def label_names(self) -> tuple[str, ...]:
+        """Names of the labels, in their order."""
         return tuple(label.name for label in self.labels)
 
 

@@ -20,6 +20,7 @@ class Change:
     reloadable: bool
 
     def as_dict(self) -> dict[str, Any]:
+        """The change as an answer's JSON."""
         return asdict(self)
 
     def __str__(self) -> str:

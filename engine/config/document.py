@@ -54,6 +54,7 @@ class Document:
         return here
 
     def add(self, path: Path, line: int, message: str, suggestion: str = "") -> None:
+        """Note what is wrong at ``path``; reading goes on, so that all errors are shown at once."""
         self.errors.append(ConfigError(self.file, line, dotted(path), message, suggestion))
 
 

@@ -21,6 +21,7 @@ class ConfigError:
         return f"{where}:{key} {self.message}{hint}"
 
     def as_dict(self) -> dict[str, object]:
+        """The error as an answer's JSON."""
         return asdict(self)
 
 

@@ -342,12 +342,15 @@ class Config(Section):
         return self.store.url or SecretUrl(f"sqlite:///{self.data_dir / 'journal.db'}")
 
     def spill_dir(self) -> Path:
+        """Where records wait while the journal cannot be reached."""
         return self.store.spill or self.data_dir / "spill"
 
     def lease_path(self) -> Path:
+        """The file whose lock is the lease."""
         return self.lease.path or self.data_dir / f"lease-{self.exchange.account}.lock"
 
     def backup_dir(self) -> Path:
+        """Where backups are written."""
         return self.backup.directory or self.data_dir / "backups"
 
     def quote_half_spread(self) -> Decimal:

@@ -80,6 +80,7 @@ class SecretUrl(Secret):
 
     @property
     def password(self) -> str | None:
+        """The password in the URL or its query, None where there is none."""
         found = _PASSWORD_IN_URL.search(self._text) or _PASSWORD_IN_QUERY.search(self._text)
         return found["password"] if found else None
 

@@ -13,22 +13,27 @@ class Addresses:
 
     @property
     def rest(self) -> str:
+        """Where REST is served, for both markets."""
         return f"http://{self.host}:{self.port}"
 
     @property
     def spot_stream(self) -> str:
+        """Where spot's market and user streams are."""
         return f"ws://{self.host}:{self.port}/stream/ws"
 
     @property
     def usdm_stream(self) -> str:
+        """Where futures' market and user streams are."""
         return f"ws://{self.host}:{self.port}/fstream/ws"
 
     @property
     def spot_ws_api(self) -> str:
+        """Where spot takes orders over a WebSocket."""
         return f"ws://{self.host}:{self.port}/ws-api/v3"
 
     @property
     def usdm_ws_api(self) -> str:
+        """Where futures take orders over a WebSocket."""
         return f"ws://{self.host}:{self.port}/ws-fapi/v1"
 
     def ccxt_urls(self) -> dict[str, Any]:

@@ -96,6 +96,7 @@ class AdminServer:
         }
 
     async def list_faults(self, request: web.Request) -> web.Response:
+        """The faults that are set."""
         return _json({"faults": self._core.faults.rows()})
 
     async def add_faults(self, request: web.Request) -> web.Response:
@@ -183,10 +184,12 @@ class AdminServer:
         return _json(self._account(account.name))
 
     async def pause(self, request: web.Request) -> web.Response:
+        """Hold the market; returns the number of frames sent."""
         self._pump.pause()
         return _json({"frames": self._pump.frames})
 
     async def resume(self, request: web.Request) -> web.Response:
+        """Let the market go on; returns the number of frames sent."""
         self._pump.resume()
         return _json({"frames": self._pump.frames})
 

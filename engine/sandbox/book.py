@@ -37,6 +37,7 @@ class BookSide:
         return [(t, self.lots[t]) for t in chosen]
 
     def replace(self, levels: Iterable[Level]) -> None:
+        """Take these levels in place of all there were; a level of 0 lots is none."""
         self.lots = {t: q for t, q in levels if q > 0}
         self.ticks = sorted(self.lots)
 
@@ -53,6 +54,7 @@ class DepthBook:
         self.event_ms = 0
 
     def reset(self, update_id: int, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+        """Take a whole book, as of ``update_id``."""
         self.bids.replace(bids)
         self.asks.replace(asks)
         self.last_update_id = update_id

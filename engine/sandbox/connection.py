@@ -75,6 +75,7 @@ class Connection:
         self._transport.write(b"\x89\x08" + self._asked.to_bytes(8, "big"))
 
     def on_pong(self, payload: bytes) -> None:
+        """Note the answer to the ping that was sent last."""
         if payload == self._asked.to_bytes(8, "big"):
             self.answered.set()
 

@@ -41,6 +41,7 @@ class Exchange:
         self._order_ids = {Market.SPOT: count(4_000_001), Market.USDM: count(8_000_000_001)}
 
     def specs(self, market: Market) -> dict[str, SymbolSpec]:
+        """The listed symbols of ``market``, by name."""
         return {symbol: state.spec for (m, symbol), state in self.markets.items() if m is market}
 
     # orders
@@ -112,6 +113,7 @@ class Exchange:
         return order
 
     def cancel_all(self, account: ClientAccount, spec: SymbolSpec, cancel_id: str = "") -> list[Order]:
+        """Cancel every open order of the account on the symbol; returns them."""
         return [self.cancel(account, order, cancel_id) for order in account.open_on(spec.key)]
 
     def amend(self, account: ClientAccount, order: Order, ticks: int, lots: int) -> Order:
@@ -167,6 +169,7 @@ class Exchange:
             self.countdowns.pop((account.name, spec.key), None)
 
     def book_matches(self, matches: list[Match]) -> None:
+        """Book what the market filled of our clients' orders."""
         for match in matches:
             self.book_fill(match.order, match.ticks, min(match.lots, match.order.left), match.maker)
 

@@ -48,6 +48,7 @@ class Rule:
 
     @property
     def spent(self) -> bool:
+        """Whether it has done what it was set for as often as it was to."""
         return self.count > 0 and self.used >= self.count
 
 
@@ -93,22 +94,27 @@ class Faults:
 
     @property
     def active(self) -> bool:
+        """Whether any fault is set."""
         return bool(self._rules)
 
     def add(self, spec: Mapping[str, Any]) -> Rule:
+        """Set one more fault; ``SandboxError`` where it cannot be read."""
         rule = read_rule(spec, next(self._numbers))
         self._rules.append(rule)
         return rule
 
     def remove(self, number: int) -> bool:
+        """Remove a fault; False where there is none of that number."""
         before = len(self._rules)
         self._rules = [r for r in self._rules if r.id != number]
         return len(self._rules) < before
 
     def clear(self) -> None:
+        """Remove all faults."""
         self._rules.clear()
 
     def rows(self) -> list[dict[str, Any]]:
+        """The faults as JSON has them."""
         return [asdict(r) for r in self._rules]
 
     def frame(self, market: Market, symbol: str, stream: str, account: str = "") -> Rule | None:

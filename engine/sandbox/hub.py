@@ -61,10 +61,12 @@ class Hub:
             connection.cork()
 
     def flush(self) -> None:
+        """Write what every connection held back."""
         for connection in self.connections:
             connection.flush()
 
     def wanted(self, channel: Channel) -> bool:
+        """Whether anybody listens to the channel: what nobody hears is not made."""
         return bool(self._channels.get(channel))
 
     def kinds(self, market: Market, symbol: str) -> list[str]:
@@ -72,11 +74,13 @@ class Hub:
         return self._kinds.get((market, symbol), [])
 
     def subscribe(self, channel: Channel, connection: Connection, name: str) -> None:
+        """Send the channel to the connection from now on, under ``name``."""
         self._channels.setdefault(channel, {})[(connection, name)] = None
         self._index(channel)
         self.listened.set()
 
     def unsubscribe(self, channel: Channel, connection: Connection, name: str) -> None:
+        """Send it no longer."""
         self._channels.get(channel, {}).pop((connection, name), None)
         self._index(channel)
 
@@ -89,6 +93,7 @@ class Hub:
         ]
 
     def names(self, connection: Connection) -> list[str]:
+        """The streams that the connection listens to."""
         return [name for members in self._channels.values() for c, name in members if c is connection]
 
     @property
@@ -97,6 +102,7 @@ class Hub:
         return bool(self._users)
 
     def add_user(self, subscription: UserSubscription) -> None:
+        """Send an account's events to one more subscriber."""
         self._users.append(subscription)
 
     def remove_user(self, connection: Connection, subscription_id: int | None = None) -> None:

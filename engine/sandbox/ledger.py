@@ -95,9 +95,11 @@ class ClientAccount:
     updated_ms: int = 0
 
     def balance(self, asset: str) -> Balance:
+        """Spot: what is held of ``asset``."""
         return self.spot.setdefault(asset, Balance())
 
     def position(self, symbol: str) -> FuturesPosition:
+        """Futures: the symbol's position."""
         return self.positions.setdefault(symbol, FuturesPosition())
 
     def add(self, order: Order) -> None:
@@ -117,9 +119,11 @@ class ClientAccount:
                 del self.by_client[(order.spec.key, order.client_id)]
 
     def close(self, order: Order) -> None:
+        """The order has ended: it is no longer among the open ones."""
         self.open.get(order.spec.key, {}).pop(order.order_id, None)
 
     def open_on(self, key: MarketKey) -> list[Order]:
+        """The open orders on one market's symbol."""
         return list(self.open.get(key, {}).values())
 
 

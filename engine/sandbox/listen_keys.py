@@ -48,6 +48,7 @@ class ListenKeys:
         raise _unknown()
 
     def find(self, key: str) -> ListenKey | None:
+        """The key's entry, None for an unknown or expired one."""
         return self._keys.get(key)
 
     def keep(self, key: str) -> None:
@@ -58,6 +59,7 @@ class ListenKeys:
         held.expires_ms = self._clock.now_ms() + self._lifetime_ms
 
     def close(self, key: str) -> None:
+        """End a key; -1125 where it is not known."""
         if self._keys.pop(key, None) is None:
             raise _unknown()
 

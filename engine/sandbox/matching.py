@@ -111,6 +111,7 @@ class Matcher:
         return matches
 
     def remove(self, order: Order) -> None:
+        """Take a cancelled or amended order out of its queue."""
         if self._places.pop(order.order_id, None) is not None:
             kernel.cancel(self._exchange, order.order_id)
 

@@ -47,6 +47,7 @@ class Order:
 
     @property
     def is_live(self) -> bool:
+        """Whether it may still fill."""
         return self.status in LIVE
 
     @property
@@ -56,6 +57,7 @@ class Order:
 
     @property
     def side_text(self) -> str:
+        """BUY or SELL."""
         return "BUY" if self.side > 0 else "SELL"
 
     @property
@@ -81,4 +83,5 @@ class OrderRequest:
 
     @property
     def post_only(self) -> bool:
+        """Whether it is refused rather than filled at once."""
         return self.type == "LIMIT_MAKER" or self.tif == "GTX"

@@ -56,6 +56,7 @@ class Params(dict[str, str]):
             raise ApiError(-1111, f"Parameter '{name}' has too much precision.") from None
 
     def flag(self, name: str) -> bool:
+        """Whether the parameter says ``true``."""
         return self.get(name, "").lower() == "true"
 
 

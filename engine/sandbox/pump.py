@@ -50,6 +50,7 @@ class Pump:
         self._tasks = [loop.create_task(self._market()), loop.create_task(self._timers())]
 
     async def stop(self) -> None:
+        """End the market and the timers."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -63,12 +64,15 @@ class Pump:
 
     @property
     def paused(self) -> bool:
+        """Whether the market is held."""
         return not self._running.is_set()
 
     def pause(self) -> None:
+        """Hold the market; time goes on."""
         self._running.clear()
 
     def resume(self) -> None:
+        """Let the market go on."""
         self._running.set()
 
     def step(self, frames: int) -> int:

@@ -80,14 +80,17 @@ class ReplaySource:
 
     @property
     def tracks(self) -> list[Track]:
+        """The recordings that are played."""
         return [voice.track for voice in self._voices]
 
     @property
     def specs(self) -> list[SymbolSpec]:
+        """Their symbols."""
         return [v.track.spec for v in self._voices]
 
     @property
     def reports(self) -> list[dict[str, Any]]:
+        """What is played of each recording, and what was left out."""
         return [v.track.report() for v in self._voices]
 
     def opening(self, books: Mapping[MarketKey, DepthBook]) -> list[Opening]:

@@ -77,6 +77,7 @@ class SandboxExchange:
 
     @property
     def addresses(self) -> Addresses:
+        """Where clients on this machine reach it."""
         host = "127.0.0.1" if self.settings.host in ("0.0.0.0", "::", "") else self.settings.host  # noqa: S104
         return Addresses(host, self.port)
 

@@ -60,12 +60,15 @@ class SymbolSpec:
 
     @property
     def key(self) -> "MarketKey":
+        """Market and name, by which the exchange keeps everything of the symbol."""
         return (self.market, self.symbol)
 
     def price_text(self, ticks: int) -> str:
+        """A price in ticks as the exchange writes it."""
         return e8_text(ticks * self.tick_e8, self.price_decimals)
 
     def quantity_text(self, lots: int) -> str:
+        """A quantity in lots as the exchange writes it."""
         return e8_text(lots * self.lot_e8, self.quantity_decimals)
 
     def ticks(self, text: str) -> int:

@@ -38,6 +38,7 @@ class MarketBook:
     quoted: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def set(self, side: int, ticks: int, lots: int) -> None:
+        """Show ``lots`` at ``ticks``, 0 for none; the next depth frame tells it."""
         (self.book.bids if side > 0 else self.book.asks).set(ticks, lots)
         self.changed[0 if side > 0 else 1][ticks] = lots
         self.book.last_update_id += 1
@@ -75,6 +76,7 @@ class SyntheticSource:
         return frames
 
     def jump(self, key: MarketKey, bps: float) -> None:
+        """Move the symbol's base currency by ``bps`` basis points, on all its markets."""
         market = self._markets.get(key)
         if market is not None:
             self._prices.shift(market.spec.base, math.log1p(bps / 1e4))

@@ -99,10 +99,12 @@ class CcxtMarketStream:
 
     @property
     def link(self) -> "CcxtMarketStream":
+        """The stream itself: ccxt shows no connection of its own."""
         return self
 
     @property
     def connected(self) -> bool:
+        """Whether the last read of every symbol succeeded."""
         return self._up
 
     @property
@@ -111,11 +113,13 @@ class CcxtMarketStream:
         return time.monotonic() - self._last if self._last else float("inf")
 
     def start(self) -> None:
+        """Begin to follow each symbol's book and trades."""
         for symbol in self._names:
             self._tasks.append(asyncio.create_task(self._follow(symbol, self._book_once)))
             self._tasks.append(asyncio.create_task(self._follow(symbol, self._trades_once)))
 
     async def close(self) -> None:
+        """Stop following."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

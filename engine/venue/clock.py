@@ -64,6 +64,7 @@ class ClockOffset:
 
     @property
     def known(self) -> bool:
+        """Whether it was ever measured."""
         return bool(self._samples)
 
     @property

@@ -51,6 +51,7 @@ class DeadMan:
         return True
 
     def state(self, symbol: str) -> Armed:
+        """Whether the symbol's switch is armed, for how many seconds, and why not."""
         left_s = max(self._until.get(symbol, 0.0) - time.monotonic(), 0.0)
         reason = "" if left_s else self._reasons.get(symbol, "never armed")
         return Armed(symbol, left_s > 0, left_s, reason)

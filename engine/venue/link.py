@@ -123,6 +123,7 @@ class Link:
 
     @property
     def connected(self) -> bool:
+        """Whether messages can be sent now."""
         return self._ready.is_set()
 
     @property
@@ -131,6 +132,7 @@ class Link:
         return time.monotonic() - self.last_data if self.last_data else float("inf")
 
     def start(self) -> None:
+        """Begin to connect, and to come back whenever the connection ends."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"link-{self.name}")
 

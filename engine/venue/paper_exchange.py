@@ -275,6 +275,7 @@ class PaperExchange:
         return update.order, [update]
 
     def open_orders(self, symbol: str) -> list[VenueOrder]:
+        """The live orders of the symbol."""
         return [order for order in map(self.orders.__getitem__, self._open) if order.symbol == symbol]
 
     # -- the account -------------------------------------------------------------------------------------------------

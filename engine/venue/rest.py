@@ -115,6 +115,7 @@ class BinanceRest:
         self._client = client
 
     async def close(self) -> None:
+        """Close the connections."""
         client, self._client = self._client, None
         if client is not None:
             await client.close()

@@ -14,7 +14,8 @@ _BLOCK: Final = 64  # bytes SHA-256 takes at a time
 class Revealing(Protocol):
     """A secret text that must be asked for (``engine.config.secret.Secret``)."""
 
-    def reveal(self) -> str: ...
+    def reveal(self) -> str:
+        """The secret as text; who asks for it does not keep it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Signer(Protocol):
 
     can_log_on: bool
 
-    def sign(self, payload: bytes) -> str: ...
+    def sign(self, payload: bytes) -> str:
+        """The signature of ``payload``, as the exchange wants it written."""
 
 
 class HmacSigner:
@@ -79,6 +81,7 @@ class Ed25519Signer:
         return "Ed25519Signer(***)"
 
     def sign(self, payload: bytes) -> str:
+        """The signature in base64."""
         return base64.b64encode(self._key.sign(payload)).decode()
 
 

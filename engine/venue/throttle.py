@@ -37,6 +37,7 @@ class Budget:
 
     @property
     def name(self) -> str:
+        """What is counted and over how many seconds, as in ``orders-10s``."""
         return f"{self.kind.value}-{self.interval_s}s"
 
 

@@ -31,7 +31,8 @@ class UserStream(Protocol):
     link: Link
     on_skew: Callable[[], None]
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """End the stream."""
 
 
 class FuturesUserStream:
@@ -106,6 +107,7 @@ class SpotUserStream:
         self.link = Link("user", self._address, self._text, on_state, times, self._subscribe)
 
     async def close(self) -> None:
+        """End the stream."""
         await self.link.close()
 
     async def _address(self) -> str:

@@ -36,6 +36,7 @@ class Grid:
 
     @classmethod
     def of(cls, instrument: Instrument) -> "Grid":
+        """The grid of an instrument; sizes that are no multiple of 1e-8 are a ``ValueError``."""
         return cls(instrument.symbol, units_e8(instrument.tick_size), units_e8(instrument.lot_size))
 
     def ticks(self, text: str) -> Units:
@@ -101,6 +102,7 @@ class OrderWriter:
         return _unsigned("order.place", request_id, inner)
 
     def unsigned_cancel(self, symbol: str, request_id: str, client_id: str, timestamp_ms: str) -> str:
+        """The message of a cancel in a session that is logged on."""
         return _unsigned("order.cancel", request_id, self._cancel_json(symbol, client_id, timestamp_ms))
 
     def sealed_place(
