@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.config.diff import apply_reload, diff
 from engine.config.errors import ConfigErrors
@@ -14,6 +15,7 @@ from engine.config.schema import Config
 from engine.config.show import config_hash
 from engine.live.failing import ask_again
 from engine.live.failures import StartError
+from engine.live.quoter import F64, Quoter
 from engine.live.session import Session
 from engine.live.tactics import parameters_of, prepare
 from engine.store.records import ConfigChangeRecord
@@ -21,6 +23,29 @@ from engine.telemetry.state import ControlRefused
 
 if TYPE_CHECKING:
     from engine.strategy.parameters import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedReload:
+    """A reload that was applied, as the journal has it."""
+
+    old: Config
+    new: Config
+    actor: str
+    reason: str
+    keys: list[dict[str, Any]]
+
+
+class ReloadTarget(Protocol):
+    """What a reload reaches now: nothing that quotes, until a session leads."""
+
+    def rows(self, config: Config) -> dict[str, F64]:
+        """The strategy's parameters by symbol. Raises ``ValueError`` or ``StartError`` for what does not fit."""
+        ...
+
+    def effect(self, rows: Mapping[str, F64]) -> dict[str, Any]: ...
+    def take_over(self, config: Config, rows: Mapping[str, F64]) -> None: ...
+    def changed(self, change: AppliedReload) -> None: ...
 
 
 class Reloader:
@@ -42,10 +67,9 @@ class Reloader:
         self._last: dict[str, Any] | None = None
         self._asked = 0
         self._one = asyncio.Lock()
-        self.session: Session | None = None
+        self._target: ReloadTarget = NothingQuoted()
         self._path, self._env_file, self._strategy = path, env_file, strategy
         self._followers = [on_applied]
-        self._count = 0
 
     def follow(self, take_over: Callable[[Config], None]) -> None:
         """Have ``take_over`` called with the configuration now, and with the new one after every reload."""
@@ -54,9 +78,9 @@ class Reloader:
 
     def lead(self, session: Session) -> None:
         """``session`` begins: whatever was reloaded since its parts were made holds in it, and so do later reloads."""
-        rows = self._rows(session, self.config)
-        self.session = session
-        self._put(session, self.config, rows)
+        target = SessionQuoted(session, self._strategy)
+        target.take_over(self.config, target.rows(self.config))
+        self._target = target
 
     async def __call__(self, body: Mapping[str, Any], actor: str) -> dict[str, Any]:
         """The control verb. ``previous: true`` goes back; ``dry_run: true`` only shows the effect.
@@ -105,12 +129,11 @@ class Reloader:
 
         Returns the changes by key and their effect on the quotes; refuses as a whole what cannot be reloaded.
         """
-        session = self.session
         changes = [change.as_dict() for change in diff(self.config, wanted)]
         try:
             fresh = apply_reload(self.config, wanted)
-            rows = {} if session is None else self._rows(session, fresh)
-            effect = {symbol: _moved(session, symbol, row) for symbol, row in rows.items()} if session else {}
+            rows = self._target.rows(fresh)
+            effect = self._target.effect(rows)
         except (ValueError, StartError) as error:
             raise ControlRefused(f"not applied: {error}", status=422) from None
         answer: dict[str, Any] = {"changes": changes, "effect": effect, "applied": not dry_run}
@@ -121,32 +144,61 @@ class Reloader:
             return {**answer, "message": "nothing changed" if not changes else f"{len(changes)} keys would change"}
         old, self.previous, self.config = self.config, self.config, fresh
         self._previous_digest = old_digest
-        if session is not None:
-            self._put(session, fresh, rows)
-            ask_again(session)
-            self._journal(session, old, fresh, actor, reason, changes)
+        self._target.take_over(fresh, rows)
+        self._target.changed(AppliedReload(old, fresh, actor, reason, changes))
         for take_over in self._followers:
             take_over(fresh)
         return {**answer, "message": f"{len(changes)} keys changed", "undo": "mmctl reload --previous"}
 
-    def _put(self, session: Session, config: Config, rows: Mapping[str, Any]) -> None:
+
+class NothingQuoted:
+    """Before a session leads: a reload changes what it will begin with, and nothing that can be seen yet."""
+
+    def rows(self, config: Config) -> dict[str, F64]:
+        return {}
+
+    def effect(self, rows: Mapping[str, F64]) -> dict[str, Any]:
+        return {}
+
+    def take_over(self, config: Config, rows: Mapping[str, F64]) -> None:
+        """Nothing holds it but the reloader itself."""
+
+    def changed(self, change: AppliedReload) -> None:
+        """The journal is the leader's."""
+
+
+class SessionQuoted:
+    """A session that leads: its symbols take the new parameters over between two ticks."""
+
+    def __init__(self, session: Session, strategy: "Strategy") -> None:
+        self._session, self._strategy = session, strategy
+        self._count = 0
+
+    def rows(self, config: Config) -> dict[str, F64]:
+        pairs = self._session.pairs.items()
+        return {symbol: parameters_of(config, self._strategy, pair.instrument) for symbol, pair in pairs}
+
+    def effect(self, rows: Mapping[str, F64]) -> dict[str, Any]:
+        """What the new parameters would quote on the present view, beside what the old ones do."""
+        return {symbol: _moved(self._session.pairs[symbol].quoter, row) for symbol, row in rows.items()}
+
+    def take_over(self, config: Config, rows: Mapping[str, F64]) -> None:
         for symbol, row in rows.items():
-            session.pairs[symbol].quoter.params = row
-            prepare(session.pairs[symbol].feed, config, self._strategy)
-        session.reconfigure(config)
+            pair = self._session.pairs[symbol]
+            pair.quoter.params = row
+            prepare(pair.feed, config, self._strategy)
+        self._session.reconfigure(config)
 
-    def _rows(self, session: Session, config: Config) -> dict[str, Any]:
-        return {s: parameters_of(config, self._strategy, pair.instrument) for s, pair in session.pairs.items()}
-
-    def _journal(
-        self, session: Session, old: Config, new: Config, actor: str, reason: str, changes: list[dict[str, Any]]
-    ) -> None:
+    def changed(self, change: AppliedReload) -> None:
+        """What failed with the old parameters is asked again; who changed what is kept and told."""
+        session, actor = self._session, change.actor
+        ask_again(session)
         self._count += 1
-        now = time.time_ns()
         event_id = f"{session.parts.lease.epoch}-reload-{self._count}"
-        hashes = (config_hash(old), config_hash(new))
-        session.parts.journal.put(ConfigChangeRecord(event_id, now, actor, reason, *hashes, tuple(changes)))
-        message = ", ".join(f"{change['path']}: {change['old']} -> {change['new']}" for change in changes)
+        hashes = (config_hash(change.old), config_hash(change.new))
+        record = ConfigChangeRecord(event_id, time.time_ns(), actor, change.reason, *hashes, tuple(change.keys))
+        session.parts.journal.put(record)
+        message = ", ".join(f"{key['path']}: {key['old']} -> {key['new']}" for key in change.keys)
         session.parts.clerk.note("reload", "info", f"configuration changed by {actor}: {message}", {"actor": actor})
 
 
@@ -157,11 +209,7 @@ def _digest_of(path: Path) -> str:
         return ""
 
 
-def _moved(session: Session | None, symbol: str, params: Any) -> dict[str, Any]:
-    """What the new parameters would quote on the present view, beside what the old ones do."""
-    if session is None:
-        return {}
-    quoter = session.pairs[symbol].quoter
+def _moved(quoter: Quoter, params: F64) -> dict[str, Any]:
     after = quoter.preview(params)
     try:
         before = quoter.preview(quoter.params)

@@ -23,7 +23,7 @@ class Bench:
         self.write()
         chosen: Any = strategy_of(self.rig.config)
         self.reloader = Reloader(self.rig.config, self.path, None, chosen, self.applied.append)
-        self.reloader.session = self.rig.session
+        self.reloader.lead(self.rig.session)
 
     def write(self, strategy: str = "", risk: str = "", replace: tuple[str, str] = ("", "")) -> None:
         text = CONFIG.format(folder=self.path.parent / "data", strategy=strategy, risk=risk)
