@@ -37,7 +37,7 @@ class Commands:
     def __init__(self, account: str, reload: Reload, memory: Memory) -> None:
         self.account = account
         self._reload = reload
-        self._role: Role = Follower(memory)
+        self._role: Role = NotLeading(memory)
 
     def lead(self, session: Session, gateway: Gateway) -> None:
         """Commands are for ``session`` from here on."""
@@ -58,7 +58,7 @@ class Commands:
         return await self._role.carry_out(verb, str(body.get("reason") or "").strip(), actor)
 
 
-class Follower:
+class NotLeading:
     """An engine that starts or stands by. It holds no order: it may only be told that it may quote once it leads."""
 
     def __init__(self, memory: Memory) -> None:

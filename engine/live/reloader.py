@@ -183,6 +183,7 @@ class SessionQuoted:
         return {symbol: _moved(self._session.pairs[symbol].quoter, row) for symbol, row in rows.items()}
 
     def take_over(self, config: Config, rows: Mapping[str, F64]) -> None:
+        """Give the session ``config`` and each of its symbols its row of ``rows``."""
         for symbol, row in rows.items():
             pair = self._session.pairs[symbol]
             pair.quoter.params = row

@@ -21,7 +21,7 @@ from engine.live.tactics import strategy_of
 from engine.run.audit import AuditTrail
 from engine.run.ending import Ending, Part, Turn
 from engine.run.proving import LeaseProver
-from engine.run.stop import Stop
+from engine.run.stop import StopRequest
 from engine.run.venue_events import VenueEvents
 from engine.store import open_journal
 from engine.telemetry.control import ControlDesk
@@ -51,7 +51,7 @@ class RunContext:
         """``digest``: SHA-256 (hex) of the file that ``config`` was read from, empty where it came from none."""
         self.path, self.env_file = path, env_file
         self.account = config.exchange.account
-        self.stop = Stop()
+        self.stop = StopRequest()
         self.ending = Ending(self.stop)
         self.exporter = Exporter()
         for name in ("mm_quoting", "mm_lease_held"):  # until a session shows its own

@@ -13,7 +13,7 @@ from engine.live.failures import Exit
 from engine.live.proof import prove_stopped
 from engine.live.session import Session
 from engine.live.storage import Storage
-from engine.run.stop import Stop
+from engine.run.stop import StopRequest
 from engine.trade import Market
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Part:
 class Ending:
     """Whoever makes a part says at once how it ends (``add``), so that a run can end at any moment of its start."""
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: StopRequest) -> None:
         self._stop = stop
         self._parts: list[Part] = []
 
@@ -80,7 +80,7 @@ class Ending:
             return part.late or Exit.FAILED
 
 
-def trading(session: Session, gateway: "LiveGateway", storage: Storage, stop: Stop) -> Part:
+def trading(session: Session, gateway: "LiveGateway", storage: Storage, stop: StopRequest) -> Part:
     """Quoting off, every order proved gone by the exchange, and what the next start must know of it on the disk."""
 
     async def finish() -> Exit | None:

@@ -15,7 +15,7 @@ class Stopped(Exception):
     """The run was asked to end before this was done."""
 
 
-class Stop:
+class StopRequest:
     """``asked`` is set once the run is to end. ``reason``: why it ends by itself; empty where a person asked for it."""
 
     def __init__(self) -> None:

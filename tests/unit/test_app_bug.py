@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from engine.run.stop import Stop
+from engine.run.stop import StopRequest
 
 
 async def test_the_same_bug_is_logged_once_and_the_first_is_the_reason(caplog: pytest.LogCaptureFixture) -> None:
-    stop, off = Stop(), list[str]()
+    stop, off = StopRequest(), list[str]()
     stop.quoting_off = off.append
     with caplog.at_level(logging.CRITICAL):
         for text in ("one", "one", "two", "one"):

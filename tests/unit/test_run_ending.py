@@ -8,12 +8,12 @@ import pytest
 
 from engine.live.failures import Exit
 from engine.run.ending import Ending, Part, Turn
-from engine.run.stop import Stop, Stopped
+from engine.run.stop import Stopped, StopRequest
 
 
 @pytest.fixture
-async def stop() -> Stop:
-    return Stop()
+async def stop() -> StopRequest:
+    return StopRequest()
 
 
 def part(turn: Turn, ended: list[Turn], code: Exit | None = None) -> Part:
@@ -36,7 +36,7 @@ async def never() -> Exit | None:
     return None
 
 
-async def test_what_stops_trading_ends_before_what_records_it_whenever_each_was_made(stop: Stop) -> None:
+async def test_what_stops_trading_ends_before_what_records_it_whenever_each_was_made(stop: StopRequest) -> None:
     ended: list[Turn] = []
     ending = Ending(stop)
     for turn in (Turn.LISTENER, Turn.LEASE, Turn.JOURNAL, Turn.TRADING, Turn.EXCHANGE, Turn.NEWS):
@@ -46,13 +46,13 @@ async def test_what_stops_trading_ends_before_what_records_it_whenever_each_was_
 
 
 @pytest.mark.parametrize(("reason", "code"), [("", Exit.OK), ("the lease was lost", Exit.FAILED)])
-async def test_a_run_of_which_nothing_was_made_yet_ends_too(stop: Stop, reason: str, code: Exit) -> None:
+async def test_a_run_of_which_nothing_was_made_yet_ends_too(stop: StopRequest, reason: str, code: Exit) -> None:
     stop.reason = reason
     assert await Ending(stop).end() == code
 
 
 async def test_a_part_that_does_not_end_is_left_after_its_time_and_the_others_still_end(
-    stop: Stop, caplog: pytest.LogCaptureFixture
+    stop: StopRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended: list[Turn] = []
     ending = Ending(stop)
@@ -64,7 +64,7 @@ async def test_a_part_that_does_not_end_is_left_after_its_time_and_the_others_st
     assert "proving zero open orders was not done within 0.01 s" in caplog.text
 
 
-async def test_a_bug_in_one_parts_end_keeps_no_other_from_its_own_and_the_run_has_failed(stop: Stop) -> None:
+async def test_a_bug_in_one_parts_end_keeps_no_other_from_its_own_and_the_run_has_failed(stop: StopRequest) -> None:
     ended: list[Turn] = []
     ending = Ending(stop)
     ending.add(Part(Turn.MARKET, "ending the books", broken(ValueError("a bug")), 5.0))
@@ -73,14 +73,14 @@ async def test_a_bug_in_one_parts_end_keeps_no_other_from_its_own_and_the_run_ha
     assert ended == [Turn.JOURNAL]
 
 
-async def test_that_orders_may_be_open_counts_for_more_than_why_the_run_ended(stop: Stop) -> None:
+async def test_that_orders_may_be_open_counts_for_more_than_why_the_run_ended(stop: StopRequest) -> None:
     stop.reason = "the lease was lost"
     ending = Ending(stop)
     ending.add(part(Turn.TRADING, [], Exit.UNPROVED))
     assert await ending.end() == Exit.UNPROVED
 
 
-async def test_work_goes_on_until_the_run_is_asked_to_end_and_is_cancelled_then(stop: Stop) -> None:
+async def test_work_goes_on_until_the_run_is_asked_to_end_and_is_cancelled_then(stop: StopRequest) -> None:
     cancelled = asyncio.Event()
 
     async def work() -> int:
@@ -98,7 +98,7 @@ async def test_work_goes_on_until_the_run_is_asked_to_end_and_is_cancelled_then(
     assert cancelled.is_set()
 
 
-async def test_work_that_ends_first_gives_its_result_or_its_failure(stop: Stop) -> None:
+async def test_work_that_ends_first_gives_its_result_or_its_failure(stop: StopRequest) -> None:
     async def work(answer: int) -> int:
         return 7 // answer
 
@@ -107,7 +107,7 @@ async def test_work_that_ends_first_gives_its_result_or_its_failure(stop: Stop) 
         await stop.unless(work(0))
 
 
-async def test_a_lease_lost_in_another_thread_ends_the_run_for_that_reason(stop: Stop) -> None:
+async def test_a_lease_lost_in_another_thread_ends_the_run_for_that_reason(stop: StopRequest) -> None:
     await asyncio.to_thread(stop.lost, "the lease was lost")
     await asyncio.wait_for(stop.asked.wait(), 5)
     stop.lost("and once more")
