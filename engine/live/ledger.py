@@ -1,8 +1,9 @@
 """Position and profit of one symbol from its fills, exact: counts of ticks, lots and tick-lots, decimals for the rest.
 
 A count is an integer, and an exact decimal where a fill was made on another grid than today's. The kernel knows whole
-lots only: ``whole_lots`` is its position, a remainder rounded away from zero, so that it never holds less than there
-is; what that takes from the other side's worst case (less than a lot) its limit gives up (``Quoter.refresh``).
+lots only: ``whole_lots`` is its position, with a remainder rounded away from zero, so that it never holds less than
+there is. That makes the worst case of the reducing side up to a lot too small: ``Quoter.refresh`` takes a lot off its
+limit for it.
 
 The identity every report relies on, at any mark: ``total = spread + inventory - fees + funding + hedge``, where spread
 is what each fill earned against the mid at its time, and inventory what the mid did to the position afterwards.
@@ -135,7 +136,7 @@ class Ledger:
         return self.lots != self.whole_lots
 
     def adopt(self, lots: Units, ticks: Decimal) -> None:
-        """Take the position as ``lots``, what differs from ours at ``ticks``: held by us from now, earned nothing."""
+        """Hold ``lots`` from now on: what differs from ours counts as traded at ``ticks``, and has earned nothing."""
         new = lots - self.lots
         self._hold(Position(whole(lots), self.position.cost + new * ticks))
         self.cash -= round(new * ticks)

@@ -104,7 +104,7 @@ class CcxtMarketStream:
 
     @property
     def connected(self) -> bool:
-        """Whether the last read of every symbol succeeded."""
+        """Whether a book was read since the last read that failed."""
         return self._up
 
     @property
