@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo    engine quoting against a local exchange, on the screen"
 	@echo "make test    every test (MM_REQUIRE=all: none may be skipped)"
-	@echo "make coverage  the unit tests, and how much of all lines they run (part of make test)"
+	@echo "make coverage  how much of all lines the tests run (part of make test)"
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make lock    resolve pyproject.toml into the two hashed lock files"
 
@@ -36,14 +36,14 @@ test: setup-dev
 	@$(BIN)/python scripts/run_tests.py .ci/plan.toml --without lint $(ARGS)
 
 test-unit: setup-dev
-	@$(BIN)/python -m pytest tests/unit tests/property -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest tests/unit tests/property -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-real: setup-dev
-	@$(BIN)/python -m pytest tests/hosts tests/sandbox tests/services tests/ui -n 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest tests/hosts tests/sandbox tests/services tests/ui -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Counted in the same run that tests: the whole, and orders and risk with every branch. Where they fail: scripts/coverage.py.
 coverage: setup-dev
-	@$(BIN)/python scripts/run_tests.py .ci/plan.toml --only unit --only plain --only coverage
+	@$(BIN)/python scripts/run_tests.py .ci/plan.toml --only unit --only real --only plain --only coverage
 
 lint: setup-dev
 	$(BIN)/ruff check .

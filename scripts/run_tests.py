@@ -100,6 +100,10 @@ class Run:
     def start(self) -> None:
         words = [sys.executable if word == "python" else word for word in self.command]
         environment = os.environ | self.environment | {"MM_OUTCOME": str(self.told)}
+        counts = self.environment.get("COVERAGE_FILE")
+        if counts:  # what an earlier run counted is not counted again
+            Path(counts).parent.mkdir(parents=True, exist_ok=True)
+            Path(counts).unlink(missing_ok=True)
         self.started = time.monotonic()
         with open(self.output, "wb") as out:
             self.process = subprocess.Popen(

@@ -16,6 +16,15 @@ from tests import record
 use_cache()
 
 HANDLERS: dict[signal.Signals, Any] = {}  # as they stood before the first test
+AS_PYTHON_STARTS = (signal.SIG_DFL, signal.default_int_handler)  # what a closed event loop leaves: it ends the run
+#: Files that take longest, and folders: they begin first, so that no worker is left with one at the end.
+LONGEST = (
+    "tests/hosts/test_engine_on_a_host.py", "tests/hosts/test_deployment_document.py", "tests/hosts/",
+    "tests/sandbox/test_hostile_engine.py", "tests/sandbox/test_hostile_orders.py", "tests/sandbox/test_halt_matrix.py",
+    "tests/sandbox/test_drawn_strategies.py", "tests/sandbox/test_demo.py", "tests/sandbox/test_recovery.py",
+    "tests/sandbox/test_lost_journal.py", "tests/sandbox/test_operator_switch.py", "tests/sandbox/test_engine_",
+    "tests/unit/test_own_strategies.py", "tests/property/",
+)  # fmt: skip
 NIGHTLY = os.environ.get("MM_NIGHTLY") == "1"
 
 
@@ -40,12 +49,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """A test that leaves a signal's handler behind fails: with it, the run itself could not be ended by that signal."""
     result = yield
-    left = {number: signal.getsignal(number) for number in HANDLERS if signal.getsignal(number) != HANDLERS[number]}
-    for number in left:
-        signal.signal(number, HANDLERS[number])
+    now = {number: signal.getsignal(number) for number in HANDLERS}
+    left = {number: handler for number, handler in now.items() if handler not in (HANDLERS[number], *AS_PYTHON_STARTS)}
+    for number, handler in HANDLERS.items():
+        signal.signal(number, handler)
     if left:
         pytest.fail(f"{item.nodeid} leaves handlers behind: {left}", pytrace=False)
     return result
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((place for place, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
+
+    items.sort(key=place)  # stable: a file stays together
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

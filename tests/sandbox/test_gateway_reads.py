@@ -59,8 +59,8 @@ async def test_an_order_that_is_not_known_is_a_proof_of_its_own(sandbox: Sandbox
 
 @BOTH
 async def test_a_read_without_an_answer_is_an_error_and_never_empty(sandbox: SandboxExchange, market: Market) -> None:
-    settings = replace(settings_for(sandbox, market), request_deadline_s=0.3)
-    async with bench_on(sandbox, market, settings) as bench:
+    async with bench_on(sandbox, market) as bench:
+        bench.gateway.rest._deadline_s = 0.3  # from here on: what came before has the patience of a slow machine
         sandbox.core.faults.add({"kind": "slow", "operation": "openOrders.status", "ms": 1500})
         with pytest.raises(VenueError, match="no answer within") as late:
             await bench.gateway.open_orders(SYMBOL)

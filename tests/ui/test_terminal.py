@@ -12,7 +12,7 @@ import pytest
 from tests.needs import ROOT, need_program
 from tests.unit.fake_engine import FakeEngine, write_fleet
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 ENDED = "ended with"
 
 
