@@ -11,7 +11,6 @@ from mmctl.client.why import grouped
 from mmctl.formats import number, utc
 
 app = typer.Typer(help="The circuit breaker: its state, and its reset.")
-_COLUMNS = ("use", "limit", "headroom")
 
 
 def why(

@@ -15,7 +15,6 @@ CONNECT_SECONDS = 10.0
 REMOTE_GRACE_SECONDS = 1
 # After TERM, `timeout` waits this long before it sends KILL.
 REMOTE_KILL_SECONDS = 2
-TIMED_OUT = 124
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,6 @@ def _older(file: Path, size: int, identity: Path | None, problem: str, accept: b
     return Shelved(file, manifest.target, manifest.host, manifest.made, size, manifest.release, sealed, "")
 
 
-def plain_beside_encrypted(items: Sequence[Shelved], file: Path) -> bool:
-    """Whether ``file`` is not encrypted although another backup in its folder is."""
-    own = next((item for item in items if item.file.name == file.name), None)
-    return own is not None and not own.encrypted and any(item.encrypted for item in items)
-
-
 def too_old(items: Sequence[Shelved], max_age_s: float) -> list[Shelved]:
     """Of each host the newest sound item, where it is older than ``max_age_s``; ``items`` are newest first."""
     newest = [item for item in newest_of_each_host(items) if not item.problem]
