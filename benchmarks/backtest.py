@@ -29,9 +29,9 @@ from benchmarks.side_by_side import ROOT, by_turns, compare, recording, seconds
 from engine.backtest.driver import run_lanes
 from engine.backtest.tape import read_columns, tape_of
 from engine.kernel import layout as at
-from engine.kernel.checks import L_ORDER_BUDGET, no_limits
+from engine.kernel.checks import L_ORDER_BUDGET
 from engine.kernel.exchange import set_rules
-from engine.kernel.lane import MAX_WORKING, Lane, Tape, new_lane
+from engine.kernel.lane import Lane, Tape, new_lane
 from engine.kernel.latency import constant
 from engine.kernel.queue import MODELS
 from engine.kernel.quoting import (
@@ -41,7 +41,9 @@ from engine.kernel.quoting import (
     A_SIDE,
     A_TICKS,
     CANCEL,
+    MAX_WORKING,
     PLACE,
+    Q_TOLERANCE_TICKS,
     S_CANCELLING,
     S_SENT,
     S_WORKING,
@@ -52,10 +54,9 @@ from engine.kernel.quoting import (
     W_SIZE,
     W_STATE,
     W_TICKS,
-    new_actions,
-    quoting_rules,
     step,
 )
+from engine.kernel.symbol import SymbolBlock, new_symbol, parts
 from engine.market.columns import Columns, save
 from engine.strategy.basic import STRATEGY
 from engine.strategy.parameters import Sizing, fill_params
@@ -125,8 +126,11 @@ def with_clears(data: NDArray[Any]) -> NDArray[Any]:
 
 
 @njit
-def their_loop(hbt, quote, start_ns, view, signals, params, out, limits, rules, work, actions, fills):  # type: ignore[no-untyped-def]
+def their_loop(hbt, quote, start_ns, block, fills):  # type: ignore[no-untyped-def]
     """Our strategy in their loop: their book, their orders, our quoting step. Returns how many fills it saw."""
+    own = parts(block)
+    view, signals, params, out = own.view_row, own.signals, own.params, own.out
+    limits, rules, work, actions = own.limits, own.rules, own.work, own.actions
     lot, tick = params[at.P_LOT_SIZE], params[at.P_TICK_SIZE]
     seen, next_id = 0, 1
     while hbt.wait_next_feed(False, 1_000_000_000_000) != 1:
@@ -163,7 +167,8 @@ def their_loop(hbt, quote, start_ns, view, signals, params, out, limits, rules, 
         view[at.V_ASK_TICKS] = depth.best_ask_tick
         view[at.V_POSITION_LOTS] = round(hbt.position(0) / lot)
         limits[L_ORDER_BUDGET] = MAX_WORKING - working
-        count = step(quote, hbt.current_timestamp, view, signals, params, out, limits, rules, work, working, actions)
+        held = work[:working]
+        count = step(quote, hbt.current_timestamp, view, signals, params, out, limits, rules, held, actions)
         for number in range(count):
             kind, ticks, lots = actions[number, A_KIND], actions[number, A_TICKS], actions[number, A_LOTS]
             if kind == PLACE:
@@ -195,12 +200,18 @@ class Case:
         self.our_fills: list[tuple[int, ...]] = []
         self.their_fills: list[tuple[int, ...]] = []
 
+    def symbol(self) -> SymbolBlock:
+        """What both sides decide by."""
+        made = new_symbol()
+        made.params[:] = self.params
+        made.rules[Q_TOLERANCE_TICKS] = self.setting.tolerance_ticks
+        return made
+
     def lane(self) -> Lane:
         lane = new_lane(
             self.tape,
-            self.params,
+            self.symbol(),
             latency=constant(self.setting.latency_ns, self.setting.latency_ns),
-            rules=quoting_rules(self.setting.tolerance_ticks),
             start_ns=self.start_ns,
             maker_fee=MAKER_FEE,
             taker_fee=TAKER_FEE,
@@ -234,29 +245,11 @@ class Case:
             .last_trades_capacity(0)
         )
         hbt = HashMapMarketDepthBacktest([THEIR_QUEUES[self.queue](asset)])
-        view = np.zeros(at.VIEW_SIZE, np.int64)
-        view[at.V_SIZE_PERMILLE] = view[at.V_SPREAD_PERMILLE] = 1000
-        fills = np.zeros((1 << 16, 4), np.int64)
-        out, work = np.zeros(at.OUT_SIZE, np.int64), np.zeros((MAX_WORKING, W_SIZE), np.int64)
+        block, fills = self.symbol().block, np.zeros((1 << 16, 4), np.int64)
         counted: list[int] = []
 
         def work_through() -> None:
-            counted.append(
-                their_loop(
-                    hbt,
-                    STRATEGY.quote,
-                    self.start_ns,
-                    view,
-                    np.full(at.SIGNALS_SIZE, np.nan),
-                    self.params,
-                    out,
-                    no_limits(),
-                    quoting_rules(self.setting.tolerance_ticks),
-                    work,
-                    new_actions(MAX_WORKING),
-                    fills,
-                )
-            )
+            counted.append(their_loop(hbt, STRATEGY.quote, self.start_ns, block, fills))
 
         spent = seconds(work_through)
         hbt.close()

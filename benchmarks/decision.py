@@ -19,14 +19,12 @@ from numba import typeof
 
 from benchmarks.side_by_side import ROOT, by_turns, compare, seconds
 from engine.kernel import layout as at
-from engine.kernel.checks import no_limits
-from engine.kernel.estimate import F64, new_estimates, observe_mid, observe_trade
+from engine.kernel.estimate import observe_mid, observe_trade
 from engine.kernel.jit import entry
 from engine.kernel.prepare import (
     PACE_BAND,
     PACE_RATE,
     PACE_SIGNAL_AGE,
-    PACE_SIZE,
     PACE_TOLERANCE,
     prepare,
     refill,
@@ -37,6 +35,7 @@ from engine.kernel.quoting import (
     A_SIDE,
     A_TICKS,
     I64,
+    Q_OVERLAP,
     QUOTE_TYPE,
     S_WORKING,
     W_AHEAD,
@@ -46,11 +45,9 @@ from engine.kernel.quoting import (
     W_STATE,
     W_TICKS,
     Quote,
-    new_actions,
-    new_working,
-    quoting_rules,
     step,
 )
+from engine.kernel.symbol import SymbolBlock, new_symbol, parts
 from engine.strategy.parameters import Sizing, fill_params
 from engine.strategy.registry import STRATEGIES
 
@@ -62,81 +59,68 @@ FIRST_NS: Final = 1_723_161_255_000_000_000
 
 
 @entry
-def decide(
-    quote: Quote,
-    bids: I64,
-    view: I64,
-    signals: F64,
-    params: F64,
-    out: I64,
-    limits: I64,
-    rules: I64,
-    work: I64,
-    actions: I64,
-    pace: F64,
-    estimates: F64,
-) -> int:
+def decide(quote: Quote, bids: I64, block: I64) -> int:
     """A decision for each of ``bids``, a millisecond apart; returns a number made of every action of theirs."""
+    own = parts(block)
+    view, limits, rules, pace = own.view_row, own.limits, own.rules, own.pace
+    work = own.work[:WORKING]
     total = 0
     for number in range(bids.shape[0]):
         now_ns = FIRST_NS + number * 1_000_000
         view[at.V_BID_TICKS] = bids[number]
         view[at.V_ASK_TICKS] = bids[number] + 1
         view[at.V_POSITION_LOTS] = number % 300 - 150
-        prepare(now_ns, 2 * bids[number] + 1, estimates, signals, pace, rules, limits)
+        prepare(now_ns, 2 * bids[number] + 1, own.estimates, own.signals, pace, rules, limits)
         refill(now_ns, pace, 30, limits)
-        count = step(quote, now_ns, view, signals, params, out, limits, rules, work, WORKING, actions)
+        count = step(quote, now_ns, view, own.signals, own.params, own.out, limits, rules, work, own.actions)
         for row in range(count):
-            action = actions[row]
+            action = own.actions[row]
             made = 7 * action[A_KIND] + 31 * action[A_SIDE] + 131 * action[A_TICKS] + 1_009 * action[A_LOTS]
             total = (total * 5 + made) & 0xFFFFFFFFFFFF
     return total
 
 
-def case(name: str, count: int) -> tuple[Any, ...]:
-    """The arguments of ``decide`` for ``count`` decisions of a strategy that has every signal it can use."""
+def case(name: str, count: int) -> tuple[Quote, I64, SymbolBlock]:
+    """Strategy, bids and memory for ``count`` decisions of a strategy that has every signal it can use."""
     chosen = STRATEGIES[name]
     sizing = Sizing(Decimal("0.01"), Decimal("0.001"), Decimal("0.1"), Decimal("0.5"), 0.0002)
     draw = np.random.default_rng(1)
     bids = MID + np.cumsum(draw.integers(-2, 3, count)) % 200
-    view = np.zeros(at.VIEW_SIZE, np.int64)
-    view[at.V_SIZE_PERMILLE] = view[at.V_SPREAD_PERMILLE] = 1000
-    view[at.V_BID_LOTS] = view[at.V_ASK_LOTS] = 1_000
-    signals = np.full(at.SIGNALS_SIZE, np.nan)
-    signals[at.S_REGIME_MULTIPLIER], signals[at.S_EXPECTED_MOVE] = 1.2, 0.7
-    signals[at.S_VOL_FORECAST], signals[at.S_ADVERSE] = 12.0, 0.4
-    estimates = new_estimates() if chosen.signals else np.zeros(0)
+    made = new_symbol()
+    made.view[at.V_BID_LOTS] = made.view[at.V_ASK_LOTS] = 1_000
+    made.signals[at.S_REGIME_MULTIPLIER], made.signals[at.S_EXPECTED_MOVE] = 1.2, 0.7
+    made.signals[at.S_VOL_FORECAST], made.signals[at.S_ADVERSE] = 12.0, 0.4
+    if chosen.signals:
+        made.estimate(60.0, 300.0)
     for second in range(120 if chosen.signals else 0):
         now_ns = FIRST_NS - (120 - second) * 1_000_000_000
-        observe_mid(estimates, now_ns, float(MID + draw.integers(-10, 11)))
-        observe_trade(estimates, now_ns, 1, MID + int(draw.integers(1, 60)), float(MID))
-    work = new_working(8)
+        observe_mid(made.estimates, now_ns, float(MID + draw.integers(-10, 11)))
+        observe_trade(made.estimates, now_ns, 1, MID + int(draw.integers(1, 60)), float(MID))
     for row, side in enumerate((1, -1)):
-        work[row, [W_ID, W_SIDE, W_TICKS]] = row + 1, side, MID + 100 - side * 20
-        work[row, [W_LEAVES, W_STATE, W_AHEAD]] = 100, S_WORKING, -1
-    pace = np.zeros(PACE_SIZE)
-    pace[[PACE_TOLERANCE, PACE_SIGNAL_AGE, PACE_BAND, PACE_RATE]] = 0.0001, 1e9, 0.01, 1e6
-    rules = quoting_rules(overlap=True)
-    params = fill_params(chosen, sizing, {"base_spread": 0.0002})
-    out = np.zeros(at.OUT_SIZE, np.int64)
-    return chosen.quote, bids, view, signals, params, out, no_limits(), rules, work, new_actions(8), pace, estimates
+        made.work[row, [W_ID, W_SIDE, W_TICKS]] = row + 1, side, MID + 100 - side * 20
+        made.work[row, [W_LEAVES, W_STATE, W_AHEAD]] = 100, S_WORKING, -1
+    made.pace[[PACE_TOLERANCE, PACE_SIGNAL_AGE, PACE_BAND, PACE_RATE]] = 0.0001, 1e9, 0.01, 1e6
+    made.rules[Q_OVERLAP] = 1
+    made.params[:] = fill_params(chosen, sizing, {"base_spread": 0.0002})
+    return chosen.quote, bids, made
 
 
-def compiled(arguments: tuple[Any, ...]) -> None:
+def compiled(bids: I64, made: SymbolBlock) -> None:
     """Compile ``decide`` with the strategy as an address, as the backtest calls it; not for the interpreted side."""
-    made: Any = decide
+    chosen: Any = decide
     type_of: Any = typeof
-    if hasattr(made, "signatures") and not made.signatures:
-        made.compile((QUOTE_TYPE, *(type_of(argument) for argument in arguments[1:])))
-        made.disable_compile()
+    if hasattr(chosen, "signatures") and not chosen.signatures:
+        chosen.compile((QUOTE_TYPE, type_of(bids), type_of(made.block)))
+        chosen.disable_compile()
 
 
 def measure(name: str, count: int) -> tuple[float, int]:
     """(ns a decision over ``count`` of them, the number made of the first COMPARED)."""
-    arguments = case(name, count)
-    compiled(arguments)
-    spent = seconds(lambda: decide(*arguments))
-    return spent / count * 1e9, int(decide(*case(name, COMPARED)))
+    quote, bids, made = case(name, count)
+    compiled(bids, made)
+    spent = seconds(lambda: decide(quote, bids, made.block))
+    quote, bids, made = case(name, COMPARED)
+    return spent / count * 1e9, int(decide(quote, bids, made.block))
 
 
 def interpreted(name: str) -> tuple[float, int]:

@@ -19,25 +19,19 @@ from engine.backtest.settings import MOST_SAMPLES, Simulation
 from engine.backtest.stopping import Stop, as_json, stops, told
 from engine.backtest.tape import read_tapes
 from engine.config.schema import Config
+from engine.config.terms import configure, most_notional
 from engine.kernel import lane as lanes
 from engine.kernel import sim
-from engine.kernel.checks import (
-    L_MIN_LOTS,
-    L_NOTIONAL,
-    L_OPEN_ORDERS,
-    L_POSITION_LOTS,
-    L_TOTAL_ROOM,
-    no_limits,
-)
+from engine.kernel.checks import L_TOTAL_ROOM
 from engine.kernel.decisions import DecisionHash
-from engine.kernel.estimate import new_estimates
 from engine.kernel.exchange import set_rules
-from engine.kernel.lane import I64, Lane, Shared, new_lane, new_shared
+from engine.kernel.lane import I64, NEVER_NS, Lane, Shared, new_lane, new_shared
 from engine.kernel.layout import P_LOT_SIZE, P_TICK_SIZE
 from engine.kernel.pnl import PNL_MID2, PNL_POSITION, PNL_TURNOVER, PnlReport, report
-from engine.kernel.quoting import quoting_rules
+from engine.kernel.quoting import Q_OVERLAP, Q_QUEUE_TICKS
+from engine.kernel.symbol import new_symbol
 from engine.market.columns import Columns
-from engine.strategy.parameters import Sizing, Strategy, fill_params
+from engine.strategy.parameters import Strategy
 from engine.strategy.registry import strategy as find_strategy
 
 SLICE_NS: Final = 100_000_000  # how often lanes that share a limit learn of each other
@@ -86,24 +80,18 @@ class Result:
         }
 
 
-def given_parameters(config: Config, strategy: Strategy) -> dict[str, float]:
-    """The strategy's parameters as the configuration gives them."""
-    known = {parameter.name for parameter in strategy.parameters}
-    given = {name: float(value) for name, value in config.strategy.params.items()}
-    for name in ("base_spread", "skew_factor"):
-        if name in known and name not in given:
-            given[name] = float(getattr(config.strategy, name))
-    return given
+@dataclass(frozen=True, slots=True)
+class RecordedTerms:
+    """What a recording tells of its symbol; what else an exchange allows binds nothing (``config.terms.Terms``)."""
 
-
-def _limits(config: Config, tick: Decimal, lot: Decimal) -> I64:
-    limits = no_limits()
-    limits[L_MIN_LOTS] = 1
-    limits[L_POSITION_LOTS] = int(config.risk.max_position / lot)
-    limits[L_OPEN_ORDERS] = config.risk.max_open_orders
-    if config.risk.max_notional is not None:
-        limits[L_NOTIONAL] = int(config.risk.max_notional / (tick * lot))
-    return limits
+    tick_size: Decimal
+    lot_size: Decimal
+    maker_fee: Decimal
+    min_lots: int = 1
+    max_lots: int = 0
+    min_notional: Decimal = Decimal(0)
+    min_ticks: int = 1
+    max_ticks: int = 0
 
 
 def build_lane(
@@ -116,27 +104,21 @@ def build_lane(
 ) -> Lane:
     """One symbol, ready to run. Raises StrategyError or SettingsError."""
     tick, lot = Decimal(columns.tick_e8) / 10**8, Decimal(columns.lot_e8) / 10**8
-    chosen = config.strategy
-    sizing = Sizing(tick, lot, chosen.base_size, chosen.max_inventory, simulation.maker_fee)
+    symbol = new_symbol(columns.tick_e8, columns.lot_e8)
+    configure(symbol, config, strategy, RecordedTerms(tick, lot, Decimal(repr(simulation.maker_fee))))
+    symbol.rules[Q_QUEUE_TICKS], symbol.rules[Q_OVERLAP] = simulation.queue_ticks, simulation.overlap
     lane = new_lane(
         tape,
-        fill_params(strategy, sizing, given_parameters(config, strategy)),
+        symbol,
         latency=simulation.latency.build(),
-        rules=quoting_rules(queue_ticks=simulation.queue_ticks, overlap=simulation.overlap),
-        limits=_limits(config, tick, lot),
         start_ns=simulation.starts.get(columns.symbol, int(tape.local_ns[0]) + int(simulation.start_after_s * 1e9)),
         sample_ns=int(simulation.sample_s * 1e9),
         maker_fee=simulation.maker_fee,
         taker_fee=simulation.taker_fee,
-        tolerance=chosen.requote_tolerance * chosen.base_spread / 2,
-        signal_age_s=config.signals.max_age.seconds,
-        price_band=config.risk.price_band,
-        order_rate=config.risk.max_order_rate,
         purse=purse,
         watch=strategy.watch,
-        estimates=new_estimates(config.signals.volatility_half_life.seconds, config.signals.intensity_half_life.seconds)
-        if strategy.signals
-        else None,
+        # what runs in a recording's time, and is replayed, does not look between its ticks
+        look_ns=int(config.strategy.tick_interval) if config.venue.clock == "wall" else NEVER_NS,
     )
     set_rules(
         lane.exchange,
@@ -304,7 +286,8 @@ def run(paths: Sequence[Path], config: Config, simulation: Simulation | None = N
     symbols = [columns for columns, _ in data]
     lots = [columns.lot_e8 / 1e8 for columns in symbols]
     units = [columns.tick_e8 * columns.lot_e8 / 1e16 for columns in symbols]
-    total = float(config.risk.max_notional) if config.risk.max_notional is not None else None
+    most = most_notional(config)
+    total = None if most is None else float(most)
     due = [_funding(settings, columns.symbol, tape) for columns, tape in data]
     outputs, seconds = run_lanes(all_lanes, units, chosen, total, funding=due)
     began_ns = time.time_ns() - round(seconds * 1e9)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.backtest import apart
-from engine.backtest.driver import given_parameters
 from engine.backtest.search import Fold, Judged, Objective, SearchError, judge, space, walk_forward
 from engine.backtest.settings import Simulation
 from engine.backtest.storage import StudyError, open_storage
@@ -18,6 +17,7 @@ from engine.backtest.study import Plan, Progress, Search, queue_again
 from engine.backtest.window import Market, Window, check_covered, open_market, share_columns
 from engine.backtest.workers import Job, Submit, workers
 from engine.config.schema import Config
+from engine.config.terms import given_parameters
 from engine.strategy.parameters import Strategy
 from engine.strategy.registry import strategy as find_strategy
 

@@ -13,26 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from engine.backtest.journalled import ACTIONS, I64, Journalled, first_difference, rows_of, sha256
 from engine.backtest.tape import TapeError
 from engine.kernel.book import GAP, STALE
-from engine.kernel.checks import no_limits
-from engine.kernel.estimate import E_HALF_LIFE_INTENSITY, E_HALF_LIFE_SIGMA, new_estimates
-from engine.kernel.feed import new_block, views
-from engine.kernel.layout import (
-    OUT_SIZE,
-    PARAMS_SIZE,
-    SIGNALS_SIZE,
-    V_POSITION_LOTS,
-    V_SIZE_PERMILLE,
-    V_SPREAD_PERMILLE,
-    VIEW_SIZE,
-)
+from engine.kernel.feed import FeedSizes, views
+from engine.kernel.layout import V_SIZE_PERMILLE, V_SPREAD_PERMILLE
 from engine.kernel.levels import M_STATE
 from engine.kernel.parse import as_frame
-from engine.kernel.prepare import PACE_SIZE
 from engine.kernel.quoting import (
     A_KIND,
     A_LOTS,
@@ -40,27 +28,27 @@ from engine.kernel.quoting import (
     A_TICKS,
     CANCEL,
     PLACE,
-    Q_SIZE,
     W_AHEAD,
+    W_BORN_NS,
     W_ID,
     W_LEAVES,
     W_LEVEL,
     W_SIDE,
     W_STATE,
     W_TICKS,
-    new_actions,
-    new_working,
 )
+from engine.kernel.requests import NO_LANE
+from engine.kernel.symbol import SYM_WORKING, new_symbol
 from engine.kernel.sync import forget, want_refresh
-from engine.live.hot import SEEN_SIZE, settle_now, take_frame
+from engine.kernel.tick import F_DECIDED, TAKE_AND_DECIDE, decide_now, take_frame, tick
 from engine.live.tap import FORMAT
 from engine.market.recording import ReadReport, RecordingError, frames
 from engine.strategy.parameters import Strategy
 from engine.strategy.registry import strategy as find_strategy
 
-F64 = npt.NDArray[np.float64]
 MARK: Final = b'{"mm":'
-MAX_WORKING: Final = 32
+FORMATS: Final = (1, FORMAT)
+ALWAYS: Final = 1 << 62
 
 
 @dataclass(slots=True)
@@ -89,17 +77,12 @@ class _Run:
     """The kernel's arrays of one symbol, driven by the lines."""
 
     def __init__(self, head: dict[str, Any], strategy: Strategy) -> None:
-        self.tick_e8, self.lot_e8 = int(head["tick_e8"]), int(head["lot_e8"])
-        self.quote = strategy.quote
-        self.block = new_block()
-        self.book, self.sync, _, _ = views(self.block)
-        self.view, self.seen = np.zeros(VIEW_SIZE, np.int64), np.zeros(SEEN_SIZE, np.int64)
-        self.signals = np.full(SIGNALS_SIZE, np.nan)
-        self.params: F64 = np.zeros(PARAMS_SIZE)
-        self.rules, self.pace, self.limits = np.zeros(Q_SIZE, np.int64), np.zeros(PACE_SIZE), no_limits()
-        self.estimates: F64 = np.zeros(0)
-        self.out, self.work = np.zeros(OUT_SIZE, np.int64), new_working(MAX_WORKING)
-        self.actions, self.working = new_actions(MAX_WORKING), 0
+        memory = new_symbol(int(head["tick_e8"]), int(head["lot_e8"]), FeedSizes())
+        memory.quote_by(strategy.quote)
+        memory.calm[:] = -ALWAYS, ALWAYS, -ALWAYS, ALWAYS  # what had to be looked at is told
+        self.memory, self.position = memory, 0
+        self._waits: tuple[int, bytes] | None = None
+        self.book, self.sync, _, _ = views(memory.book_block)
         self.epoch = -1
         self.rows: list[tuple[int, ...]] = []
         self.placed: list[tuple[int, int, int]] = []  # decided on, and not yet seen among the working orders
@@ -107,27 +90,28 @@ class _Run:
         self.frames = self.ticks = self.adopted = 0
 
     def frame(self, ns: int, payload: bytes) -> None:
+        """One frame. It waits for the next line, which says whether it was decided on in the call that took it."""
+        self.end()
         self.frames += 1
-        take_frame(
-            as_frame(payload),
-            ns,
-            self.tick_e8,
-            self.lot_e8,
-            self.block,
-            self.view,
-            self.seen,
-            self.estimates,
-            self.signals,
-            self.rules,
-            self.pace,
-            self.limits,
-        )
+        self._waits = (ns, payload)
+
+    def end(self) -> None:
+        """Take the frame that waits, if one does, without a decision."""
+        if self._waits is not None:
+            (ns, payload), self._waits = self._waits, None
+            take_frame(as_frame(payload), ns, self.memory.block)
 
     def line(self, word: dict[str, Any]) -> None:
         """One of the engine's own lines. Raises KeyError, TypeError or ValueError for one that cannot be read."""
+        if word["mm"] == "tick":
+            self._tick(word.get("position"))
+            return
+        self.end()
         match word["mm"]:
             case "decide":
-                self._decide(int(word["at"]), word.get("position"))
+                self._hold(word.get("position"))
+                at_ns = int(word["at"])
+                self._decided(at_ns, decide_now(at_ns, self.memory.block, self.position))
             case "declined":
                 self._declined(word)
             case "orders":
@@ -137,34 +121,32 @@ class _Run:
             case "sync":
                 self._sync(word["what"])
             case "estimates":
-                self.estimates = new_estimates(float(word["volatility_s"]), float(word["intensity_s"]))
+                self.memory.estimate(float(word["volatility_s"]), float(word["intensity_s"]))
             case "half_lives":
-                self.estimates[E_HALF_LIFE_SIGMA] = float(word["volatility_s"])
-                self.estimates[E_HALF_LIFE_INTENSITY] = float(word["intensity_s"])
+                self.memory.forget_by(float(word["volatility_s"]), float(word["intensity_s"]))
             case "lead":
                 self.epoch = int(word["epoch"])
             case other:
                 raise ValueError(f"a line of the kind {other!r}, which this program does not know")
 
-    def _decide(self, at_ns: int, position: int | None) -> None:
-        self.ticks += 1
+    def _hold(self, position: int | None) -> None:
+        """``position`` lots are held; None: as many as before."""
         if position is not None:
-            self.view[V_POSITION_LOTS] = position
-        self.out[:] = 0
-        code = self.quote(at_ns, self.view, self.signals, self.params, self.out)
-        found = settle_now(
-            code,
-            at_ns,
-            self.view,
-            self.out,
-            self.limits,
-            self.rules,
-            self.pace,
-            self.work,
-            self.working,
-            self.actions,
-        )
-        for row in self.actions[: found & 255].tolist():
+            self.position = position
+
+    def _tick(self, position: int | None) -> None:
+        """The frame that waits was taken and decided on in one call, and so it is here."""
+        if self._waits is None:
+            raise ValueError("a tick without a frame before it")
+        self._hold(position)
+        (ns, payload), self._waits = self._waits, None
+        found, told = tick(as_frame(payload), ns, TAKE_AND_DECIDE, self.memory.block, self.position, NO_LANE)
+        if found & F_DECIDED:
+            self._decided(ns, told)
+
+    def _decided(self, at_ns: int, told: int) -> None:
+        self.ticks += 1
+        for row in self.memory.actions[: told & 255].tolist():
             if row[A_KIND] in (PLACE, CANCEL):
                 self.rows.append((at_ns, 0, row[A_SIDE], row[A_KIND], row[A_TICKS], row[A_LOTS]))
                 if row[A_KIND] == PLACE:
@@ -180,11 +162,11 @@ class _Run:
             self.placed.remove(key)
 
     def _orders(self, rows: Sequence[Sequence[Any]]) -> None:
-        self.working = len(rows)
-        for at, (client_id, side, ticks, leaves, state) in enumerate(rows):
-            row = self.work[at]
+        self.memory.head[SYM_WORKING] = len(rows)
+        for at, (client_id, side, ticks, leaves, state, *birth) in enumerate(rows):
+            row = self.memory.work[at]
             row[W_ID], row[W_SIDE], row[W_TICKS], row[W_LEAVES], row[W_STATE] = at, side, ticks, leaves, state
-            row[W_AHEAD], row[W_LEVEL] = -1, 0
+            row[W_AHEAD], row[W_LEVEL], row[W_BORN_NS] = -1, 0, birth[0] if birth else 0
             if client_id not in self.known:
                 self.known.add(client_id)
                 ours = next((one for one in self.placed if one[:2] == (side, ticks) and leaves <= one[2]), None)
@@ -194,11 +176,12 @@ class _Run:
                     self.placed.remove(ours)
 
     def _set(self, word: dict[str, Any]) -> None:
-        self.view[V_SIZE_PERMILLE], self.view[V_SPREAD_PERMILLE] = word["size_permille"], word["spread_permille"]
-        self.limits[: len(word["limits"])] = word["limits"]  # of an engine that knew fewer: the others bind nothing
-        self.pace[:], self.rules[:] = word["pace"], word["rules"]
+        memory = self.memory
+        memory.view[[V_SIZE_PERMILLE, V_SPREAD_PERMILLE]] = word["size_permille"], word["spread_permille"]
+        memory.limits[: len(word["limits"])] = word["limits"]  # of an engine that knew fewer: the others bind nothing
+        memory.pace[:], memory.rules[:] = word["pace"], word["rules"]
         if word["params"] is not None:
-            self.params = np.array(word["params"], np.float64)
+            memory.params[:] = word["params"]
 
     def _sync(self, what: str) -> None:
         match what:
@@ -244,7 +227,9 @@ def relive(path: Path, strategy_file: Path | None = None) -> Relived:
     except (KeyError, TypeError, ValueError) as error:
         cause = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise TapeError(f"{path}:{number}: not a line of the inputs of a run: {cause}") from None
-    if run is None:
+    if run is not None:
+        run.end()
+    else:
         raise TapeError(f"{path}: a recording, but not the inputs of a run (store.inputs: true makes them)")
     found = Relived(str(head["symbol"]), run.epoch, run.frames, run.ticks, run.adopted, not report.truncated)
     found.decisions = np.array(run.rows, np.int64).reshape(-1, 6)
@@ -268,8 +253,10 @@ def compare(found: Relived, journalled: Sequence[Journalled]) -> Relived:
 def _head(path: Path, number: int, word: dict[str, Any], before: _Run | None) -> dict[str, Any]:
     if before is not None:
         raise TapeError(f"{path}:{number}: a second run begins; give one file a run")
-    if word["format"] != FORMAT:
-        raise TapeError(f"{path}:{number}: inputs of format {word['format']}; this program reads {FORMAT}")
+    if word["format"] not in FORMATS:
+        raise TapeError(
+            f"{path}:{number}: inputs of format {word['format']}; this program reads {FORMATS[0]} to {FORMAT}"
+        )
     return word
 
 

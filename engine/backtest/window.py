@@ -14,6 +14,7 @@ from engine.backtest.remarks import check_quotes
 from engine.backtest.settings import Simulation
 from engine.backtest.tape import TapeError, read_columns, tape_of
 from engine.config.schema import Config
+from engine.config.terms import most_notional
 from engine.kernel.lane import C_SAMPLES, C_START_NS, D_DRAWDOWN, Lane, Tape
 from engine.kernel.pnl import equity
 from engine.market.columns import Columns, save
@@ -126,7 +127,8 @@ def measure(market: Market, config: Config, simulation: Simulation, strategy: St
     for lane in all_lanes:
         lane.cursor[C_START_NS] = window.start_ns
     units = [columns.tick_e8 * columns.lot_e8 / 1e16 for columns in market.columns]
-    total_notional = None if config.risk.max_notional is None else float(config.risk.max_notional)
+    most = most_notional(config)
+    total_notional = None if most is None else float(most)
     outputs, _ = run_lanes(all_lanes, units, strategy, total_notional, until_ns=window.end_ns - 1)
     check_quotes(all_lanes, strategy)
     curve = _curve(all_lanes, window, simulation.sample_s)

@@ -4,7 +4,7 @@ A call from Python into the kernel costs about 0.2 us for every array it hands o
 one symbol's book, buffers and scratch space lie in one int64 block, and the kernel makes its own views of it.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,32 @@ _LEVELS: Final = 4
 _SIZES: Final = 8
 
 
+class FeedSizes(NamedTuple):
+    """How much one symbol's feed can hold (see ``new_book`` and ``new_sync``)."""
+
+    window_bits: int = WINDOW_BITS
+    far_bits: int = FAR_BITS
+    frames: int = 4096
+    rows: int = 262_144
+    levels: int = MAX_LEVELS
+
+
+def feed_cells(sizes: FeedSizes) -> int:
+    """Cells of a block of ``sizes``. Raises ValueError for a window or table that cannot be."""
+    if not 6 <= sizes.window_bits <= 24 or not 4 <= sizes.far_bits <= 23:
+        raise ValueError("window_bits must be 6 to 24 and far_bits 4 to 23")
+    window, far = 1 << sizes.window_bits, 1 << sizes.far_bits
+    book = 2 * window + 2 * window // 64 + 4 * far + META_SIZE
+    sync = sizes.frames * HEAD_SIZE + 3 * sizes.rows + sizes.frames + 1 + SYNC_SIZE
+    return _SIZES + book + sync + HEAD_SIZE + 3 * sizes.levels
+
+
+def begin_feed(block: NDArray[np.int64], sizes: FeedSizes, rule: int = RULE_AUTO) -> None:
+    """Make of ``feed_cells(sizes)`` zeros an empty feed whose diffs follow each other by ``rule``."""
+    block[:5] = 1 << sizes.window_bits, 1 << sizes.far_bits, sizes.frames, sizes.rows, sizes.levels
+    views(block)[0].meta[M_RULE] = rule
+
+
 def new_block(
     rule: int = RULE_AUTO,
     window_bits: int = WINDOW_BITS,
@@ -34,15 +60,10 @@ def new_block(
     rows: int = 262_144,
     levels: int = MAX_LEVELS,
 ) -> NDArray[np.int64]:
-    """The memory of one symbol's feed (see ``new_book`` and ``new_sync`` for the sizes); use it through ``views``."""
-    if not 6 <= window_bits <= 24 or not 4 <= far_bits <= 23:
-        raise ValueError("window_bits must be 6 to 24 and far_bits 4 to 23")
-    window, far = 1 << window_bits, 1 << far_bits
-    book = 2 * window + 2 * window // 64 + 4 * far + META_SIZE
-    sync = frames * HEAD_SIZE + 3 * rows + frames + 1 + SYNC_SIZE
-    block = np.zeros(_SIZES + book + sync + HEAD_SIZE + 3 * levels, dtype=np.int64)
-    block[:5] = window, far, frames, rows, levels
-    views(block)[0].meta[M_RULE] = rule
+    """The memory of a feed that stands by itself, in int64 cells; use it through ``views``. Sizes: ``FeedSizes``."""
+    sizes = FeedSizes(window_bits, far_bits, frames, rows, levels)
+    block = np.zeros(feed_cells(sizes), dtype=np.int64)
+    begin_feed(block, sizes, rule)
     return block
 
 

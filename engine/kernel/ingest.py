@@ -141,7 +141,7 @@ def ingest(
         end = _line_end(buf, words, start)
         if end == size and not final:
             return DONE
-        status = _line(buf, start, end, end == size, tick_e8, lot_e8, lot_is_given, sink, state, bad, head, levels)
+        status = _line(buf[start:end], end == size, tick_e8, lot_e8, lot_is_given, sink, state, bad, head, levels)
         if status != DONE:
             return status
         state[I_POS] = end + 1
@@ -151,9 +151,7 @@ def ingest(
 
 @njit(cache=True)
 def _line(
-    buf: Bytes,
-    start: int,
-    end: int,
+    line: Bytes,
     open_end: bool,
     tick_e8: int,
     lot_e8: int,
@@ -164,13 +162,14 @@ def _line(
     head: NDArray[np.int64],
     levels: NDArray[np.int64],
 ) -> int:
-    if end == start:
+    """Read one line into ``sink``; returns as ``ingest``. ``open_end``: nothing ended it, so it may be cut."""
+    if line.size == 0:
         return DONE
-    local_ns = read_stamp(buf, start, end)
+    local_ns = read_stamp(line, 0, line.size)
     cause = C_STAMP
     kind = K_BAD
     if local_ns >= 0:
-        frame = buf[start + STAMP_DIGITS + 1 : end]
+        frame = line[STAMP_DIGITS + 1 :]
         kind = parse_frame(frame, frame.size, tick_e8, lot_e8, head, levels)
         cause = head[H_CAUSE]
         if kind != K_BAD and head[H_SYMBOL] != 0:

@@ -8,23 +8,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from engine.kernel.checks import no_limits
 from engine.kernel.exchange import Exchange, new_exchange
 from engine.kernel.latency import Latency, constant
-from engine.kernel.layout import (
-    OUT_SIZE,
-    PARAMS_SIZE,
-    SIGNALS_SIZE,
-    V_SIZE_PERMILLE,
-    V_SPREAD_PERMILLE,
-    VIEW_SIZE,
-    WATCH_ALL,
-    WATCH_ALWAYS,
-)
+from engine.kernel.layout import WATCH_ALL, WATCH_ALWAYS, WATCH_TIME
 from engine.kernel.pnl import Pnl, new_pnl
-from engine.kernel.prepare import PACE_BAND, PACE_RATE, PACE_SIGNAL_AGE, PACE_SIZE, PACE_TOLERANCE
 from engine.kernel.purse import UNBOUNDED, new_purse
-from engine.kernel.quoting import new_actions, new_working, quoting_rules
+from engine.kernel.quoting import MAX_WORKING, Q_MIN_LIFE_NS
+from engine.kernel.symbol import SymbolBlock
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -78,6 +68,7 @@ C_SAMPLES: Final = 23
 C_FILLED: Final = 24
 C_SAMPLE_EVERY: Final = 25
 C_WATCH: Final = 26  # layout.WATCH_*: what the strategy's quote depends on
+C_LOOK_NS: Final = 27  # quotes are looked at afresh when no tick came for this long
 C_SIZE: Final = 32
 
 # Lane.curve: float64
@@ -104,6 +95,7 @@ CANCEL_REFUSED: Final = 13
 FILL: Final = 14
 
 RING: Final = 1024
+NEVER_NS: Final = 1 << 61  # longer than any recording
 
 # rows of the shared outputs
 DEC_COLUMNS: Final = 6  # time ns, symbol, side, action, price ticks, lots
@@ -162,9 +154,6 @@ class Shared(NamedTuple):
     tally: I64  # [2] rows in use
 
 
-MAX_WORKING: Final = 32
-
-
 def new_shared(decisions: int = 1 << 16, fills: int = 1 << 14) -> Shared:
     """Room for that many rows between two drains."""
     return Shared(
@@ -174,26 +163,22 @@ def new_shared(decisions: int = 1 << 16, fills: int = 1 << 14) -> Shared:
 
 def new_lane(
     tape: Tape,
-    params: F64,
+    symbol: SymbolBlock,
     *,
     latency: Latency | None = None,
-    rules: I64 | None = None,
-    limits: I64 | None = None,
     start_ns: int = 0,
     sample_ns: int = 1_000_000_000,
     maker_fee: float = 0.0,
     taker_fee: float = 0.0,
-    tolerance: float = 0.0,
-    signal_age_s: float = 30.0,
-    price_band: float = 0.0,
-    order_rate: float = 0.0,
-    estimates: F64 | None = None,
     purse: I64 | None = None,
     watch: int = WATCH_ALL,
+    look_ns: int = NEVER_NS,
 ) -> Lane:
-    """A lane at the beginning of ``tape``. The exchange's rules are still to be set (``exchange.set_rules``).
+    """A lane at the beginning of ``tape`` that decides by what ``symbol`` holds. The exchange's rules are still to be
+    set (``exchange.set_rules``).
 
     ``watch``: ticks at which nothing of this changed are not decided at (``Strategy.watch``); WATCH_ALL: every tick is.
+    ``look_ns``: where no tick comes for so long, quotes are looked at all the same.
     """
     messages = len(tape.kind)
     if messages == 0:
@@ -202,16 +187,11 @@ def new_lane(
     cursor[C_BOOK] = -1
     cursor[C_NEXT_ID] = 1
     cursor[C_START_NS] = start_ns
-    cursor[C_WATCH] = watch | WATCH_ALWAYS
+    # with the time alone an order becomes old enough to be cancelled
+    cursor[C_WATCH] = watch | WATCH_ALWAYS | (WATCH_TIME if symbol.rules[Q_MIN_LIFE_NS] > 0 else 0)
+    cursor[C_LOOK_NS] = look_ns
     cursor[C_SAMPLE_EVERY] = sample_ns
     cursor[C_NEXT_SAMPLE] = tape.local_ns[0]
-    view = np.zeros(VIEW_SIZE, np.int64)
-    view[V_SIZE_PERMILLE] = view[V_SPREAD_PERMILLE] = 1000
-    filled = np.zeros(PARAMS_SIZE)
-    filled[: len(params)] = params
-    pace = np.zeros(PACE_SIZE)
-    pace[PACE_TOLERANCE], pace[PACE_SIGNAL_AGE] = tolerance, signal_age_s
-    pace[PACE_BAND], pace[PACE_RATE] = price_band, order_rate
     samples = int(tape.local_ns[-1] - tape.local_ns[0]) // sample_ns + 2
     return Lane(
         tape=tape,
@@ -223,17 +203,17 @@ def new_lane(
         bbo=np.full((messages, 4), 0, np.int64),
         to_exchange=np.zeros((RING, M_SIZE), np.int64),
         to_local=np.zeros((RING, M_SIZE), np.int64),
-        work=new_working(MAX_WORKING),
-        view_row=view,
-        signals=np.full(SIGNALS_SIZE, np.nan),
-        params=filled,
-        out=np.zeros(OUT_SIZE, np.int64),
-        limits=no_limits() if limits is None else limits,
-        rules=quoting_rules() if rules is None else rules,
-        actions=new_actions(MAX_WORKING),
+        work=symbol.work,
+        view_row=symbol.view,
+        signals=symbol.signals,
+        params=symbol.params,
+        out=symbol.out,
+        limits=symbol.limits,
+        rules=symbol.rules,
+        actions=symbol.actions,
         samples=np.zeros((samples, SAMPLE_COLUMNS)),
         fees=np.array([maker_fee, taker_fee]),
-        pace=pace,
-        estimates=np.zeros(0) if estimates is None else estimates,
+        pace=symbol.pace,
+        estimates=symbol.estimates,
         purse=new_purse(UNBOUNDED) if purse is None else purse,
     )

@@ -64,6 +64,7 @@ W_LEAVES: Final = 3  # lots that can still fill
 W_STATE: Final = 4
 W_AHEAD: Final = 5  # estimated lots ahead in the queue, -1 unknown
 W_LEVEL: Final = 6  # lots displayed at its price
+W_BORN_NS: Final = 7  # time of the decision that placed it; 0: no decision of ours did
 W_SIZE: Final = 8
 
 # W_STATE
@@ -77,6 +78,7 @@ Q_TOLERANCE_TICKS: Final = 0  # an order this near the wanted price stays
 Q_QUEUE_TICKS: Final = 1  # ticks of price that standing at the very front of the queue is worth
 Q_KEEP_PERMILLE: Final = 2  # an order filled below this share of the wanted lots is replaced
 Q_OVERLAP: Final = 3  # 1: place the new order while the old one's cancel is in flight (worst case still checked)
+Q_MIN_LIFE_NS: Final = 4  # an order younger than this is not cancelled while it is safe; 0: no such rule
 Q_SIZE: Final = 8
 
 # actions: int64 rows
@@ -98,6 +100,8 @@ REFUSE: Final = 4  # wanted or expected, and not sent: A_REASON says why
 MOST: Final = 10**15
 MOST_NOTIONAL: Final = float(1 << 58)
 
+#: Orders of ours on one symbol that a decision knows; more are never placed.
+MAX_WORKING: Final = 32
 #: Actions one settle can give: every working order cancelled or kept, and one placement or refusal a side.
 ACTIONS_EXTRA: Final = 4
 
@@ -225,11 +229,14 @@ def _refusal(
     view: I64,
     limits: I64,
     rules: I64,
-    work: I64,
-    working: int,
+    working: I64,
+    open_orders: int,
     waiting: int,
 ) -> int:
-    """Reason a quote may not be placed now, R_NONE if it may. ``wanted``: its lots before they were made payable."""
+    """Reason a quote may not be placed now, R_NONE if it may. ``wanted``: its lots before they were made payable.
+
+    ``working``: the rows of our working orders; ``open_orders``: how many they are, with what this decision placed.
+    """
     touch = view[V_ASK_TICKS] if side > 0 else view[V_BID_TICKS]
     if ticks * side >= touch * side:
         return R_WOULD_TAKE
@@ -237,39 +244,52 @@ def _refusal(
         return R_ORDER_UNKNOWN
     if waiting != 0 and not rules[Q_OVERLAP]:
         return R_CANCEL_IN_FLIGHT
-    if _meets_own(side, ticks, work, working):
+    if _meets_own(side, ticks, working, working.shape[0]):
         return R_SELF_TRADE
     if lots * LEAST_SHARE < wanted:
         return lacking(side, limits)
     pending = cost = 0
-    for row in range(working):
-        if work[row, W_SIDE] == side:
-            pending += work[row, W_LEAVES]
-            cost += work[row, W_LEAVES] * work[row, W_TICKS]
-    reason = refuse_place(limits, side, ticks, lots, view[V_POSITION_LOTS], pending, working)
+    for row in range(working.shape[0]):
+        if working[row, W_SIDE] == side:
+            pending += working[row, W_LEAVES]
+            cost += working[row, W_LEAVES] * working[row, W_TICKS]
+    reason = refuse_place(limits, side, ticks, lots, view[V_POSITION_LOTS], pending, open_orders)
     if reason == R_NONE:
         return short_of(side, ticks, lots, pending, cost, limits, view)
     return lacking(side, limits) if lots < wanted and (reason == R_MIN_SIZE or reason == R_MIN_NOTIONAL) else reason
 
 
+@part
+def _may_wait(side: int, ticks: int, lots: int, now_ns: int, rules: I64, order: I64) -> bool:
+    """Whether an order is too young to be cancelled, and safe: wanted on its side, and no better priced than wanted."""
+    age = now_ns - order[W_BORN_NS]
+    return bool(0 <= age < rules[Q_MIN_LIFE_NS] and lots > 0 and side * (order[W_TICKS] - ticks) <= 0)
+
+
 @inner
 def _diff_side(
-    side: int, ticks: int, lots: int, rules: I64, work: I64, working: int, actions: I64, at: int
+    side: int, ticks: int, lots: int, now_ns: int, rules: I64, work: I64, working: int, actions: I64, at: int
 ) -> tuple[int, int, int]:
-    """Keep one order, cancel the rest of a side. Returns (actions so far, 1 if one is kept, state waited for)."""
-    kept = _best_kept(side, ticks, lots, rules, work, working)
+    """Keep one order, and those too young, and cancel the rest of a side.
+
+    Returns (actions so far, 1 if one is kept, state waited for).
+    """
+    best = _best_kept(side, ticks, lots, rules, work, working)
+    kept = 1 if best >= 0 else 0
     waiting = 0
     for row in range(working):
         if work[row, W_SIDE] != side:
             continue
-        if row == kept or work[row, W_STATE] == S_WORKING:
-            kind = KEEP if row == kept else CANCEL
+        if row == best or work[row, W_STATE] == S_WORKING:
+            stays = row == best or _may_wait(side, ticks, lots, now_ns, rules, work[row])
+            kept = 1 if stays else kept
+            kind = KEEP if stays else CANCEL
             at = _act(actions, at, kind, side, work[row, W_TICKS], work[row, W_LEAVES], work[row, W_ID], R_NONE)
-        if row == kept:
+        if row == best:
             continue
         # an order only just sent cannot be cancelled before it is acknowledged: wait, as for a cancel
         waiting = max(waiting, S_UNKNOWN if work[row, W_STATE] == S_UNKNOWN else S_CANCELLING)
-    return at, 1 if kept >= 0 else 0, waiting
+    return at, kept, waiting
 
 
 @part
@@ -295,12 +315,22 @@ def _forbid(out: I64, reason: int) -> None:
 
 
 @entry
-def settle(code: int, view: I64, out: I64, limits: I64, rules: I64, work: I64, working: int, actions: I64) -> int:
+def settle(
+    code: int,
+    now_ns: int,
+    view: I64,
+    out: I64,
+    limits: I64,
+    rules: I64,
+    work: I64,
+    working: int,
+    actions: I64,
+) -> int:
     """Turn wanted quotes into ``actions``; returns how many. Cancels come before placements.
 
-    ``code`` is what the strategy returned; ``out`` is changed where quoting is blocked, so that it tells the reasons.
-    Lots are made as few as the account can pay (``kernel.afford``). ``limits[L_ORDER_BUDGET]`` is counted down by each
-    placement. ``working`` rows of ``work`` are read.
+    ``code`` is what the strategy returned at ``now_ns``; ``out`` is changed where quoting is blocked, so that it tells
+    the reasons. Lots are made as few as the account can pay (``kernel.afford``). ``limits[L_ORDER_BUDGET]`` is counted
+    down by each placement. ``working`` rows of ``work`` are read.
     """
     if limits[L_BLOCK] != R_NONE:
         _forbid(out, limits[L_BLOCK])
@@ -315,10 +345,10 @@ def settle(code: int, view: I64, out: I64, limits: I64, rules: I64, work: I64, w
     bid_wanted = _afford(np.int64(1), O_BID_TICKS, O_BID_LOTS, out, limits, view, work, working)
     ask_wanted = _afford(np.int64(-1), O_ASK_TICKS, O_ASK_LOTS, out, limits, view, work, working)
     at, bid_kept, bid_waits = _diff_side(
-        np.int64(1), out[O_BID_TICKS], out[O_BID_LOTS], rules, work, working, actions, np.int64(0)
+        np.int64(1), out[O_BID_TICKS], out[O_BID_LOTS], now_ns, rules, work, working, actions, np.int64(0)
     )
     at, ask_kept, ask_waits = _diff_side(
-        np.int64(-1), out[O_ASK_TICKS], out[O_ASK_LOTS], rules, work, working, actions, at
+        np.int64(-1), out[O_ASK_TICKS], out[O_ASK_LOTS], now_ns, rules, work, working, actions, at
     )
     open_orders = working
     for side in (1, -1):
@@ -334,7 +364,7 @@ def settle(code: int, view: I64, out: I64, limits: I64, rules: I64, work: I64, w
             out[reason_at] = R_NONE
             continue
         waits = bid_waits if side > 0 else ask_waits
-        reason = _refusal(side, ticks, lots, wanted, view, limits, rules, work, open_orders, waits)
+        reason = _refusal(side, ticks, lots, wanted, view, limits, rules, work[:working], open_orders, waits)
         out[reason_at] = reason
         if reason == R_NONE:
             limits[L_ORDER_BUDGET] -= 1
@@ -356,11 +386,13 @@ def step(
     out: I64,
     limits: I64,
     rules: I64,
-    work: I64,
-    working: int,
+    working: I64,
     actions: I64,
 ) -> int:
-    """One tick of one symbol, for jitted drivers: quote, then settle. Returns the number of actions."""
+    """One tick of one symbol, for jitted drivers: quote, then settle. Returns the number of actions.
+
+    ``working``: the rows of our working orders, and none that is not in use.
+    """
     out[:] = 0
     code = quote(now_ns, view, signals, params, out)
-    return settle(code, view, out, limits, rules, work, working, actions)
+    return settle(code, now_ns, view, out, limits, rules, working, working.shape[0], actions)

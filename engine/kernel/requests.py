@@ -5,13 +5,13 @@ in, so that what a tick sends exists in one call and leaves in one write. Frames
 Where the session carries no key, each request is signed: HMAC-SHA256 over the same values as a query text.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.kernel.hashing import PADS, SCRATCH, sign
-from engine.kernel.jit import entry, inner
+from engine.kernel.jit import entry, inner, making
 from engine.kernel.quoting import A_ID, A_KIND, A_LOTS, A_SIDE, A_SIZE, A_TICKS, CANCEL, PLACE
 
 I64 = npt.NDArray[np.int64]
@@ -51,12 +51,56 @@ N_TIME_MS: Final = 2  # exchange time of the requests
 N_TICK_E8: Final = 3
 N_LOT_E8: Final = 4
 N_MASK: Final = 5  # state of the frames' masks, not 0
-N_PADS: Final = 6  # what signs, as ``hashing.absorb_pads`` leaves it; then room to work in
+N_PLACES: Final = 6  # placements that may be written now
+N_ROOM: Final = 7  # and requests, cancels included
+_TEXT_CELLS: Final = 8  # cells that the texts take
+N_PADS: Final = 10  # what signs, as ``hashing.absorb_pads`` leaves it; then room to work in
 NUMBERS: Final = N_PADS + PADS + SCRATCH
+
+_TEXTS_AT: Final = NUMBERS + 2 * TEXTS  # where they begin
 
 CLIENT_BYTES: Final = 40  # of a client id: its length, then its text
 FRAME_BYTES: Final = 1024  # no request is longer, nor the text that is signed
 _SHORT: Final = 126  # payloads below this have their length in the header's second byte
+
+
+class RequestParts(NamedTuple):
+    """The parts of a lane's block, without a copy."""
+
+    numbers: I64  # [NUMBERS]
+    spans: I64  # [TEXTS, 2] where each text begins and ends
+    texts: U8
+    out: U8  # the frames written; its last FRAME_BYTES hold what is signed
+
+
+def carve_requests(block: I64) -> RequestParts:
+    """The parts of a block made by ``new_requests``, from Python."""
+    end = _TEXTS_AT + block[_TEXT_CELLS]
+    return RequestParts(
+        block[:NUMBERS],
+        block[NUMBERS:_TEXTS_AT].reshape((TEXTS, 2)),
+        block[_TEXTS_AT:end].view(np.uint8),
+        block[end:].view(np.uint8),
+    )
+
+
+#: ``request_parts(block)`` inside the kernel: its own views, spliced into the caller.
+request_parts = making(carve_requests)
+
+
+def new_requests(texts: U8, spans: I64, room: int) -> I64:
+    """One lane's block: the texts around a request's values, and room for ``room`` frames. No request may be written
+    before ``N_PLACES`` and ``N_ROOM`` say so."""
+    cells = -(-len(texts) // 8)
+    block = np.zeros(_TEXTS_AT + cells + (room + 1) * FRAME_BYTES // 8, np.int64)
+    block[_TEXT_CELLS] = cells
+    parts = carve_requests(block)
+    parts.spans[:], parts.texts[: len(texts)] = spans, texts
+    return block
+
+
+#: In the place of a lane: nothing may be written.
+NO_LANE: Final = new_requests(np.zeros(0, np.uint8), np.zeros((TEXTS, 2), np.int64), 0)
 
 
 @inner

@@ -26,6 +26,7 @@ from engine.kernel.lane import (
     C_IN_HEAD,
     C_IN_TAIL,
     C_LOCAL,
+    C_LOOK_NS,
     C_NEXT_SAMPLE,
     C_OUT_HEAD,
     C_OUT_TAIL,
@@ -45,7 +46,6 @@ from engine.kernel.lane import (
     F64,
     I64,
     M_NS,
-    MAX_WORKING,
     MORE,
     N_DECISIONS,
     N_OUT_FILLS,
@@ -77,6 +77,7 @@ from engine.kernel.quiet import quiet_messages
 from engine.kernel.quoting import (
     A_KIND,
     CANCEL,
+    MAX_WORKING,
     PLACE,
     Q_QUEUE_TICKS,
     QUOTE_TYPE,
@@ -181,6 +182,24 @@ def _hear(lane: Lane, live: bool, now_ns: int) -> int:
 
 
 @part
+def _hear_answers(lane: Lane, now_ns: int) -> int:
+    """At a look between two ticks there is no message to take in, but answers may have come. As ``_hear``."""
+    cursor = lane.cursor
+    if cursor[C_IN_HEAD] == cursor[C_IN_TAIL] or lane.to_local[cursor[C_IN_HEAD] % RING, M_NS] > now_ns:
+        return WATCH_TIME
+    _observe(cursor, lane.curve, lane.work, lane.pnl.row, now_ns)
+    hear_until(lane.work, lane.pnl, lane.params, lane.fees, lane.purse, lane.to_local, cursor, now_ns)
+    return WATCH_TIME | WATCH_OWN
+
+
+@part
+def _looks(lane: Lane, live: bool, now_ns: int) -> bool:
+    """Whether quotes are looked at afresh though no message came: where they may stand at all."""
+    cursor = lane.cursor
+    return bool(live and cursor[C_BLOCK] == 0 and now_ns >= cursor[C_START_NS])
+
+
+@part
 def _live(lane: Lane) -> bool:
     """Whether the book is in sequence after the last message received."""
     return bool(lane.cursor[C_BOOK] >= 0 and lane.tape.live[lane.cursor[C_BOOK]] != 0)
@@ -220,8 +239,8 @@ def _decide(lane: Lane, shared: Shared, wire: Wire, symbol: int, quote: Quote, l
     view[V_POSITION_LOTS] = pnl[PNL_POSITION]
     limits[L_BLOCK] = cursor[C_BLOCK] if cursor[C_BLOCK] != 0 or live else R_BOOK_NOT_LIVE
     bound(lane.purse, pnl, limits)
-    budget, working, actions = limits[L_ORDER_BUDGET], cursor[C_WORKING], lane.actions
-    count = step(quote, now_ns, view, lane.signals, lane.params, lane.out, limits, lane.rules, work, working, actions)
+    budget, working, actions = limits[L_ORDER_BUDGET], work[: cursor[C_WORKING]], lane.actions
+    count = step(quote, now_ns, view, lane.signals, lane.params, lane.out, limits, lane.rules, working, actions)
     if not _busy(actions, count):
         return 0
     _observe(cursor, lane.curve, work, pnl, now_ns)
@@ -237,10 +256,12 @@ def run(lane: Lane, shared: Shared, symbol: int, quote: Quote, until_ns: int) ->
     Returns DONE, or MORE when an output is full: drain ``shared`` and call again. What is done at every tick is
     merged into this one function: handing a lane to a function costs more than most ticks.
 
+    Where no tick comes for ``C_LOOK_NS``, quotes are looked at all the same (live: ``strategy.tick_interval``).
     A tick is decided at when something of ``C_WATCH`` changed since the last decision, or that decision was to act.
     ``step`` is a function of just that, so at any other tick it would again find nothing to do.
     """
     cursor, limits, local_ns, tally = lane.cursor, lane.limits, lane.tape.local_ns, shared.tally
+    look_ns = cursor[C_LOOK_NS]
     wire = Wire(lane.latency, lane.to_exchange, lane.to_local, cursor)
     unit = lane.params[P_TICK_SIZE] * lane.params[P_LOT_SIZE]
     room_decisions = shared.decisions.shape[0] - 2 * MAX_WORKING
@@ -249,17 +270,26 @@ def run(lane: Lane, shared: Shared, symbol: int, quote: Quote, until_ns: int) ->
     now_ns = cursor[C_TICK_NS] if cursor[C_TICKS] > 0 else local_ns[0]
     cursor[C_TICK_NS] = now_ns
     code = DONE
-    while cursor[C_LOCAL] < local_ns.shape[0] and local_ns[cursor[C_LOCAL]] <= until_ns:
+    while cursor[C_LOCAL] < local_ns.shape[0]:
+        next_ns = local_ns[cursor[C_LOCAL]]
+        look = next_ns - now_ns > look_ns and _looks(lane, live, now_ns)
+        if look:
+            next_ns = now_ns + look_ns
+        if next_ns > until_ns:
+            break
         if tally[N_DECISIONS] > room_decisions or tally[N_OUT_FILLS] > room_fills:
             code = MORE
             break
-        now_ns = local_ns[cursor[C_LOCAL]]
-        cursor[C_TICKS] += 1
+        now_ns = next_ns
         _exchange_until(lane, shared, wire, symbol, now_ns)
-        fresh |= _hear(lane, live, now_ns)
-        live = _live(lane)
+        if look:
+            fresh |= _hear_answers(lane, now_ns)
+        else:
+            cursor[C_TICKS] += 1
+            fresh |= _hear(lane, live, now_ns)
+            live = _live(lane)
         _value(lane, unit, fresh, now_ns)
-        if live and lane.pnl.row[PNL_MID2] > 0:
+        if live and not look and lane.pnl.row[PNL_MID2] > 0:
             fresh = _prepare(lane, fresh, now_ns)
         if now_ns < cursor[C_START_NS] or cursor[C_BOOK] < 0:
             continue

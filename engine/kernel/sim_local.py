@@ -68,6 +68,7 @@ from engine.kernel.quoting import (
     S_SENT,
     S_WORKING,
     W_AHEAD,
+    W_BORN_NS,
     W_ID,
     W_LEAVES,
     W_LEVEL,
@@ -225,6 +226,7 @@ def _place(wire: Wire, work: I64, now_ns: int, action: I64) -> None:
     row[W_STATE] = S_SENT
     row[W_AHEAD] = -1
     row[W_LEVEL] = 0
+    row[W_BORN_NS] = now_ns
     cursor[C_WORKING] += 1
     none = np.int64(0)
     content = (order_id, action[A_SIDE], action[A_TICKS], action[A_LOTS], none, none)

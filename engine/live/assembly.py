@@ -24,7 +24,7 @@ from engine.live.risk_keeper import RiskKeeper
 from engine.live.rivals import Rivals
 from engine.live.session import Parts, Session
 from engine.live.storage import Storage
-from engine.live.tactics import parameters_of, prepare
+from engine.live.tactics import parameters_of
 from engine.live.venue import equity_of
 from engine.live.wire import Wire
 from engine.orders.funds import Funds
@@ -169,18 +169,17 @@ def build_session(
         books.add(book)
         risk.priced(symbol, float(instrument.tick_size) / 2)  # what is observed is bid and ask in ticks, added up
         manager.fill_book.prove(symbol, book.proved)
-        prepare(markets.feeds[symbol], config, strategy)
+        parameters_of(config, strategy, instrument)  # what cannot be ends the start here, and is named
         quoter = Quoter(
             instrument,
             markets.feeds[symbol],
             book.ledger,
             desk,
             why,
-            strategy.quote,
-            parameters_of(config, strategy, instrument),
+            strategy,
             _decisions(journal, lease.epoch, symbol) if config.store.decisions else None,
-            strategy.own,
         )
+        quoter.configure(config)
         quoter.funds = books.funds[symbol] = Funds(instrument, config.exchange.leverage)
         quoter.rebound()
         pairs[symbol] = clerk.pairs[symbol] = Pair(instrument, markets.feeds[symbol], book, quoter)

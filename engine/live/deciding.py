@@ -17,7 +17,7 @@ from engine.live.failures import Exit, StartError
 from engine.live.memory import Memory, StrategyMark
 
 if TYPE_CHECKING:
-    from engine.live.quoter import I64
+    from engine.live.tactics import I64
 
 CHANCE: Final = 2  # engines in a row that ended in a decision: one may have been killed just then, two were not
 

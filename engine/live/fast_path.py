@@ -5,23 +5,15 @@ detector of price moves calls calm. Whatever is not so goes the long way, ``Sess
 """
 
 import time
-from collections.abc import Sequence
 from typing import Final, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from engine.kernel.address import address_of
 from engine.kernel.parse import as_frame
-from engine.kernel.quoting import Quote
+from engine.kernel.requests import NO_LANE
+from engine.kernel.tick import F_DECIDED, ONLY_DECIDE, ONLY_TOUCH, T_SIZE, TAKE_AND_DECIDE, tick
 from engine.live.feed import Feed
 from engine.live.gate import Block
-from engine.live.hot import F_DECIDED, NO_REQUESTS, ONLY_DECIDE, ONLY_TOUCH, T_SIZE, TAKE_AND_DECIDE, tick
+from engine.live.tap import Tap
 from engine.live.wire import Frames
-
-I64 = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
-U8 = npt.NDArray[np.uint8]
 
 _ACTIONS: Final = (1 << T_SIZE) - 1
 
@@ -45,27 +37,8 @@ class Ids(Protocol):
 class Orders(Protocol):
     """What a decision needs of the ``Quoter``."""
 
-    quote: Quote
-    params: F64
     all_held: bool
-    min_life_ns: int
     block: Block
-
-    @property
-    def out(self) -> I64:
-        """The decision's output row."""
-
-    @property
-    def work(self) -> I64:
-        """The working orders, one row each."""
-
-    @property
-    def actions(self) -> I64:
-        """What the last decision asks for, one row each."""
-
-    @property
-    def clients(self) -> U8:
-        """The client ids of the working orders, as bytes."""
 
     @property
     def ledger(self) -> HeldLots:
@@ -76,11 +49,7 @@ class Orders(Protocol):
         """The client ids."""
 
     @property
-    def orders(self) -> Sequence[object]:
-        """The working orders, in the order of their rows."""
-
-    @property
-    def tap(self) -> object | None:
+    def tap(self) -> Tap | None:
         """What writes the tick's inputs down; None where nobody does."""
 
     def refresh(self) -> None:
@@ -97,13 +66,10 @@ class Beat(Protocol):
 class FastPath:
     """One symbol's. ``told`` and the times are the last decision's, read in ``Feed.on_decided``."""
 
-    def __init__(self, feed: Feed, orders: Orders, calm: I64, beat: Beat, lane: Frames | None) -> None:
-        self._feed, self._orders, self._calm, self._beat, self._lane = feed, orders, calm, beat, lane
-        self._quote = address_of(orders.quote)
-        self._bytes = (
-            NO_REQUESTS[5:] if lane is None else (orders.clients, lane.texts, lane.spans, lane.numbers, lane.out)
-        )
-        self.told = 0  # actions, placements and cancels, as ``settle_now`` returns them
+    def __init__(self, feed: Feed, orders: Orders, beat: Beat, lane: Frames | None) -> None:
+        self._feed, self._orders, self._beat, self._lane = feed, orders, beat, lane
+        self._block = feed.block
+        self.told = 0  # actions, placements and cancels, as ``kernel.tick`` tells them
         self.sent = False  # placements and cancels have been written
         self.decided_ns = self.written_ns = 0  # monotonic
 
@@ -118,42 +84,15 @@ class FastPath:
     def take(self, payload: memoryview | bytes, recv_ns: int, what: int = TAKE_AND_DECIDE) -> int:
         """One frame; returns ``F_*`` of the kernel. With ``F_DECIDED`` its orders have left, or are told to be sent."""
         feed, orders, lane, beat = self._feed, self._orders, self._lane, self._beat
-        if orders.block.code or orders.tap is not None or recv_ns - beat.heartbeat_ns > beat.frozen_ns:
+        if orders.block.code or recv_ns - beat.heartbeat_ns > beat.frozen_ns:
             return feed.take(payload, recv_ns) if what == TAKE_AND_DECIDE else 0
         orders.refresh()
-        places = requests = number = now_ms = 0
-        if lane is not None and orders.all_held and not orders.min_life_ns:
-            places, requests, number, now_ms = lane.room()
-        found, told = tick(
-            as_frame(payload),
-            recv_ns,
-            feed.tick_e8,
-            feed.lot_e8,
-            feed.block,
-            feed.view,
-            feed.seen,
-            feed.estimates,
-            feed.signals,
-            feed.rules,
-            feed.pace,
-            feed.limits,
-            what,
-            self._calm,
-            orders.ledger.whole_lots,
-            self._quote[0],
-            self._quote[1],
-            orders.params,
-            orders.out,
-            orders.work,
-            len(orders.orders),
-            orders.actions,
-            places,
-            requests,
-            orders.ids.upcoming,
-            number,
-            now_ms,
-            *self._bytes,
-        )
+        tap, position, requests = orders.tap, orders.ledger.whole_lots, NO_LANE
+        if tap is not None and what == ONLY_DECIDE:
+            tap.look()
+        if lane is not None and orders.all_held and lane.room(orders.ids.upcoming):
+            requests = lane.block
+        found, told = tick(as_frame(payload), recv_ns, what, self._block, position, requests)
         if found & F_DECIDED and what != ONLY_TOUCH:
             self.decided_ns = time.monotonic_ns()
             self.told = told & _ACTIONS
@@ -161,4 +100,6 @@ class FastPath:
             self.sent = bool(size) and lane is not None and lane.send(size)
             if self.sent:
                 self.written_ns = time.monotonic_ns()
+            if tap is not None:
+                tap.ticked(position) if what == TAKE_AND_DECIDE else tap.decided(recv_ns, position)
         return found

@@ -9,21 +9,15 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from engine.kernel.book import CROSSED, EMPTY, GAP, LIVE, STALE, STATE_NAMES, SYNCING
-from engine.kernel.checks import no_limits
-from engine.kernel.feed import new_block, views
+from engine.kernel.feed import FeedSizes, views
 from engine.kernel.frame import K_BAD, K_BBO
-from engine.kernel.layout import SIGNALS_SIZE, VIEW_SIZE
 from engine.kernel.levels import M_GAPS, M_STATE
 from engine.kernel.parse import as_frame
-from engine.kernel.prepare import PACE_SIZE
-from engine.kernel.quoting import Q_SIZE
 from engine.kernel.scale import size_e8
+from engine.kernel.symbol import new_symbol
 from engine.kernel.sync import Y_REFRESH, forget, want_refresh
-from engine.live.hot import F_DECIDED, F_KIND, F_MID2, F_STATE, F_THIN, F_TICK, SEEN_SIZE, take_frame
+from engine.kernel.tick import F_DECIDED, F_KIND, F_MID2, F_STATE, F_THIN, F_TICK, take_frame
 from engine.live.tap import Tap
 from engine.trade import Instrument
 from engine.venue.protocol import VenueError
@@ -31,6 +25,7 @@ from engine.venue.protocol import VenueError
 BACKOFF_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
 THIN_PAUSE_NS: Final = 10_000_000_000  # a LIVE book whose depth ran thin is refreshed at most this often
 SNAPSHOT_DEADLINE_S: Final = 10.0
+SIZES: Final = FeedSizes()  # of a symbol's book and of the diffs that wait for its snapshot
 
 
 class Decider(Protocol):
@@ -60,17 +55,11 @@ class Feed:
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.symbol = instrument.symbol
-        self.tick_e8, self.lot_e8 = size_e8(instrument.tick_size), size_e8(instrument.lot_size)
-        self.block = new_block()
-        self.book, self.sync, _, _ = views(self.block)
-        self.view = np.zeros(VIEW_SIZE, np.int64)
-        self.seen = np.zeros(SEEN_SIZE, np.int64)
+        memory = new_symbol(size_e8(instrument.tick_size), size_e8(instrument.lot_size), SIZES)
+        self.memory, self.block = memory, memory.block
+        self.book, self.sync, _, _ = views(memory.book_block)
+        self.view, self.limits = memory.view, memory.limits
         self.mid2 = 0  # bid + ask in ticks, 0 without both sides
-        self.signals = np.full(SIGNALS_SIZE, np.nan)
-        self.rules = np.zeros(Q_SIZE, np.int64)  # the quoter's; the tolerance follows the mid
-        self.pace = np.zeros(PACE_SIZE)
-        self.limits = no_limits()  # the quoter's; the price band follows the mid
-        self.estimates: npt.NDArray[np.float64] = np.zeros(0)  # empty: the strategy takes no signals
         self._snapshot, self.on_tick, self._on_state = snapshot, on_tick, on_state
         self.stale_ns = stale_ns
         self._wall_ns = wall_ns
@@ -125,20 +114,7 @@ class Feed:
 
     def take(self, payload: memoryview | bytes, recv_ns: int) -> int:
         """The frame into the book, and no decision; returns ``F_*`` of the kernel."""
-        return take_frame(
-            as_frame(payload),
-            recv_ns,
-            self.tick_e8,
-            self.lot_e8,
-            self.block,
-            self.view,
-            self.seen,
-            self.estimates,
-            self.signals,
-            self.rules,
-            self.pace,
-            self.limits,
-        )
+        return take_frame(as_frame(payload), recv_ns, self.block)
 
     def tick(self) -> None:
         """The tick that was held, if one was."""

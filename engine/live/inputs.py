@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine import __version__
 from engine.config.schema import Config
 from engine.config.show import config_hash
+from engine.kernel.symbol import SYM_LOT_E8, SYM_TICK_E8
 from engine.live.failures import Exit, StartError
 from engine.live.feed import Feed
 from engine.live.tap import Tap
@@ -36,12 +37,12 @@ def record_inputs(config: Config, feeds: Iterable[Feed]) -> "list[InputFile]":
             "version": __version__,
             "config_hash": config_hash(config),
             "symbol": feed.symbol,
-            "tick_e8": feed.tick_e8,
-            "lot_e8": feed.lot_e8,
+            "tick_e8": int(feed.memory.head[SYM_TICK_E8]),
+            "lot_e8": int(feed.memory.head[SYM_LOT_E8]),
             "strategy": config.strategy.name,
             "strategy_file": str(own.resolve()) if own is not None else "",
             "strategy_sha256": digest,
         }
-        feed.tap = Tap(feed, file.put, head)
+        feed.tap = Tap(feed.memory, file.put, head)
         files.append(file)
     return files

@@ -6,7 +6,6 @@ This is the path of every tick: no logging, no allocation that grows, no waiting
 
 import time
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -16,21 +15,12 @@ import numpy.typing as npt
 from engine.kernel.checks import (
     L_BLOCK,
     L_BUY_MONEY,
-    L_CEIL_TICKS,
-    L_FLOOR_TICKS,
     L_MARGIN_CASH,
     L_MARGIN_TIMES,
-    L_MAX_LOTS,
-    L_MIN_LOTS,
-    L_MIN_NOTIONAL,
-    L_NOTIONAL,
-    L_OPEN_ORDERS,
     L_OWED_BUYS,
     L_OWED_SELLS,
     L_POSITION_LOTS,
     L_SELL_LOTS,
-    R_BASE_BALANCE,
-    R_QUOTE_BALANCE,
     UNLIMITED,
     Reason,
 )
@@ -48,27 +38,29 @@ from engine.kernel.prepare import PACE_RATE, PACE_TOKENS, PACE_TOKENS_NS
 from engine.kernel.quoting import (
     CANCEL,
     KEEP,
+    MAX_WORKING,
     PLACE,
     S_CANCELLING,
     S_SENT,
     S_UNKNOWN,
     S_WORKING,
     W_AHEAD,
+    W_BORN_NS,
     W_ID,
     W_LEAVES,
     W_LEVEL,
     W_SIDE,
     W_STATE,
     W_TICKS,
-    new_actions,
-    new_working,
 )
-from engine.kernel.requests import CLIENT_BYTES, client_row
+from engine.kernel.requests import client_row
+from engine.kernel.symbol import SYM_WORKING
+from engine.kernel.tick import decide_now
 from engine.live.desk import Desk
 from engine.live.feed import Feed
 from engine.live.gate import Block
-from engine.live.hot import settle_now
 from engine.live.ledger import Ledger
+from engine.live.reasons import QuoteReasons
 from engine.live.rings import Why
 from engine.live.tap import Tap
 from engine.live.wire import Lane
@@ -76,20 +68,16 @@ from engine.orders.funds import Funds
 from engine.orders.intent import Intent
 from engine.orders.order import Order
 from engine.orders.states import OrderState
-from engine.risk.limits import Limits
 from engine.trade import Instrument, Side
 from engine.units import away
 
 if TYPE_CHECKING:
-    from engine.strategy.fenced import Own
+    from engine.config.schema import Config
+    from engine.strategy.parameters import Strategy
 
-I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
-QuoteFunction = Callable[[int, I64, F64, F64, I64], int]
 
-MAX_WORKING: Final = 32  # as in the backtest: more are never placed
 STARVED_S: Final = 0.25
-SIDE_NAMES: Final = {1: "buy", -1: "sell"}
 _SIDES: Final = {1: Side.BUY, -1: Side.SELL}
 _WORK_STATE: Final = {
     OrderState.SUBMITTED: S_SENT,
@@ -99,9 +87,6 @@ _WORK_STATE: Final = {
     OrderState.PENDING_CANCEL: S_CANCELLING,
     OrderState.UNKNOWN: S_UNKNOWN,
 }
-_OF_BALANCE: Final = frozenset({R_BASE_BALANCE, R_QUOTE_BALANCE})
-_REASONS: Final = {int(reason): reason for reason in Reason}
-_UNABLE: Final = frozenset({int(Reason.STRATEGY_ERROR), int(Reason.BAD_QUOTE), int(Reason.NOT_WANTED)})
 OnDecision = Callable[[int, int, str, int, int], None]
 """``(recv_ns, side, action, ticks, lots)`` after the order has been sent."""
 
@@ -116,67 +101,61 @@ class Quoter:
         ledger: Ledger,
         desk: Desk,
         why: Why,
-        quote: QuoteFunction,
-        params: F64,
+        strategy: "Strategy",
         on_decision: OnDecision | None,
-        own: "Own | None" = None,
     ) -> None:
-        self.instrument, self.feed, self.ledger = instrument, feed, ledger
-        self.quote, self.params, self.rules, self.signals = quote, params, feed.rules, feed.signals
+        self.instrument, self.feed, self.ledger, self.memory = instrument, feed, ledger, feed.memory
         self.symbol = instrument.symbol
-        self.out = np.zeros(OUT_SIZE, np.int64)
-        self.limits = feed.limits
+        self.quote, self.own = strategy.quote, strategy.own  # a user's own strategy may fail
+        self.memory.quote_by(strategy.quote)
         self.block = Block(int(Reason.QUOTING_OFF), "starting")
-        self.limits[L_BLOCK] = self.block.code
-        self.work, self.actions = new_working(MAX_WORKING), new_actions(MAX_WORKING)
-        self.clients = np.zeros((MAX_WORKING, CLIENT_BYTES), np.uint8)  # client ids of ``work``, for a lane
+        self.memory.limits[L_BLOCK] = self.block.code
         self.orders: list[Order] = []
         self.ids = desk.manager.ids
-        self.min_life_ns = 0
         self.decided_ns = 0  # monotonic, end of the last decision
         self.decisions = self.placed = self.cancelled = 0
         self.last_duration_ns = 0
         self.quoted_since_ns = 0  # monotonic, since when both sides have stood; 0 while not
-        self._desk, self._why, self._on_decision = desk, why, on_decision
+        self._strategy, self._desk, self._on_decision = strategy, desk, on_decision
+        self._reasons = QuoteReasons(instrument, feed.memory, why)
         self.funds: Funds | None = None  # what the account can pay for
         self._bound = (-1, 0, 0)  # its version, and how many orders stood and owed trades when it last set the limits
-        self._smaller = {1: 0, -1: 0}  # by side: the reason for which it was last quoted smaller than wanted
-        self.own = own  # a user's strategy, which may fail
-        self.failed = ""  # where and why it did; it is not asked again until a person says so
+        self.failed = ""  # where and why the strategy did; it is not asked again until a person says so
         self.failures = 0
         self.on_failed: Callable[[], None] = lambda: None
         self.tap: Tap | None = None
         self._version = -1
         self._position_lots = UNLIMITED
         self.all_held = False  # ``work`` has every order of ours that may be live
-        self._last_reason = {1: -1, -1: -1}
-        feed.view[V_SIZE_PERMILLE] = 1000
-        feed.view[V_SPREAD_PERMILLE] = 1000
+        self._deciding_ns = 0  # time of the decision being carried out
+        self._born: dict[str, int] = {}  # client id -> time of the decision that placed it, 0 where none of ours did
+        self.memory.view[[V_SIZE_PERMILLE, V_SPREAD_PERMILLE]] = 1000
 
     # --- set when it changes ---
 
+    def configure(self, config: "Config") -> None:
+        """Decide by ``config`` from the next tick on. Raises ``StrategyError``, and then nothing has changed."""
+        from engine.config.terms import configure
+
+        before, tap = self.memory.half_lives, self.feed.tap
+        configure(self.memory, config, self._strategy, self.instrument)
+        self._position_lots = int(self.memory.limits[L_POSITION_LOTS])
+        self._version = -1
+        after = self.memory.half_lives
+        if tap is not None and after != before:
+            tap.half_lives(*after) if before else tap.estimates(*after)
+
     def set_block(self, block: Block) -> None:
         self.block = block
-        self.limits[L_BLOCK] = block.code
+        self.memory.limits[L_BLOCK] = block.code
 
     def set_breaker(self, size_permille: int, spread_permille: int) -> None:
-        self.feed.view[V_SIZE_PERMILLE] = size_permille
-        self.feed.view[V_SPREAD_PERMILLE] = spread_permille
+        self.memory.view[[V_SIZE_PERMILLE, V_SPREAD_PERMILLE]] = size_permille, spread_permille
 
-    def set_limits(self, limits: Limits) -> None:
-        """The static part of the kernel's limits, in ticks and lots."""
-        instrument, row = self.instrument, self.limits
-        unit = float(instrument.tick_size * instrument.lot_size)
-        self._position_lots = row[L_POSITION_LOTS] = _units(limits.position, float(instrument.lot_size))
-        self._version = -1
-        row[L_NOTIONAL] = _units(_least(limits.notional, limits.capital), unit)
-        row[L_OPEN_ORDERS] = limits.open_orders if limits.open_orders is not None else UNLIMITED
-        row[L_MIN_LOTS], row[L_MAX_LOTS] = max(instrument.min_lots, 1), instrument.max_lots or UNLIMITED
-        row[L_MIN_NOTIONAL] = _ceil_units(instrument.min_notional, instrument.tick_size * instrument.lot_size)
-        row[L_FLOOR_TICKS], row[L_CEIL_TICKS] = max(instrument.min_ticks, 1), instrument.max_ticks or UNLIMITED
-        pace = self.feed.pace
-        pace[PACE_RATE] = limits.order_rate if limits.order_rate is not None else 0.0
-        pace[PACE_TOKENS] = min(pace[PACE_TOKENS], max(pace[PACE_RATE], 1.0))
+    def record(self, tap: Tap, epoch: int) -> None:
+        """From here on ``tap`` is told what decisions depend on; they are journalled under ``epoch``."""
+        self.tap, self._version = tap, -1
+        tap.lead(self.refresh, epoch)
 
     # --- the tick ---
 
@@ -185,36 +164,23 @@ class Quoter:
         if self.block.code:
             return
         started = time.monotonic_ns()
-        view, out = self.feed.view, self.out
         self.refresh()
-        view[V_POSITION_LOTS] = self.ledger.whole_lots
+        position = self.ledger.whole_lots
         if self.tap is not None:
-            self.tap.decide(recv_ns, self.ledger.whole_lots)
-        out[:] = 0
-        code = self.quote(recv_ns, view, self.signals, self.params, out)
-        found = settle_now(
-            code,
-            recv_ns,
-            view,
-            out,
-            self.limits,
-            self.rules,
-            self.feed.pace,
-            self.work,
-            len(self.orders),
-            self.actions,
-        )
+            self.tap.decide(recv_ns, position)
+        found = decide_now(recv_ns, self.memory.block, position)
         self.carry_out(recv_ns, started, time.monotonic_ns(), found, None)
 
     def carry_out(self, recv_ns: int, started: int, decided: int, found: int, lane: Lane | None) -> None:
-        """What the kernel decided between ``started`` and ``decided`` (monotonic), as ``settle_now`` tells it.
+        """What the kernel decided between ``started`` and ``decided`` (monotonic), as ``tick`` tells it.
 
         ``lane``: over this one its placements and cancels have been written already.
         """
         self.last_duration_ns = decided - started
+        self._deciding_ns = recv_ns
         self.decisions += 1
         self.decided_ns = decided
-        rows = self.actions[: found & 255].tolist()
+        rows = self.memory.actions[: found & 255].tolist()
         busy = found >> 8 & 0xFFFF
         if lane is not None:
             lane.count(found >> 8 & 255, found >> 16)
@@ -229,6 +195,7 @@ class Quoter:
             standing = self._act(recv_ns, decided, rows)
         if busy:
             self.refresh()
+        self._deciding_ns = 0
         if self.own is not None and self.own.failed:
             self.on_failed()
         if standing < 2:
@@ -242,15 +209,13 @@ class Quoter:
         for kind, side, ticks, lots, number, reason, _, _ in rows:
             if kind == KEEP:
                 standing += 1
-                self._stands(side)
+                self._reasons.stands(side)
             elif kind == CANCEL:
                 self._cancel(recv_ns, decided, number, side, ticks, lots)
             elif kind == PLACE:
                 standing += self._place(recv_ns, decided, side, ticks, lots, reason)
-            elif reason != self._last_reason[side]:
-                self._refused(recv_ns, side, reason, ticks, lots)
             else:
-                self._why.counts[_REASONS[reason].name] += 1
+                self._reasons.refused(recv_ns, side, reason, ticks, lots)
         return standing
 
     def _written(self, lane: Lane, recv_ns: int, decided: int, rows: list[list[int]]) -> int:
@@ -269,29 +234,19 @@ class Quoter:
         refusal = self._desk.place(Intent(self.symbol, _SIDES[side], ticks, lots), "risk", now_ns)
         if refusal is not None:
             self._declined("place", side, ticks, lots)
-            self._why.add(recv_ns, self.symbol, SIDE_NAMES[side], refusal.reason, refusal.detail)
+            self._reasons.desk_refused(recv_ns, side, refusal.reason, refusal.detail)
             return 0
         return self._sent(recv_ns, side, ticks, lots, smaller)
 
     def _sent(self, recv_ns: int, side: int, ticks: int, lots: int, smaller: int) -> int:
         """``smaller``: the reason for which it is smaller than wanted, 0 where it is not."""
         self.placed += 1
-        self._stands(side)
-        if smaller != self._smaller[side]:
-            self._smaller[side] = smaller
-            if smaller:
-                why, at = _REASONS[smaller], self.instrument
-                detail = f"{why.text}: quoted smaller, {at.quantity(lots)} at {at.price(ticks)}{self._held(smaller)}"
-                self._why.add(recv_ns, self.symbol, SIDE_NAMES[side], why.name, detail)
-                self._why.quoted(self.symbol, SIDE_NAMES[side])
+        self._reasons.sent(recv_ns, side, ticks, lots, smaller)
         if self._on_decision is not None:
             self._on_decision(recv_ns, side, "place", ticks, lots)
         return 1
 
     def _cancel(self, recv_ns: int, now_ns: int, number: int, side: int, ticks: int, lots: int) -> None:
-        if self.min_life_ns and self._may_wait(self.orders[number], side, now_ns):
-            self._declined("cancel", side, ticks, lots)
-            return
         if self._desk.cancel(self.orders[number].client_id, now_ns):
             self._unsent(recv_ns, side, ticks, lots)
         else:
@@ -306,42 +261,15 @@ class Quoter:
         if self._on_decision is not None:
             self._on_decision(recv_ns, side, "cancel", ticks, lots)
 
-    def _may_wait(self, order: Order, side: int, now_ns: int) -> bool:
-        """An order younger than ``min_quote_life`` stays while it is safe: wanted on its side, and no better priced."""
-        wanted, lots = (O_BID_TICKS, O_BID_LOTS) if side > 0 else (O_ASK_TICKS, O_ASK_LOTS)
-        safe = self.out[lots] > 0 and side * (order.ticks - int(self.out[wanted])) <= 0
-        return bool(safe and now_ns - order.created_ns < self.min_life_ns)
-
-    def _stands(self, side: int) -> None:
-        if self._last_reason[side]:
-            self._last_reason[side] = 0
-            self._why.quoted(self.symbol, SIDE_NAMES[side])
-
-    def _refused(self, recv_ns: int, side: int, reason: int, ticks: int, lots: int) -> None:
-        self._last_reason[side] = reason
-        why = _REASONS[reason]
-        instrument = self.instrument
-        wanted = f" (wanted {instrument.quantity(lots)} at {instrument.price(ticks)})" if lots else ""
-        self._why.add(recv_ns, self.symbol, SIDE_NAMES[side], why.name, why.text + wanted + self._held(reason))
-
-    def _held(self, reason: int) -> str:
-        """For people: what the account can pay, where that is why."""
-        row, at = self.limits, self.instrument
-        if reason == R_BASE_BALANCE:
-            return f"; {at.quantity(int(row[L_SELL_LOTS]))} {at.base} can be sold"
-        if reason == R_QUOTE_BALANCE:
-            return f"; {at.tick_size * at.lot_size * int(row[L_BUY_MONEY])} {at.quote} can be spent"
-        return ""
-
     def preview(self, params: F64) -> dict[str, str | None]:
         """What ``params`` would quote on the present view, as decimal text; sends nothing.
 
         Raises ``ValueError`` where a user's strategy fails on them, which is no failure of what it quotes now.
         """
         out = np.zeros(OUT_SIZE, np.int64)
-        view = self.feed.view.copy()
+        view = self.memory.view.copy()
         view[V_POSITION_LOTS] = self.ledger.whole_lots
-        wanted = partial(self.quote, time.time_ns(), view, self.signals.copy(), params, out)
+        wanted = partial(self.quote, time.time_ns(), view, self.memory.signals.copy(), params, out)
         code = wanted() if self.own is None else self.own.tried(wanted)
         at = self.instrument
         bid, bid_lots, ask, ask_lots = (int(out[i]) for i in (O_BID_TICKS, O_BID_LOTS, O_ASK_TICKS, O_ASK_LOTS))
@@ -354,7 +282,7 @@ class Quoter:
 
     def starve(self) -> None:
         """The exchange's rate budget refused an order on our side: try again in ``STARVED_S``, not on every tick."""
-        self.feed.pace[PACE_TOKENS] = -STARVED_S * self.feed.pace[PACE_RATE]
+        self.memory.pace[PACE_TOKENS] = -STARVED_S * self.memory.pace[PACE_RATE]
         if self.tap is not None:
             self.tap.starved = True
 
@@ -366,11 +294,13 @@ class Quoter:
         self._version = version
         # A remainder is rounded up into the position: the side that would reduce it has its worst case less than a
         # lot too low there, which its limit gives up while there is one.
-        self.limits[L_POSITION_LOTS] = self._position_lots - self.ledger.remainder
+        self.memory.limits[L_POSITION_LOTS] = self._position_lots - self.ledger.remainder
         live = list(self._desk.manager.live(self.symbol))
         self.orders = live[:MAX_WORKING]
         self.all_held = len(live) <= MAX_WORKING
-        work, clients = self.work, self.clients
+        born, now_ns = self._born, self._deciding_ns
+        self._born = {order.client_id: born.get(order.client_id, now_ns) for order in live}
+        work, clients = self.memory.work, self.memory.clients
         for row, order in enumerate(self.orders):
             work[row, W_ID] = row
             work[row, W_SIDE] = int(order.side)
@@ -379,10 +309,12 @@ class Quoter:
             work[row, W_STATE] = _WORK_STATE[order.state]
             work[row, W_AHEAD] = -1
             work[row, W_LEVEL] = 0
+            work[row, W_BORN_NS] = self._born[order.client_id]
             clients[row] = client_row(order.client_id)
+        self.memory.head[SYM_WORKING] = len(self.orders)
         self._rebound(live)
         if self.tap is not None:
-            columns = (W_SIDE, W_TICKS, W_LEAVES, W_STATE)
+            columns = (W_SIDE, W_TICKS, W_LEAVES, W_STATE, W_BORN_NS)
             rows = work[: len(self.orders), columns].tolist()
             self.tap.orders([(order.client_id, *row) for order, row in zip(self.orders, rows, strict=True)])
 
@@ -400,13 +332,11 @@ class Quoter:
         self._bound = funds.version, len(live), len(owing)
         if funds.version == version and len(live) >= stood and not owed and not owing:
             return
-        found, row = funds.bounds(live, owing, live[MAX_WORKING:], self.ledger.lots), self.limits
+        found, row = funds.bounds(live, owing, live[MAX_WORKING:], self.ledger.lots), self.memory.limits
         row[L_SELL_LOTS], row[L_BUY_MONEY] = found.sell_lots, found.buy_money
         row[L_MARGIN_CASH], row[L_MARGIN_TIMES] = found.margin_cash, found.margin_times
         row[L_OWED_BUYS], row[L_OWED_SELLS] = found.owed_buys, found.owed_sells
-        for side, reason in self._last_reason.items():
-            if reason in _OF_BALANCE:
-                self._last_reason[side] = -1  # the next refusal tells the figures of now
+        self._reasons.balances_moved()
 
     def order(self, client_id: str) -> Order | None:
         return self._desk.manager.get(client_id)
@@ -414,7 +344,7 @@ class Quoter:
     @property
     def order_rate(self) -> float:
         """Orders placed in about the last second, from what is missing in the bucket."""
-        rate, tokens, looked_ns = self.feed.pace[[PACE_RATE, PACE_TOKENS, PACE_TOKENS_NS]].tolist()
+        rate, tokens, looked_ns = self.memory.pace[[PACE_RATE, PACE_TOKENS, PACE_TOKENS_NS]].tolist()
         if rate <= 0.0 or looked_ns <= 0.0:
             return 0.0
         passed = (time.time_ns() - looked_ns) * 1e-9
@@ -424,20 +354,4 @@ class Quoter:
     def not_quoting(self) -> str:
         """Why nothing is quoted, for people; empty while anything may be. The gate may be open all the same, where the
         strategy itself gives no quote on either side."""
-        if self.block.code:
-            return self.block.text
-        bid, ask = self._last_reason[1], self._last_reason[-1]
-        return _REASONS[bid].text if bid in _UNABLE and ask in _UNABLE else ""
-
-
-def _least(*values: float | None) -> float | None:
-    return min((value for value in values if value is not None), default=None)
-
-
-def _units(amount: float | None, unit: float) -> int:
-    """Whole units within ``amount``; UNLIMITED without a limit."""
-    return UNLIMITED if amount is None else min(int(amount / unit + 1e-9), UNLIMITED)
-
-
-def _ceil_units(amount: Decimal, unit: Decimal) -> int:
-    return int(-(-amount // unit)) if amount > 0 else 0
+        return self.block.text if self.block.code else self._reasons.unable

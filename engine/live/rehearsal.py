@@ -10,15 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
-
-from engine.kernel.layout import V_SIZE_PERMILLE, V_SPREAD_PERMILLE
-from engine.kernel.quoting import new_actions, new_working
 from engine.live.fast_path import FastPath
 from engine.live.feed import Feed
 from engine.live.gate import OPEN
 from engine.live.pair import Pair
-from engine.live.quoter import Quoter
 from engine.live.wire import Lane
 from engine.orders.ids import ClientIds
 from engine.risk.trips import ALWAYS, PriceMove, TripRules
@@ -42,8 +37,10 @@ class Rehearsal:
         self._real = real
         self._every_s = every_s
         self.feed = Feed(pair.instrument, self._snapshot, self._on_tick, lambda before, after: None, 10**18)
-        self.feed.rules[:] = pair.quoter.rules
-        self.feed.view[V_SIZE_PERMILLE] = self.feed.view[V_SPREAD_PERMILLE] = 1000
+        memory, real_memory = self.feed.memory, pair.feed.memory
+        memory.rules[:], memory.params[:] = real_memory.rules, real_memory.params
+        memory.quote_by(pair.quoter.quote)
+        memory.calm[:] = -ALWAYS, ALWAYS, -ALWAYS, ALWAYS
         self._moves = PriceMove(TripRules())
         self._number = 1
         self._timer: asyncio.TimerHandle | None = None
@@ -54,8 +51,7 @@ class Rehearsal:
         self._words = {"symbol": pair.symbol, "name": pair.symbol.lower(), "bid": self._bid, "ask": self._ask}
         self._futures = instrument.market is Market.USDM
         self.feed.on_frame(_SNAPSHOT.format(**self._words).encode(), time.time_ns())
-        calm = np.array([-ALWAYS, ALWAYS, -ALWAYS, ALWAYS])
-        self._path = FastPath(self.feed, _Nobody(pair.quoter), calm, self, None if lane is None else lane.twin())
+        self._path = FastPath(self.feed, _Nobody(), self, None if lane is None else lane.twin())
         self.feed.decider, self.feed.on_decided = self._path, self._on_decided
         self.heartbeat_ns, self.frozen_ns = 0, ALWAYS
 
@@ -100,12 +96,8 @@ class Rehearsal:
 class _Nobody:
     """In the quoter's place: always at its first order, which it never holds."""
 
-    def __init__(self, real: Quoter) -> None:
-        self.quote, self.params = real.quote, real.params
-        self.out, self.work, self.actions = real.out.copy(), new_working(4), new_actions(4)
-        self.clients = real.clients.copy()
-        self.orders: tuple[object, ...] = ()
-        self.all_held, self.min_life_ns, self.block, self.tap = True, 0, OPEN, None
+    def __init__(self) -> None:
+        self.all_held, self.block, self.tap = True, OPEN, None
         self.ledger, self.ids = _Flat(), ClientIds(1)
 
     def refresh(self) -> None:

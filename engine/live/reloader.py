@@ -17,7 +17,7 @@ from engine.live.failing import ask_again
 from engine.live.failures import StartError
 from engine.live.quoter import F64, Quoter
 from engine.live.session import Session
-from engine.live.tactics import parameters_of, prepare
+from engine.live.tactics import parameters_of
 from engine.store.records import ConfigChangeRecord
 from engine.telemetry.state import ControlRefused
 
@@ -183,11 +183,7 @@ class SessionQuoted:
         return {symbol: _moved(self._session.pairs[symbol].quoter, row) for symbol, row in rows.items()}
 
     def take_over(self, config: Config, rows: Mapping[str, F64]) -> None:
-        """Give the session ``config`` and each of its symbols its row of ``rows``."""
-        for symbol, row in rows.items():
-            pair = self._session.pairs[symbol]
-            pair.quoter.params = row
-            prepare(pair.feed, config, self._strategy)
+        """Give the session ``config``; ``rows`` were made of it, so nothing in it can be refused any more."""
         self._session.reconfigure(config)
 
     def changed(self, change: AppliedReload) -> None:
@@ -213,7 +209,7 @@ def _digest_of(path: Path) -> str:
 def _moved(quoter: Quoter, params: F64) -> dict[str, Any]:
     after = quoter.preview(params)
     try:
-        before = quoter.preview(quoter.params)
+        before = quoter.preview(quoter.memory.params)
     except ValueError:  # it failed on them, perhaps that is why they change
         before = dict.fromkeys(after)
     return {"before": before, "after": after}

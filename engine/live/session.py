@@ -100,12 +100,10 @@ class Session:
         parts.desk.on_change = lambda symbol: pairs[symbol].quoter.refresh() if symbol in pairs else None
         self.lanes = {symbol: parts.desk.lane(symbol) for symbol in pairs}
         self.paths = {
-            symbol: FastPath(pair.feed, pair.quoter, parts.risk.calm(symbol), self, self.lanes[symbol])
-            for symbol, pair in pairs.items()
+            symbol: FastPath(pair.feed, pair.quoter, self, self.lanes[symbol]) for symbol, pair in pairs.items()
         }
-        for pair in pairs.values():
-            pair.quoter.set_limits(parts.risk.rules.limits)
-            pair.quoter.min_life_ns = int(parts.config.strategy.min_quote_life)
+        for symbol, pair in pairs.items():
+            parts.risk.keep_calm(symbol, pair.feed.memory.calm)
 
     # --- the frames' path ---
 
@@ -368,14 +366,13 @@ class Session:
     # --- configuration ---
 
     def reconfigure(self, config: Config) -> None:
-        """Take over the reloadable keys: rules of risk and limits. Strategy parameters are the caller's."""
+        """Take over the reloadable keys: rules of risk, and what the kernel decides by."""
         self.config = self.parts.config = config
         self.frozen_ns = _frozen_ns(config)
         self.parts.risk.configure(risk_rules(config))
         breaker = self.parts.risk.breaker
         for pair in self.pairs.values():
-            pair.quoter.set_limits(self.parts.risk.rules.limits)
-            pair.quoter.min_life_ns = int(config.strategy.min_quote_life)
+            pair.quoter.configure(config)
             pair.quoter.set_breaker(breaker.size_permille, breaker.spread_permille)
             pair.feed.stale_ns = int(config.risk.circuit_breaker.feed_timeout)
         self.regate()

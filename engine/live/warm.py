@@ -15,20 +15,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from engine.kernel.checks import no_limits
-from engine.kernel.estimate import new_estimates
 from engine.kernel.feed import new_block, views
 from engine.kernel.frame import K_BAD, new_head, new_levels
 from engine.kernel.hashing import PADS, SCRATCH, absorb_pads
-from engine.kernel.layout import OUT_SIZE, PARAMS_SIZE, SIGNALS_SIZE, VIEW_SIZE
 from engine.kernel.parse import as_frame, parse_frame
 from engine.kernel.pnl import book_fill, mark_to_market, mean_markouts, new_pnl
-from engine.kernel.prepare import PACE_SIZE
-from engine.kernel.quoting import new_actions, new_working, quoting_rules
+from engine.kernel.quoting import settle
+from engine.kernel.symbol import new_symbol
 from engine.kernel.sync import feed as feed_book
 from engine.kernel.sync import forget, want_refresh
 from engine.live.feed import Feed
-from engine.live.hot import settle_now
 from engine.parent import ends_with
 from engine.trade import Instrument, Market
 
@@ -45,13 +41,10 @@ def warm(strategy: "Strategy", symbol: str) -> float:
     """Load or compile everything a tick runs through. Returns the seconds it took."""
     started = time.perf_counter()
     helper = _helper() if _is_cold() else None
-    params, out = np.ones(PARAMS_SIZE), np.zeros(OUT_SIZE, np.int64)
-    view, signals = np.zeros(VIEW_SIZE, np.int64), np.full(SIGNALS_SIZE, np.nan)
-    view[:4] = (9999, 1, 10001, 1)
-    code = strategy.quote(1, view, signals, params, out)
-    limits, rules, pace = no_limits(), quoting_rules(), np.zeros(PACE_SIZE)
-    actions = new_actions(4)
-    settle_now(code, 1, view, out, limits, rules, pace, new_working(4), 0, actions)
+    made = new_symbol()
+    made.params[:], made.view[:4] = 1.0, (9999, 1, 10001, 1)
+    code = strategy.quote(1, made.view, made.signals, made.params, made.out)
+    settle(code, 1, made.view, made.out, made.limits, made.rules, made.work, 0, made.actions)
     absorb_pads(np.zeros(128, np.uint8), np.zeros(PADS + SCRATCH, np.int64))
     marks = new_pnl()
     book_fill(marks, 1, 1, 9999, 1, 0)
@@ -63,7 +56,7 @@ def warm(strategy: "Strategy", symbol: str) -> float:
     name = symbol.encode()
     states: list[int] = []
     feed = Feed(_made_up(symbol), _no_snapshot, lambda ns: None, lambda before, after: states.append(after), 1)
-    feed.estimates = new_estimates()
+    feed.memory.estimate(60.0, 300.0)
     for frame in (_SNAPSHOT, _DIFF % name, _TRADE % name):
         feed.on_frame(frame, 1)
     want_refresh(feed.sync)

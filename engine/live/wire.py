@@ -16,7 +16,6 @@ from engine.venue.protocol import Gateway
 
 Done = Callable[[Answer], None]
 I64 = npt.NDArray[np.int64]
-U8 = npt.NDArray[np.uint8]
 
 
 @runtime_checkable
@@ -34,26 +33,17 @@ class Frames(Protocol):
     """Where the kernel writes a tick's requests (``engine.venue.lane``)."""
 
     @property
-    def texts(self) -> U8:
-        """Bytes of what a request's text is made of."""
+    def block(self) -> I64:
+        """The lane's memory (``engine.kernel.requests``): what a tick may write, and where."""
 
-    @property
-    def spans(self) -> I64:
-        """Where each piece of text begins and ends in ``texts``, in bytes."""
+    def room(self, next_client: int) -> bool:
+        """Tell the kernel in ``block`` what it may write now; ``next_client``: the counter of the next client id.
 
-    @property
-    def numbers(self) -> I64:
-        """What a request is made of in numbers: tick and lot in 1e-8, ids, the key's pads (``N_*`` of the lane)."""
-
-    @property
-    def out(self) -> U8:
-        """Where the frames to be sent are written, as bytes."""
-
-    def room(self) -> tuple[int, int, int, int]:
-        """Room for orders and for messages (counts), the next request id, the time (ms since 1970)."""
+        False: nothing may be written.
+        """
 
     def send(self, size: int) -> bool:
-        """Write the first ``size`` bytes of ``out``; False where the connection took none of them."""
+        """Write the first ``size`` bytes of the frames; False where the connection took none of them."""
 
 
 class Lane(Frames, Protocol):

@@ -36,7 +36,7 @@ class RiskCentre:
         self.mismatched = 0
         self._moves: dict[str, PriceMove] = {}
         self._symbols = tuple(symbols)
-        self._calm = {symbol: np.zeros(4, np.int64) for symbol in self._symbols}
+        self._calm: dict[str, Calm] = {symbol: np.zeros(4, np.int64) for symbol in self._symbols}
         self._units: dict[str, float] = {}
         self.configure(rules)
 
@@ -85,6 +85,11 @@ class RiskCentre:
     def calm(self, symbol: str) -> Calm:
         """Where ``mid`` need not be asked before acting (``PriceMove.calm``); the array stays the same one."""
         return self._calm[symbol]
+
+    def keep_calm(self, symbol: str, calm: Calm) -> None:
+        """From here on ``calm`` is the array that ``calm(symbol)`` returns."""
+        calm[:] = self._calm[symbol]
+        self._calm[symbol] = self._moves[symbol].calm = calm
 
     def sigma(self, symbol: str) -> float:
         """Relative volatility of the mid per sqrt(second), as the price-move detector knows it."""

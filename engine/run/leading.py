@@ -99,8 +99,7 @@ class Leading:
         for symbol, pair in session.pairs.items():
             session.parts.account_books.keep(symbol)
             if pair.feed.tap is not None:
-                pair.feed.tap.lead(pair.quoter, run.lease.epoch)
-                pair.quoter.tap = pair.feed.tap
+                pair.quoter.record(pair.feed.tap, run.lease.epoch)
         await asyncio.to_thread(self._begin_lineage)  # the ledger's beginning is safe before the first order
         if self.gateway.market is Market.USDM:
             armed = await self.gateway.dead_man.keep(list(session.pairs), run.config.risk.dead_man.ms)

@@ -31,9 +31,9 @@ from engine.kernel.lane import (
     Tape,
     new_lane,
 )
-from engine.kernel.layout import PARAMS_SIZE
 from engine.kernel.parse import K_AGG_TRADE, K_DEPTH, K_TRADE
 from engine.kernel.queue import MODELS
+from engine.kernel.symbol import new_symbol
 from engine.market.convert import Sizes, load
 from engine.market.recording import RecordingError
 from engine.sandbox.errors import ApiError, SandboxError, order_rejected, unknown_order
@@ -118,8 +118,8 @@ class Simulated:
             settings.latency_spread,
             settings.seed,
         )
-        Counterpart(new_lane(tape, np.zeros(PARAMS_SIZE), latency=drawn.build())).warm()
-        lane = new_lane(tape, np.zeros(PARAMS_SIZE), latency=drawn.build())
+        Counterpart(new_lane(tape, new_symbol(), latency=drawn.build())).warm()
+        lane = new_lane(tape, new_symbol(), latency=drawn.build())
         fees = settings.fees
         maker, taker = (
             (fees.spot_maker_e8, fees.spot_taker_e8)

@@ -13,7 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.kernel.hashing import absorb_pads
-from engine.kernel.requests import FRAME_BYTES, N_LOT_E8, N_MASK, N_PADS, N_TICK_E8, NUMBERS, TEXTS
+from engine.kernel.requests import (
+    N_CLIENT,
+    N_LOT_E8,
+    N_MASK,
+    N_PADS,
+    N_PLACES,
+    N_REQUEST,
+    N_ROOM,
+    N_TICK_E8,
+    N_TIME_MS,
+    TEXTS,
+    carve_requests,
+    new_requests,
+)
 from engine.orders.ids import epoch_head
 from engine.trade import Answer, PlaceRequest, Side
 from engine.venue.order_socket import OrderSocket
@@ -28,7 +41,7 @@ ROOM: Final = 36  # requests one tick can need
 
 
 class OrderLane:
-    """``room`` tells the kernel what it may write into ``out``; ``send`` writes that to the socket; ``count`` and
+    """``room`` tells the kernel in ``block`` what it may write there; ``send`` writes that to the socket; ``count`` and
     ``wrote`` then register the requests, before an answer can be read."""
 
     def __init__(
@@ -42,24 +55,25 @@ class OrderLane:
     ) -> None:
         self._socket, self._writer, self._throttle, self._noting = socket, writer, throttle, noting
         self._symbol = grid.symbol
-        self.texts, self.spans = texts_of(writer, grid.symbol, epoch)
-        self.numbers = np.zeros(NUMBERS, np.int64)
+        self.block = new_requests(*texts_of(writer, grid.symbol, epoch), ROOM)
+        self.numbers, self.spans, self.texts, self.out = carve_requests(self.block)
         self.numbers[N_TICK_E8], self.numbers[N_LOT_E8] = grid.tick_e8, grid.lot_e8
         # A mask hides nothing from us; it must only be unpredictable to what lies between (RFC 6455, 10.3).
         self.numbers[N_MASK] = int.from_bytes(os.urandom(7), "little") | 1
         pads = writer.pads()
         if pads is not None:
             absorb_pads(np.frombuffer(b"".join(pads), np.uint8).copy(), self.numbers[N_PADS:])
-        self.out = np.zeros((ROOM + 1) * FRAME_BYTES, np.uint8)
-        self._view = self.out.data
+        self._view, self._slots = self.out.data, self.numbers.data  # a memoryview is written faster than an array
 
-    def room(self) -> tuple[int, int, int, int]:
-        """Placements and requests that may be written now, the next request's number, and the time to put on them."""
-        socket = self._socket
+    def room(self, next_client: int) -> bool:
+        """Tell the kernel what it may write now, from which numbers on, and the time to put on it. False: nothing."""
+        socket, slots = self._socket, self._slots
         if (self._writer.can_log_on and not self._writer.logged_on) or not socket.link.connected:
-            return 0, 0, 0, 0
+            return False
         places, requests = self._throttle.room
-        return places, min(requests, ROOM), socket.upcoming, socket.timestamp()
+        slots[N_PLACES], slots[N_ROOM] = places, min(requests, ROOM)
+        slots[N_CLIENT], slots[N_REQUEST], slots[N_TIME_MS] = next_client, socket.upcoming, socket.timestamp()
+        return True
 
     def send(self, size: int) -> bool:
         """Write the first ``size`` bytes of ``out``. False: nothing was written. Then ``count`` and ``wrote``."""
@@ -76,20 +90,25 @@ class OrderLane:
 
     def twin(self) -> "RehearsedLane":
         """A lane to walk that writes nothing and uses up no number."""
-        return RehearsedLane(self._socket, self._writer, self._throttle, self)
+        return RehearsedLane(self._socket, self.block)
 
 
 class RehearsedLane:
     """The way of an ``OrderLane`` without its traces. Orders are rare, and code that has not run for long is slow."""
 
-    def __init__(self, socket: OrderSocket, writer: OrderWriter, throttle: Throttle, real: OrderLane) -> None:
-        self._socket, self._writer, self._throttle = socket, writer, throttle
-        self.texts, self.spans, self.numbers, self.out = real.texts, real.spans, real.numbers.copy(), real.out.copy()
-        self._view = self.out.data
+    def __init__(self, socket: OrderSocket, real: I64) -> None:
+        self._socket = socket
+        self.block = real.copy()
+        self.numbers, _, _, self.out = carve_requests(self.block)
+        self._view, self._slots = self.out.data, self.numbers.data
+        self.walked = 0
 
-    def room(self) -> tuple[int, int, int, int]:
-        """As a lane: room for orders and for messages (counts), the next request id, the time (ms since 1970)."""
-        return ROOM, ROOM, self._socket.upcoming, self._socket.timestamp()
+    def room(self, next_client: int) -> bool:
+        """As the real one on a socket that is up and with a full budget."""
+        socket, slots = self._socket, self._slots
+        slots[N_PLACES] = slots[N_ROOM] = ROOM
+        slots[N_CLIENT], slots[N_REQUEST], slots[N_TIME_MS] = next_client, socket.upcoming, socket.timestamp()
+        return True
 
     def send(self, size: int) -> bool:
         """Everything up to the write of no byte."""

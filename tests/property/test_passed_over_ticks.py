@@ -12,10 +12,12 @@ from numba import njit
 from engine.kernel import lane as L
 from engine.kernel import layout as at
 from engine.kernel import sim
-from engine.kernel.estimate import new_estimates
+from engine.kernel.estimate import E_STEP
 from engine.kernel.exchange import set_rules
 from engine.kernel.latency import constant, sampled
+from engine.kernel.prepare import PACE_BAND, PACE_RATE, PACE_SIGNAL_AGE, PACE_TOLERANCE
 from engine.kernel.quoting import QUOTE_SIGNATURE, Quote, quoting_rules
+from engine.kernel.symbol import new_symbol
 from engine.strategy.parameters import Sizing, fill_params
 from engine.strategy.registry import STRATEGIES, strategy
 from tests.unit.test_simulation import random_market
@@ -51,22 +53,23 @@ SETTINGS = st.builds(
 
 def run(tape: L.Tape, quote: Quote, params: np.ndarray, setting: Setting, watch: int, signals: bool) -> list[object]:  # type: ignore[type-arg]
     """Everything a run gives: decisions, fills, samples, measures, profit and loss, and its last reasons."""
-    estimates = new_estimates(20.0, 20.0, 0.1) if signals else None
+    symbol = new_symbol()
+    if signals:
+        symbol.estimate(20.0, 20.0)
+        symbol.estimates[E_STEP] = 0.1
+    symbol.params[: len(params)] = params
+    symbol.rules[:] = quoting_rules(2, queue_ticks=setting.queue_ticks, overlap=setting.overlap)
+    paced = [PACE_TOLERANCE, PACE_SIGNAL_AGE, PACE_BAND, PACE_RATE]
+    symbol.pace[paced] = setting.tolerance, 2.0, 0.01, setting.order_rate
     draw = np.random.default_rng(1)
     entry = setting.latency_ms * MS + draw.integers(0, setting.jitter_ms * MS + 1, 64)
     lane = L.new_lane(
         tape,
-        params,
+        symbol,
         latency=sampled(entry, entry[::-1].copy()) if setting.jitter_ms else constant(int(entry[0]), int(entry[0])),
-        rules=quoting_rules(2, queue_ticks=setting.queue_ticks, overlap=setting.overlap),
         start_ns=int(tape.local_ns[0]) + 50 * MS,
         sample_ns=100 * MS,
         maker_fee=0.0002,
-        tolerance=setting.tolerance,
-        signal_age_s=2.0,
-        price_band=0.01,
-        order_rate=setting.order_rate,
-        estimates=estimates,
         watch=watch,
     )
     set_rules(lane.exchange, 0, lot_size=0.001, queue_model=1)

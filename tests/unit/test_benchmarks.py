@@ -65,11 +65,13 @@ def test_the_decisions_that_are_timed_place_cancel_and_keep(name: str) -> None:
     from engine.kernel.prepare import prepare
     from engine.kernel.quoting import CANCEL, KEEP, PLACE, step
 
-    quote, bids, view, signals, params, out, limits, rules, work, actions, pace, estimates = case(name, 2_000)
+    quote, bids, made = case(name, 2_000)
     kinds: set[int] = set()
     for bid in bids:
-        view[:5] = bid, 1_000, bid + 1, 1_000, 0
-        prepare(1_723_161_255_000_000_000, 2 * int(bid) + 1, estimates, signals, pace, rules, limits)
-        count = step(quote, 1, view, signals, params, out, limits, rules, work, 2, actions)
-        kinds |= set(actions[:count, 0].tolist())
+        made.view[:5] = bid, 1_000, bid + 1, 1_000, 0
+        now_ns, mid2 = 1_723_161_255_000_000_000, 2 * int(bid) + 1
+        prepare(now_ns, mid2, made.estimates, made.signals, made.pace, made.rules, made.limits)
+        quoted = (quote, 1, made.view, made.signals, made.params, made.out)
+        count = step(*quoted, made.limits, made.rules, made.work[:2], made.actions)
+        kinds |= set(made.actions[:count, 0].tolist())
     assert {PLACE, CANCEL, KEEP} <= kinds

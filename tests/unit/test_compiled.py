@@ -18,7 +18,7 @@ def package(tmp_path: Path) -> Path:
     folder = tmp_path / "engine"
     for name, text in (
         ("kernel/book.py", "LIVE = 2"),
-        ("live/hot.py", "from engine.kernel.jit import entry"),
+        ("live/tick.py", "from engine.kernel.jit import entry"),
         ("live/desk.py", "import json"),
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def test_a_source_that_decides_no_machine_code_changes_nothing(package: Path) ->
     before = digest(package)
     (package / "live" / "desk.py").write_text("import sys")
     assert digest(package) == before
-    (package / "live" / "hot.py").write_text("from engine.kernel.jit import inner")
+    (package / "live" / "tick.py").write_text("from engine.kernel.jit import inner")
     assert digest(package) != before
 
 

@@ -64,13 +64,13 @@ def test_a_code_it_returns_is_no_quoting_and_ends_when_it_quotes_again(rig: Rig)
 
 def test_a_look_at_parameters_it_fails_on_leaves_it_quoting(rig: Rig) -> None:
     quoter = rig.pair.quoter
-    params = quoter.params.copy()
+    params = quoter.memory.params.copy()
     params[8] = 2.0
     with pytest.raises(ValueError, match=r"mine.py:8: ValueError: bad"):
         quoter.preview(params)
     rig.tick()
     assert rig.session.quoting
-    assert quoter.preview(quoter.params)["bid_size"] == "0.010"
+    assert quoter.preview(quoter.memory.params)["bid_size"] == "0.010"
     rig.close()
 
 

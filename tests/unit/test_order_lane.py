@@ -17,14 +17,16 @@ from engine.kernel.requests import (
     A_REQUEST,
     CLIENT_BYTES,
     N_CLIENT,
+    N_PLACES,
     N_REQUEST,
+    N_ROOM,
     N_TIME_MS,
     client_row,
     write_requests,
 )
 from engine.orders.ids import base36, epoch_head
 from engine.trade import Market, PlaceRequest, Side
-from engine.venue.lane import ROOM, OrderLane
+from engine.venue.lane import ROOM, OrderLane, RehearsedLane
 from engine.venue.signing import HmacSigner, Signer
 from engine.venue.throttle import Budget, Kind, Throttle
 from engine.venue.wire import Grid, OrderWriter
@@ -75,6 +77,12 @@ def lane(line: Any, writer: OrderWriter, grid: Grid, epoch: int, throttle: Throt
     return OrderLane(line, writer, throttle or Throttle([]), grid, epoch, lambda symbol, told: told)
 
 
+def room(made: OrderLane | RehearsedLane) -> tuple[int, ...]:
+    """What the kernel is told: placements, requests, the next request's number, the time, the next client id."""
+    assert made.room(CLIENT)
+    return tuple(made.numbers[[N_PLACES, N_ROOM, N_REQUEST, N_TIME_MS, N_CLIENT]].tolist())
+
+
 class Session:
     """In the place of an Ed25519 key: once logged on it signs nothing more."""
 
@@ -85,6 +93,7 @@ class Session:
 
 
 SESSION = Session()
+CLIENT = 77
 places = st.tuples(st.just(PLACE), st.sampled_from([1, -1]), st.integers(1, 10**10), st.integers(1, 10**10), st.just(0))
 cancels = st.tuples(st.just(CANCEL), st.sampled_from([1, -1]), st.just(5), st.just(5), st.integers(0, 3))
 keeps = st.tuples(st.just(KEEP), st.just(1), st.just(5), st.just(5), st.just(0))
@@ -122,7 +131,7 @@ def test_the_kernel_writes_what_the_writer_writes(
         actions[row, [A_KIND, A_SIDE, A_TICKS, A_LOTS, A_ID]] = kind, side, ticks, lots, number
     kinds = [row[0] for row in rows]
     made = lane(line, writer, grid, epoch)
-    made.numbers[[N_REQUEST, N_CLIENT, N_TIME_MS]] = made.room()[2], counter, made.room()[3]
+    made.room(counter)
     size = write_requests(actions, len(rows), clients, made.texts, made.spans, made.numbers, made.out)
     assert made.send(size)
     made.count(kinds.count(PLACE), kinds.count(CANCEL))
@@ -149,21 +158,21 @@ def test_there_is_room_for_what_the_rate_budget_holds_and_what_is_sent_is_spent(
     writer.logged_on = True
     throttle = Throttle([Budget(Kind.ORDERS, 10, 9), Budget(Kind.WEIGHT, 60, 100)])
     made = lane(line, writer, Grid("ETHUSDT", 10**6, 10**5), 1, throttle)
-    assert made.room()[:2] == (0, 0), "before anything was asked for, the long way asks"
+    assert room(made)[:2] == (0, 0), "before anything was asked for, the long way asks"
     now = time.monotonic_ns()
     throttle.request(now, 1)
-    assert made.room() == (9, ROOM, 41, line.timestamp())
+    assert room(made) == (9, ROOM, 41, line.timestamp(), CLIENT)
     throttle.request(now, 60)
-    assert made.room()[:2] == (9, 19), "the cancels' share is not ours"
+    assert room(made)[:2] == (9, 19), "the cancels' share is not ours"
     made.count(2, 3)
-    assert made.room()[:3] == (7, 14, 46)
+    assert room(made)[:3] == (7, 14, 46)
 
 
 def test_an_hmac_key_needs_no_session() -> None:
     throttle = Throttle([])
     throttle.request(0, 1)
     writer = OrderWriter(Market.USDM, "key", HmacSigner("s"), 5000)
-    assert lane(Line(), writer, Grid("ETHUSDT", 10**6, 10**5), 1, throttle).room()[1] == ROOM
+    assert room(lane(Line(), writer, Grid("ETHUSDT", 10**6, 10**5), 1, throttle))[1] == ROOM
 
 
 @pytest.mark.parametrize("why", ["logged off", "down"])
@@ -173,9 +182,9 @@ def test_there_is_no_room_without_a_logged_on_connection(why: str) -> None:
     throttle = Throttle([])
     throttle.request(0, 1)
     made = lane(line, writer, Grid("ETHUSDT", 10**6, 10**5), 1, throttle)
-    assert made.room() == (0, 0, 0, 0)
+    assert not made.room(CLIENT)
     writer.logged_on = line.link.connected = True
-    assert made.room()[1] == ROOM
+    assert room(made)[1] == ROOM
 
 
 def test_a_twin_writes_nothing_and_uses_up_no_number() -> None:
@@ -185,7 +194,7 @@ def test_a_twin_writes_nothing_and_uses_up_no_number() -> None:
     made = lane(line, writer, Grid("ETHUSDT", 10**6, 10**5), 1, throttle)
     before, twin = made.numbers.copy(), made.twin()
     for _ in range(5):
-        assert twin.room()[:2] == (ROOM, ROOM)
+        assert room(twin)[:2] == (ROOM, ROOM)
         twin.numbers[:], twin.out[:] = 7, 7
         assert twin.send(600)
     assert (line.took, line.upcoming, throttle.room, line.walks) == (b"", 41, (0, 0), 5)

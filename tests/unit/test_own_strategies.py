@@ -57,7 +57,7 @@ class Desk:
     def act(self, chosen: Strategy) -> list[list[int]]:
         limits, actions = no_limits(), new_actions(4)
         limits[L_ORDER_BUDGET] = 4
-        count = settle(self.ask(chosen), self.view, self.out, limits, quoting_rules(), new_working(4), 0, actions)
+        count = settle(self.ask(chosen), 1, self.view, self.out, limits, quoting_rules(), new_working(4), 0, actions)
         return [list(row) for row in actions[:count].tolist()]
 
 
@@ -139,7 +139,7 @@ def test_the_kernel_itself_refuses_numbers_whose_products_overflow(lots: int) ->
     desk, limits, actions = Desk(), no_limits(), new_actions(4)
     limits[L_ORDER_BUDGET] = 4
     desk.out[:4] = (99_000, lots, 101_000, lots)
-    count = settle(0, desk.view, desk.out, limits, quoting_rules(), new_working(4), 0, actions)
+    count = settle(0, 1, desk.view, desk.out, limits, quoting_rules(), new_working(4), 0, actions)
     assert not [row for row in actions[:count].tolist() if row[0] == PLACE and row[A_LOTS]]
 
 

@@ -69,6 +69,7 @@ def act(
     position: int = 0,
     code: int = 0,
     ahead: tuple[int, int] = (-1, 0),
+    now_ns: int = 1,
 ) -> list[tuple[int, int, int, int, int, int]]:
     """The actions for wanted quotes against working orders, in a book of 100 bid and 102 asked."""
     view, out = np.zeros(VIEW_SIZE, np.int64), np.zeros(OUT_SIZE, np.int64)
@@ -81,6 +82,7 @@ def act(
         work[row, W_AHEAD], work[row, W_LEVEL] = ahead
     count = settle(
         code,
+        now_ns,
         view,
         out,
         no_limits() if limits is None else limits,

@@ -30,6 +30,7 @@ async def test_it_walks_to_the_lane_and_nothing_of_it_reaches_session_or_exchang
     exchange.answer()
     rig.tick()
     exchange.read()
+    rig.session.paths[SYMBOL].touch()  # the lane is told what it may write whenever it is looked at
     quoter, view, numbers = rig.pair.quoter, rig.feed.view.copy(), rig.session.lanes[SYMBOL].numbers.copy()
 
     def trace() -> tuple[object, ...]:

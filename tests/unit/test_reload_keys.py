@@ -234,7 +234,7 @@ def signals(rig: Rig, pause_s: int = 0) -> list[float]:
         rig.trade(2000.05, maker_buys=False)
     rig.now += pause_s * NS
     rig.tick(bids='["2000.00","77.000"]')
-    return [round(float(x), 9) for x in rig.pair.quoter.signals[[S_SIGMA, S_INTENSITY_A, S_INTENSITY_K]]]
+    return [round(float(x), 9) for x in rig.feed.memory.signals[[S_SIGMA, S_INTENSITY_A, S_INTENSITY_K]]]
 
 
 # --- the table ---

@@ -15,8 +15,9 @@ from engine.kernel.exchange import set_rules
 from engine.kernel.latency import Latency, constant, entry_latency, recorded, response_latency, sampled
 from engine.kernel.layout import V_POSITION_LOTS
 from engine.kernel.pnl import PNL_POSITION
-from engine.kernel.quoting import CANCEL, PLACE, QUOTE_SIGNATURE, quoting_rules
+from engine.kernel.quoting import CANCEL, MAX_WORKING, PLACE, Q_OVERLAP, QUOTE_SIGNATURE
 from engine.kernel.sim_exchange import market_until
+from engine.kernel.symbol import SymbolBlock, new_symbol
 
 MS = 1_000_000
 Message = tuple[int, int, int, list[tuple[int, int]]]  # kind, exchange ms, local ms, rows of (key, lots)
@@ -54,6 +55,13 @@ def sells_only_when_flat(now_ns, view, signals, params, out):  # type: ignore[no
     return 0
 
 
+def symbol(overlap: bool = True) -> SymbolBlock:
+    """A symbol whose tick and lot are worth 1."""
+    made = new_symbol()
+    made.params[:2], made.rules[Q_OVERLAP] = 1.0, overlap
+    return made
+
+
 def run(
     messages: Sequence[Message] | L.Tape,
     quote: object = joins_the_touch,
@@ -63,11 +71,7 @@ def run(
 ) -> tuple[L.Lane, list[list[int]], list[list[int]]]:
     """(lane, decisions, fills) of a run with 10 ms each way and a queue that only trades move."""
     made = messages if isinstance(messages, L.Tape) else tape(messages)
-    params = np.zeros(16)
-    params[:2] = 1.0
-    lane = L.new_lane(
-        made, params, latency=latency or constant(10 * MS, 10 * MS), rules=quoting_rules(overlap=overlap), **more
-    )
+    lane = L.new_lane(made, symbol(overlap), latency=latency or constant(10 * MS, 10 * MS), **more)
     set_rules(lane.exchange, 0, lot_size=1.0, queue_model=0)
     shared = L.new_shared()
     sim.compile_run(lane, shared)
@@ -187,7 +191,7 @@ def random_market(seed: int, messages: int = 400) -> L.Tape:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_fast_path_is_the_matching_kernel_row_for_row(seed: int) -> None:
     made = random_market(seed)
-    lane = L.new_lane(made, np.ones(16))
+    lane = L.new_lane(made, new_symbol())
     plain = m.new_exchange(1, max_orders=128)
     for exchange in (lane.exchange, plain):
         set_rules(exchange, 0, lot_size=1.0, queue_model=1, partial_fills=bool(seed % 2))
@@ -241,11 +245,9 @@ def test_what_has_not_been_received_changes_no_decision(seed: int) -> None:
 def test_a_full_output_pauses_the_run_and_loses_nothing() -> None:
     made = random_market(3)
     _, decisions, _ = run(made)
-    params = np.zeros(16)
-    params[:2] = 1.0
-    lane = L.new_lane(made, params, latency=constant(10 * MS, 10 * MS), rules=quoting_rules(overlap=True))
+    lane = L.new_lane(made, symbol(), latency=constant(10 * MS, 10 * MS))
     set_rules(lane.exchange, 0, lot_size=1.0, queue_model=0)
-    shared = L.new_shared(decisions=2 * L.MAX_WORKING + 4, fills=8 * L.MAX_WORKING + 4)
+    shared = L.new_shared(decisions=2 * MAX_WORKING + 4, fills=8 * MAX_WORKING + 4)
     collected: list[list[int]] = []
     pauses = 0
     while sim.run(lane, shared, 0, joins_the_touch, sim.NEVER) == L.MORE:

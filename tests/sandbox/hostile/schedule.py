@@ -5,10 +5,9 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final, cast
 
-from engine.kernel.feed import new_block
+from engine.kernel.feed import FeedSizes
 from engine.live import feed, pulse
 from engine.risk.breaker import Cause, Trip
 from engine.sandbox import matching
@@ -74,11 +73,7 @@ def stage() -> Iterator[None]:
         parts.enter_context(in_place_of(link, "ws_connect", _connect))
         parts.enter_context(in_place_of(link, "random", SeededModule))
         parts.enter_context(in_place_of(rest, "_client_class", _client_class))
-        parts.enter_context(
-            in_place_of(
-                feed, "new_block", partial(new_block, window_bits=12, far_bits=8, frames=128, rows=4_096, levels=1_024)
-            )
-        )
+        parts.enter_context(in_place_of(feed, "SIZES", FeedSizes(12, 8, frames=128, rows=4_096, levels=1_024)))
         parts.enter_context(in_place_of(pulse, "FAST_S", 0.25))  # four rounds fewer of five: the promise is per step
         yield
 
