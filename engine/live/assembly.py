@@ -17,12 +17,13 @@ from engine.live.failing import strategy_failed
 from engine.live.failures import Exit, StartError
 from engine.live.feed import Feed
 from engine.live.pair import Pair
+from engine.live.parts import Parts
 from engine.live.quoter import OnDecision, Quoter
 from engine.live.reconciler import Reconciler
 from engine.live.rings import WARNING, Events, Why
 from engine.live.risk_keeper import RiskKeeper
 from engine.live.rivals import Rivals
-from engine.live.session import Parts, Session
+from engine.live.session import Session
 from engine.live.storage import Storage
 from engine.live.tactics import parameters_of
 from engine.live.venue import equity_of

@@ -1,77 +1,32 @@
 """The session of one leadership epoch: it holds the gate, reacts to events, and keeps the timers that keep it honest.
 
 ``Session`` decides when quoting may go on and carries the consequences in the same tick: whatever closes the gate
-cancels. It is given all its parts; ``engine.app`` makes them.
+cancels. It is given all its parts; ``live.assembly`` makes them.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from engine.config.schema import Config
 from engine.kernel.book import LIVE, STATE_NAMES
 from engine.kernel.pnl import mark_to_market
-from engine.lease.protocol import Lease
-from engine.live.books import AccountBooks
-from engine.live.clerk import Clerkship, Latency, Rejection
-from engine.live.desk import Desk
+from engine.live.clerk import Rejection
 from engine.live.fast_path import FastPath
 from engine.live.feed import Feed
 from engine.live.gate import Block, Facts, account_block, symbol_block
-from engine.live.memory import Memory
 from engine.live.pair import Pair
-from engine.live.reconciler import Reconciler
-from engine.live.rings import CRITICAL, INFO, WARNING, Why
-from engine.live.risk_keeper import RiskKeeper
+from engine.live.parts import Parts
+from engine.live.rings import CRITICAL, INFO, WARNING
 from engine.live.rules import risk_rules
 from engine.live.switch import ON, Switch
 from engine.orders.reconcile import Report
 from engine.risk.breaker import BreakerState, Cause, Transition, Trip
-from engine.risk.centre import RiskCentre
-from engine.store.records import Record
 from engine.trade import BalanceChange, BalanceWord, FundingPayment, OrderUpdate
 from engine.venue.protocol import StreamState, VenueEvent
 
 FROZEN_NS: Final = 1_500_000_000  # a loop that has not come round for this long was frozen
-
-
-class SessionJournal(Protocol):
-    """The part of the journal that a session needs."""
-
-    def put(self, record: Record) -> bool: ...
-    def trouble(self) -> str | None: ...
-
-
-class Connections(Protocol):
-    """The part of a gateway that a session needs."""
-
-    @property
-    def orders_connected(self) -> bool: ...
-    @property
-    def user_connected(self) -> bool: ...
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a session is made of."""
-
-    config: Config
-    lease: Lease
-    journal: SessionJournal
-    memory: Memory
-    gateway: Connections
-    desk: Desk
-    account_books: AccountBooks
-    clerk: Clerkship
-    reconciler: Reconciler
-    risk: RiskCentre
-    keeper: RiskKeeper
-    why: Why
-    latency: Latency
-    disk: Executor  # one thread: files are written in order and never on the loop
 
 
 class Session:
