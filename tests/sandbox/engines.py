@@ -97,6 +97,11 @@ class Venue:
         status, body = post(self.port, "/sandbox/faults", spec)
         assert status == 200, body
 
+    def mend(self) -> None:
+        """No fault is in force any more."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/sandbox/faults", method="DELETE")
+        urllib.request.urlopen(request, timeout=5).close()
+
 
 class Engine:
     """One engine process. ``log`` is everything it printed."""

@@ -1,0 +1,100 @@
+"""Figures that speak of the last so many, or of the last hour: what came before is forgotten."""
+
+import numpy as np
+import pytest
+
+from engine.config.schema import Config
+from engine.kernel.pnl import HORIZONS_NS, Pnl, new_pnl
+from engine.live.clerk import ANSWERS_KEPT, ENDED_KEPT
+from engine.live.markouts import RecentMarkouts
+from engine.risk.breaker import NS, Breaker, BreakerRules, Cause, Trip
+from engine.telemetry.exporter import Exporter
+from engine.telemetry.limiter import TokenBucket
+from engine.telemetry.process import BuildInfo
+from engine.trade import Outcome
+from engine.venue.clock import ClockOffset
+from tests.unit.live_session import SYMBOL, Rig
+from tests.unit.test_config_changes import loaded
+from tests.unit.test_config_load import GOOD
+
+
+def marks(*sums: tuple[float, float]) -> Pnl:
+    row = new_pnl()
+    for at, sum_and_count in enumerate(sums):
+        row.markout[at] = sum_and_count
+    return row
+
+
+def test_markouts_are_those_of_the_last_hour_over_all_symbols() -> None:
+    recent = RecentMarkouts()
+    assert recent.means([marks()]) == [None] * len(HORIZONS_NS)
+    recent.remember(0.0, [marks((10.0, 1.0)), marks()])
+    assert recent.means([marks((10.0, 1.0)), marks()])[0] is None, "what was before the first look is not of this hour"
+    assert recent.means([marks((16.0, 3.0)), marks((4.0, 2.0))])[0] == 2.5
+    for minute in range(1, 62):  # the hour may be a minute longer
+        recent.remember(60.0 * minute, [marks((110.0, 11.0)), marks()])
+    assert recent.means([marks((110.0, 11.0)), marks()])[0] is None, "then they are history"
+    assert recent.means([marks((113.0, 12.0)), marks()])[0] == 3.0
+
+
+async def test_refusals_are_counted_over_the_last_answers_and_fills_over_the_last_orders(rig: Rig) -> None:
+    clerk = rig.session.parts.clerk
+    assert clerk.reject_ratio is None
+    assert clerk.fill_ratio is None
+    rig.exchange.answer(Outcome.REJECTED, -2010, "no")
+    assert clerk.reject_ratio == 1.0
+    rig.tick()
+    rig.exchange.answer()
+    assert clerk.reject_ratio == 0.5
+    clerk._answers.extend([False] * ANSWERS_KEPT)
+    assert clerk.reject_ratio == 0.0, "the refusals are older than the last hundred"
+    order = next(iter(rig.session.parts.desk.manager.live(SYMBOL)))
+    clerk._ended.extend([order] * (2 * ENDED_KEPT))
+    assert len(clerk._ended) == ENDED_KEPT
+    assert clerk.fill_ratio == 0.0
+
+
+def test_a_new_timeout_holds_for_the_next_opening_and_keeps_how_often_it_doubled() -> None:
+    breaker = Breaker(BreakerRules(timeout_s=300.0, max_timeout_s=3600.0, max_opens=100), 0)
+    breaker.configure(BreakerRules(timeout_s=60.0, max_timeout_s=3600.0, max_opens=100))
+    assert breaker.timeout_s == 60.0
+    now = 0
+    for _ in range(3):
+        breaker.trip(now, Trip(Cause.FEED, "test"))
+        now += round(breaker.timeout_s * NS)
+        breaker.tick(now)
+    assert breaker.timeout_s == 240.0
+    breaker.configure(BreakerRules(timeout_s=10.0, max_timeout_s=30.0, max_opens=100))
+    assert breaker.timeout_s == 30.0, "four times the new one, up to the new bound"
+
+
+def test_a_slower_rate_holds_for_what_is_in_the_bucket_too() -> None:
+    now = [0.0]
+    bucket = TokenBucket(100.0, 500.0, lambda: now[0])
+    bucket.change(1.0, 5.0)
+    assert [bucket.take() for _ in range(6)] == [0.0] * 5 + [1.0]
+    now[0] = 1.0
+    assert bucket.take() == 0.0
+
+
+def test_the_page_says_with_which_configuration_it_runs_now() -> None:
+    exporter = Exporter()
+    build = BuildInfo(exporter, "1", "r")
+    for spread in np.linspace(0.001, 0.01, 30):
+        build.configure(loaded_with(float(spread)))
+    lines = [line for line in exporter.page().decode().splitlines() if line.startswith("mm_build_info{")]
+    assert len(lines) == 1, "thirty reloads leave one series, and not one of the name other"
+    assert "other" not in lines[0]
+
+
+def loaded_with(spread: float) -> Config:
+    return loaded(GOOD.replace("max_inventory: 0.05", f"max_inventory: 0.05\n  base_spread: {spread:.5f}"))
+
+
+@pytest.mark.parametrize("half_ms", [0.5, 20.0])
+def test_a_sample_of_the_clock_says_half_of_what_it_took(half_ms: float) -> None:
+    clock, halves = ClockOffset(), []
+    clock.on_sample = halves.append
+    clock.sample(1000.0, 1000.0 + 2 * half_ms, 1000.0)
+    clock.sample(1000.0, 999.0, 1000.0)
+    assert halves == [half_ms], "a clock set back in between tells nothing"
