@@ -2,7 +2,7 @@
 
 Read means: the programs' text takes the key from its own section, on the way from a configuration, as in
 ``config.store.queue``, or ``store = config.store`` and then ``store.queue``. The same word of another object
-(``market``, ``path``) does not count, nor does the configuration's own package, which only checks and shows.
+(``market``, ``path``) does not count, nor do the files of the configuration's own package that only check and show.
 """
 
 import ast
@@ -30,6 +30,8 @@ TO_COME = {
     "hedge.band": ("hedge: {band: 100}", "cannot hedge yet"),
     "signals.models": ("signals: {models: /srv/models}", "no signals from trained models yet"),
 }
+#: Files of engine/config that check and show a configuration, and hand nothing of it to what runs.
+ONLY_CHECKS = {"__init__", "schema", "load", "rules", "show", "diff", "strategy"}
 #: A person's word that the check asks for: without it the check refuses what it permits.
 ASKED_FOR_BY_THE_CHECK = {"monitoring.tls_in_front"}
 #: What the operator's side reads from the file as it is written, so that it can where the file does not load.
@@ -111,7 +113,7 @@ class Readings(ast.NodeVisitor):
 def programs() -> Iterator[Path]:
     for folder in ("engine", "mmctl"):
         for path in (ROOT / folder).rglob("*.py"):
-            if not path.is_relative_to(ROOT / "engine/config"):
+            if path.parent != ROOT / "engine/config" or path.stem not in ONLY_CHECKS:
                 yield path
 
 
