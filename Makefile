@@ -31,9 +31,9 @@ demo: setup
 	@MMCTL_STATE="$${MMCTL_STATE:-$(CURDIR)/.run/state}" XDG_CACHE_HOME="$(CURDIR)/.run/cache" TMPDIR="$(CURDIR)/.run/tmp" \
 		$(BIN)/mmctl demo
 
-# What runs, and what may run side by side: .ci/plan.toml. `make test-unit ARGS="-k lease"` is one part, on the screen.
+# What runs, and what may run side by side: .ci/plan.toml; LINT=1 with the linters. `make test-unit ARGS="-k lease"` is one part, on the screen.
 test: setup-dev
-	@$(BIN)/python scripts/run_tests.py .ci/plan.toml --without lint $(ARGS)
+	@$(BIN)/python scripts/run_tests.py .ci/plan.toml $(if $(LINT),,--without lint) $(ARGS)
 
 test-unit: setup-dev
 	@$(BIN)/python -m pytest tests/unit tests/property -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -41,7 +41,7 @@ test-unit: setup-dev
 test-real: setup-dev
 	@$(BIN)/python -m pytest tests/hosts tests/sandbox tests/services tests/ui -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Counted in the same run that tests: the whole, and orders and risk with every branch. Where they fail: scripts/coverage.py.
+# Counted in the same run that tests: the whole, and orders and risk with every branch. Where they fail: scripts/count_coverage.py.
 coverage: setup-dev
 	@$(BIN)/python scripts/run_tests.py .ci/plan.toml --only unit --only real --only plain --only coverage
 

@@ -204,6 +204,8 @@ class Suite:
         trouble = run.trouble(read_outcome(run.told))
         if run.shown:
             self.say(run.output.read_text(errors="replace").rstrip())
+        if run.tests:
+            self.say(last_lines(run.output, 1).strip())  # pytest's own count: passed, failed, skipped
         self.say(f"{self.progress(run)}: {trouble or 'came to its end'} after {run.seconds:.0f} s")
         if trouble:
             self.troubles.append(f"{run.name}: {trouble}\n{last_lines(run.output)}")
