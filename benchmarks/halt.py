@@ -183,6 +183,17 @@ def frozen(rounds: int, seed: int) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """uvloop leaves the engine's handlers of signals behind: afterwards nothing would end this process by SIGTERM."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main(argv: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser("python -m benchmarks halt")
     parser.add_argument("--trips", type=int, default=200)
@@ -197,7 +208,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
         market = ("--symbols", "spot:ETHUSDT", "--seed", str(options.seed_base), "--no-limits")
         with exchange(*market) as (folder, venue):
             config, _ = configure(folder, venue, "spot", WIDE)
-            result |= uvloop.run(trips(config, venue, options.trips, options.orders))
+            with _handlers_kept():
+                result |= uvloop.run(trips(config, venue, options.trips, options.orders))
     if options.freezes:
         result |= frozen(options.freezes, options.seed_base)
     confirmed = result.get("confirmed_ms", {}).get("p99")
