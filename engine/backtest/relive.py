@@ -135,10 +135,13 @@ class _Run:
             self.position = position
 
     def _tick(self, position: int | None) -> None:
-        """The frame that waits was taken and decided on in one call, and so it is here."""
-        if self._waits is None:
-            raise ValueError("a tick without a frame before it")
+        """The frame that waits was taken and decided on in one call, and so it is here.
+
+        Where its line is lost nothing is decided, and what was decided live shows as a difference.
+        """
         self._hold(position)
+        if self._waits is None:
+            return
         (ns, payload), self._waits = self._waits, None
         found, told = tick(as_frame(payload), ns, TAKE_AND_DECIDE, self.memory.block, self.position, NO_LANE)
         if found & F_DECIDED:
