@@ -19,6 +19,7 @@ from engine.kernel.afford import LEAST_SHARE, lacking, payable, short_of
 from engine.kernel.checks import (
     L_BLOCK,
     L_FAILED,
+    L_OPEN_ORDERS,
     L_ORDER_BUDGET,
     L_SENSELESS,
     R_BAD_QUOTE,
@@ -27,6 +28,7 @@ from engine.kernel.checks import (
     R_MIN_SIZE,
     R_NO_BOOK,
     R_NONE,
+    R_OPEN_ORDERS_LIMIT,
     R_ORDER_UNKNOWN,
     R_SELF_TRADE,
     R_STRATEGY_ERROR,
@@ -229,14 +231,11 @@ def _refusal(
     view: I64,
     limits: I64,
     rules: I64,
-    working: I64,
-    open_orders: int,
+    work: I64,
+    working: int,
     waiting: int,
 ) -> int:
-    """Reason a quote may not be placed now, R_NONE if it may. ``wanted``: its lots before they were made payable.
-
-    ``working``: the rows of our working orders; ``open_orders``: how many they are, with what this decision placed.
-    """
+    """Reason a quote may not be placed now, R_NONE if it may. ``wanted``: its lots before they were made payable."""
     touch = view[V_ASK_TICKS] if side > 0 else view[V_BID_TICKS]
     if ticks * side >= touch * side:
         return R_WOULD_TAKE
@@ -244,16 +243,16 @@ def _refusal(
         return R_ORDER_UNKNOWN
     if waiting != 0 and not rules[Q_OVERLAP]:
         return R_CANCEL_IN_FLIGHT
-    if _meets_own(side, ticks, working, working.shape[0]):
+    if _meets_own(side, ticks, work, working):
         return R_SELF_TRADE
     if lots * LEAST_SHARE < wanted:
         return lacking(side, limits)
     pending = cost = 0
-    for row in range(working.shape[0]):
-        if working[row, W_SIDE] == side:
-            pending += working[row, W_LEAVES]
-            cost += working[row, W_LEAVES] * working[row, W_TICKS]
-    reason = refuse_place(limits, side, ticks, lots, view[V_POSITION_LOTS], pending, open_orders)
+    for row in range(working):
+        if work[row, W_SIDE] == side:
+            pending += work[row, W_LEAVES]
+            cost += work[row, W_LEAVES] * work[row, W_TICKS]
+    reason = refuse_place(limits, side, ticks, lots, view[V_POSITION_LOTS], pending, working)
     if reason == R_NONE:
         return short_of(side, ticks, lots, pending, cost, limits, view)
     return lacking(side, limits) if lots < wanted and (reason == R_MIN_SIZE or reason == R_MIN_NOTIONAL) else reason
@@ -364,7 +363,9 @@ def settle(
             out[reason_at] = R_NONE
             continue
         waits = bid_waits if side > 0 else ask_waits
-        reason = _refusal(side, ticks, lots, wanted, view, limits, rules, work[:working], open_orders, waits)
+        reason = _refusal(side, ticks, lots, wanted, view, limits, rules, work, working, waits)
+        if reason == R_NONE and open_orders >= limits[L_OPEN_ORDERS]:
+            reason = R_OPEN_ORDERS_LIMIT
         out[reason_at] = reason
         if reason == R_NONE:
             limits[L_ORDER_BUDGET] -= 1
