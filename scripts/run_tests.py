@@ -31,6 +31,7 @@ LAST_LINES = 30
 END_S = 30.0  # a run that is interrupted has this long to take down what it started
 TICK_S = 0.2
 HEARTBEAT_S = 60.0
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(Exception):
@@ -289,7 +290,8 @@ def new_folder(keep: Path) -> Path:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second one does not keep the first from taking everything down
+    for each in STOPS:  # a second one does not keep the first from taking everything down
+        signal.signal(each, signal.SIG_IGN)
     raise Stopped(signal.Signals(number).name)
 
 

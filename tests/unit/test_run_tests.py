@@ -173,16 +173,24 @@ def test_what_hangs_is_ended_and_named(suite: Suite) -> None:
     assert "FAILED still: was stopped before its end\n    waiting" in out
 
 
-def test_stopped_from_outside_it_takes_down_what_it_started(suite: Suite) -> None:
+@pytest.mark.parametrize("more", [(), (signal.SIGINT, signal.SIGHUP)])
+def test_stopped_from_outside_it_takes_down_what_it_started(suite: Suite, more: tuple[signal.Signals, ...]) -> None:
+    """However often, and by whatever signal, it is asked while what it started takes its second to end."""
     mark = suite.folder / "pid"
-    text = f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    text = (
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, lambda *_: (time.sleep(1), sys.exit(1)))\n"
+        f"open({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    )
     (suite.folder / "sleeper.py").write_text(text)
     with suite.add_run("still", "python sleeper.py").start() as process:
         end = time.monotonic() + 60
         while not (mark.exists() and mark.read_text()):
             assert time.monotonic() < end, "the run did not start within 60 s"
             time.sleep(0.02)
-        process.send_signal(signal.SIGTERM)
+        for number in (signal.SIGTERM, *more):
+            process.send_signal(number)
+            time.sleep(0.3)
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "stopped by SIGTERM" in out
