@@ -29,33 +29,33 @@ from benchmarks.side_by_side import ROOT, by_turns, compare, recording, seconds
 from engine.backtest.driver import run_lanes
 from engine.backtest.tape import read_columns, tape_of
 from engine.kernel import layout as at
-from engine.kernel.checks import L_ORDER_BUDGET
-from engine.kernel.exchange import set_rules
-from engine.kernel.lane import Lane, Tape, new_lane
-from engine.kernel.latency import constant
-from engine.kernel.queue import MODELS
-from engine.kernel.quoting import (
-    A_ID,
-    A_KIND,
-    A_LOTS,
-    A_SIDE,
-    A_TICKS,
+from engine.kernel.quoting.actions import (
+    ACTION_ID,
+    ACTION_KIND,
+    ACTION_LOTS,
+    ACTION_SIDE,
+    ACTION_TICKS,
     CANCEL,
     MAX_WORKING,
     PLACE,
-    Q_TOLERANCE_TICKS,
-    S_CANCELLING,
-    S_SENT,
-    S_WORKING,
-    W_AHEAD,
-    W_ID,
-    W_LEAVES,
-    W_SIDE,
-    W_SIZE,
-    W_STATE,
-    W_TICKS,
+    QUOTING_TOLERANCE_TICKS,
+    STATE_CANCELLING,
+    STATE_SENT,
+    STATE_WORKING,
+    WORK_AHEAD,
+    WORK_ID,
+    WORK_LEAVES,
+    WORK_SIDE,
+    WORK_SIZE,
+    WORK_STATE,
+    WORK_TICKS,
     step,
 )
+from engine.kernel.quoting.checks import LIMIT_ORDER_BUDGET
+from engine.kernel.sim.exchange import set_rules
+from engine.kernel.sim.lane import Lane, Tape, new_lane
+from engine.kernel.sim.latency import constant
+from engine.kernel.sim.queue import MODELS
 from engine.kernel.symbol import SymbolBlock, new_symbol, parts
 from engine.market.columns import Columns, save
 from engine.strategy.basic import STRATEGY
@@ -131,7 +131,7 @@ def their_loop(hbt, quote, start_ns, block, fills):  # type: ignore[no-untyped-d
     own = parts(block)
     view, signals, params, out = own.view_row, own.signals, own.params, own.out
     limits, rules, work, actions = own.limits, own.rules, own.work, own.actions
-    lot, tick = params[at.P_LOT_SIZE], params[at.P_TICK_SIZE]
+    lot, tick = params[at.PARAM_LOT_SIZE], params[at.PARAM_TICK_SIZE]
     seen, next_id = 0, 1
     while hbt.wait_next_feed(False, 1_000_000_000_000) != 1:
         if hbt.current_timestamp < start_ns:
@@ -147,38 +147,44 @@ def their_loop(hbt, quote, start_ns, block, fills):  # type: ignore[no-untyped-d
                 fills[seen, 3] = round(order.exec_qty / lot)
                 seen += 1
             elif order.status < 2:  # not yet acknowledged, or working
-                work[working, W_ID] = order.order_id
-                work[working, W_SIDE] = order.side
-                work[working, W_TICKS] = order.price_tick
-                work[working, W_LEAVES] = round(order.leaves_qty / lot)
-                work[working, W_STATE] = S_SENT if order.req == 1 else S_CANCELLING if order.req == 4 else S_WORKING
-                work[working, W_AHEAD] = -1
+                work[working, WORK_ID] = order.order_id
+                work[working, WORK_SIDE] = order.side
+                work[working, WORK_TICKS] = order.price_tick
+                work[working, WORK_LEAVES] = round(order.leaves_qty / lot)
+                work[working, WORK_STATE] = (
+                    STATE_SENT if order.req == 1 else STATE_CANCELLING if order.req == 4 else STATE_WORKING
+                )
+                work[working, WORK_AHEAD] = -1
                 working += 1
         hbt.clear_inactive_orders(0)
         for first in range(working):  # oldest first: theirs is a hash map
             for second in range(first + 1, working):
-                if work[second, W_ID] < work[first, W_ID]:
-                    for column in range(W_SIZE):
+                if work[second, WORK_ID] < work[first, WORK_ID]:
+                    for column in range(WORK_SIZE):
                         kept = work[first, column]
                         work[first, column] = work[second, column]
                         work[second, column] = kept
         depth = hbt.depth(0)
-        view[at.V_BID_TICKS] = depth.best_bid_tick
-        view[at.V_ASK_TICKS] = depth.best_ask_tick
-        view[at.V_POSITION_LOTS] = round(hbt.position(0) / lot)
-        limits[L_ORDER_BUDGET] = MAX_WORKING - working
+        view[at.VIEW_BID_TICKS] = depth.best_bid_tick
+        view[at.VIEW_ASK_TICKS] = depth.best_ask_tick
+        view[at.VIEW_POSITION_LOTS] = round(hbt.position(0) / lot)
+        limits[LIMIT_ORDER_BUDGET] = MAX_WORKING - working
         held = work[:working]
         count = step(quote, hbt.current_timestamp, view, signals, params, out, limits, rules, held, actions)
         for number in range(count):
-            kind, ticks, lots = actions[number, A_KIND], actions[number, A_TICKS], actions[number, A_LOTS]
+            kind, ticks, lots = (
+                actions[number, ACTION_KIND],
+                actions[number, ACTION_TICKS],
+                actions[number, ACTION_LOTS],
+            )
             if kind == PLACE:
-                if actions[number, A_SIDE] > 0:
+                if actions[number, ACTION_SIDE] > 0:
                     hbt.submit_buy_order(0, next_id, ticks * tick, lots * lot, 1, 0, False)  # GTX, LIMIT
                 else:
                     hbt.submit_sell_order(0, next_id, ticks * tick, lots * lot, 1, 0, False)
                 next_id += 1
             elif kind == CANCEL:
-                hbt.cancel(0, actions[number, A_ID], False)
+                hbt.cancel(0, actions[number, ACTION_ID], False)
     return seen
 
 
@@ -204,7 +210,7 @@ class Case:
         """What both sides decide by."""
         made = new_symbol()
         made.params[:] = self.params
-        made.rules[Q_TOLERANCE_TICKS] = self.setting.tolerance_ticks
+        made.rules[QUOTING_TOLERANCE_TICKS] = self.setting.tolerance_ticks
         return made
 
     def lane(self) -> Lane:

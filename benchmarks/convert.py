@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.side_by_side import by_turns, compare, recording, seconds
-from engine.kernel.parse import K_DEPTH, K_SNAPSHOT, K_TRADE
+from engine.kernel.codec.parse import FRAME_DEPTH, FRAME_SNAPSHOT, FRAME_TRADE
 from engine.market.columns import Columns, open_columns
 from engine.market.convert import convert
 
 KIND_BITS: Final = 0xFF
 CLEAR: Final = 3  # hftbacktest's DEPTH_CLEAR_EVENT: implied by our snapshot messages
-THEIR_KINDS: Final = {K_DEPTH: 1, K_TRADE: 2, K_SNAPSHOT: 4}
+THEIR_KINDS: Final = {FRAME_DEPTH: 1, FRAME_TRADE: 2, FRAME_SNAPSHOT: 4}
 ROOM: Final = 3_000_000  # rows of its buffer
 
 

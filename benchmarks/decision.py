@@ -19,34 +19,27 @@ from numba import typeof
 
 from benchmarks.side_by_side import ROOT, by_turns, compare, seconds
 from engine.kernel import layout as at
-from engine.kernel.estimate import observe_mid, observe_trade
 from engine.kernel.jit import entry
-from engine.kernel.prepare import (
-    PACE_BAND,
-    PACE_RATE,
-    PACE_SIGNAL_AGE,
-    PACE_TOLERANCE,
-    prepare,
-    refill,
-)
-from engine.kernel.quoting import (
-    A_KIND,
-    A_LOTS,
-    A_SIDE,
-    A_TICKS,
+from engine.kernel.quoting.actions import (
+    ACTION_KIND,
+    ACTION_LOTS,
+    ACTION_SIDE,
+    ACTION_TICKS,
     I64,
-    Q_OVERLAP,
     QUOTE_TYPE,
-    S_WORKING,
-    W_AHEAD,
-    W_ID,
-    W_LEAVES,
-    W_SIDE,
-    W_STATE,
-    W_TICKS,
+    QUOTING_OVERLAP,
+    STATE_WORKING,
+    WORK_AHEAD,
+    WORK_ID,
+    WORK_LEAVES,
+    WORK_SIDE,
+    WORK_STATE,
+    WORK_TICKS,
     Quote,
     step,
 )
+from engine.kernel.quoting.estimate import observe_mid, observe_trade
+from engine.kernel.quoting.prepare import PACE_BAND, PACE_RATE, PACE_SIGNAL_AGE, PACE_TOLERANCE, prepare, refill
 from engine.kernel.symbol import SymbolBlock, new_symbol, parts
 from engine.strategy.parameters import Sizing, fill_params
 from engine.strategy.registry import STRATEGIES
@@ -67,15 +60,20 @@ def decide(quote: Quote, bids: I64, block: I64) -> int:
     total = 0
     for number in range(bids.shape[0]):
         now_ns = FIRST_NS + number * 1_000_000
-        view[at.V_BID_TICKS] = bids[number]
-        view[at.V_ASK_TICKS] = bids[number] + 1
-        view[at.V_POSITION_LOTS] = number % 300 - 150
+        view[at.VIEW_BID_TICKS] = bids[number]
+        view[at.VIEW_ASK_TICKS] = bids[number] + 1
+        view[at.VIEW_POSITION_LOTS] = number % 300 - 150
         prepare(now_ns, 2 * bids[number] + 1, own.estimates, own.signals, pace, rules, limits)
         refill(now_ns, pace, 30, limits)
         count = step(quote, now_ns, view, own.signals, own.params, own.out, limits, rules, work, own.actions)
         for row in range(count):
             action = own.actions[row]
-            made = 7 * action[A_KIND] + 31 * action[A_SIDE] + 131 * action[A_TICKS] + 1_009 * action[A_LOTS]
+            made = (
+                7 * action[ACTION_KIND]
+                + 31 * action[ACTION_SIDE]
+                + 131 * action[ACTION_TICKS]
+                + 1_009 * action[ACTION_LOTS]
+            )
             total = (total * 5 + made) & 0xFFFFFFFFFFFF
     return total
 
@@ -87,9 +85,9 @@ def case(name: str, count: int) -> tuple[Quote, I64, SymbolBlock]:
     draw = np.random.default_rng(1)
     bids = MID + np.cumsum(draw.integers(-2, 3, count)) % 200
     made = new_symbol()
-    made.view[at.V_BID_LOTS] = made.view[at.V_ASK_LOTS] = 1_000
-    made.signals[at.S_REGIME_MULTIPLIER], made.signals[at.S_EXPECTED_MOVE] = 1.2, 0.7
-    made.signals[at.S_VOL_FORECAST], made.signals[at.S_ADVERSE] = 12.0, 0.4
+    made.view[at.VIEW_BID_LOTS] = made.view[at.VIEW_ASK_LOTS] = 1_000
+    made.signals[at.SIGNAL_REGIME_MULTIPLIER], made.signals[at.SIGNAL_EXPECTED_MOVE] = 1.2, 0.7
+    made.signals[at.SIGNAL_VOL_FORECAST], made.signals[at.SIGNAL_ADVERSE] = 12.0, 0.4
     if chosen.signals:
         made.estimate(60.0, 300.0)
     for second in range(120 if chosen.signals else 0):
@@ -97,10 +95,10 @@ def case(name: str, count: int) -> tuple[Quote, I64, SymbolBlock]:
         observe_mid(made.estimates, now_ns, float(MID + draw.integers(-10, 11)))
         observe_trade(made.estimates, now_ns, 1, MID + int(draw.integers(1, 60)), float(MID))
     for row, side in enumerate((1, -1)):
-        made.work[row, [W_ID, W_SIDE, W_TICKS]] = row + 1, side, MID + 100 - side * 20
-        made.work[row, [W_LEAVES, W_STATE, W_AHEAD]] = 100, S_WORKING, -1
+        made.work[row, [WORK_ID, WORK_SIDE, WORK_TICKS]] = row + 1, side, MID + 100 - side * 20
+        made.work[row, [WORK_LEAVES, WORK_STATE, WORK_AHEAD]] = 100, STATE_WORKING, -1
     made.pace[[PACE_TOLERANCE, PACE_SIGNAL_AGE, PACE_BAND, PACE_RATE]] = 0.0001, 1e9, 0.01, 1e6
-    made.rules[Q_OVERLAP] = 1
+    made.rules[QUOTING_OVERLAP] = 1
     made.params[:] = fill_params(chosen, sizing, {"base_spread": 0.0002})
     return chosen.quote, bids, made
 

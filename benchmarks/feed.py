@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.side_by_side import by_turns, compare, recording
-from engine.kernel.book import LIVE, best
+from engine.kernel.book.order_book import LIVE, best
 from engine.market.convert import Sizes, read_recordings
 from engine.market.recording import frames
 from engine.market.sync import BookFeed

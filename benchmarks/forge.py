@@ -21,14 +21,14 @@ def load(config: Path) -> None:
 
     import engine.daemon
     from engine.config.load import load as read
-    from engine.live.tactics import strategy_of
-    from engine.live.warm import warm
-    from engine.venue import binance, rest
+    from engine.live.start.warm import warm
+    from engine.live.strategy.arrays import strategy_of
+    from engine.venue.binance import gateway, rest
 
     chosen = read(config, deep=True)
     warm(strategy_of(chosen), chosen.strategy.symbol)
     rest._client_class(lambda headers: None)
-    log.debug("loaded %s %s %s", engine.daemon.__name__, uvloop.__name__, binance.__name__)
+    log.debug("loaded %s %s %s", engine.daemon.__name__, uvloop.__name__, gateway.__name__)
 
 
 def become_engine(config: Path, log: Path) -> None:

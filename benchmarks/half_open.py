@@ -24,7 +24,7 @@ from benchmarks.tick_to_order import begin, configure, start_exchange
 
 if TYPE_CHECKING:
     from engine.app import App
-    from engine.live.session import Session
+    from engine.live.session.session import Session
 
 NOBODY: Final = 65534
 FLOOD: Final = """

@@ -65,7 +65,7 @@ async def one_trip(app: "App", venue: int, orders: int) -> Taken:
     from engine.orders.states import OrderState
     from engine.risk.breaker import Cause, Trip
     from engine.trade import Side
-    from engine.venue.throttle import Budget, Kind
+    from engine.venue.throttle import Budget, BudgetKind
 
     leading = await quoting(app)
     session, gateway = leading.session, leading.gateway
@@ -81,7 +81,7 @@ async def one_trip(app: "App", venue: int, orders: int) -> Taken:
     weights = [use for use in gateway.throttle.use(time.monotonic_ns()) if use.name.startswith("weight")]
     for use in weights:  # the limit at which what has been used is all that quoting may use
         seconds = int(use.name.split("-")[1].rstrip("s"))
-        gateway.throttle.learn([Budget(Kind.WEIGHT, seconds, max(int(use.used / 0.8), 5 * orders + 10))])
+        gateway.throttle.learn([Budget(BudgetKind.WEIGHT, seconds, max(int(use.used / 0.8), 5 * orders + 10))])
     while gateway.throttle.place(time.monotonic_ns()) is None:
         continue  # spend what rounding left
     open_before = sum(1 for _ in desk.manager.live())
@@ -98,7 +98,7 @@ async def one_trip(app: "App", venue: int, orders: int) -> Taken:
         raise BenchmarkFailed(f"the exchange still holds {len(left['orders'])} orders after the last confirmation")
     for use in weights:
         seconds = int(use.name.split("-")[1].rstrip("s"))
-        gateway.throttle.learn([Budget(Kind.WEIGHT, seconds, use.limit)])
+        gateway.throttle.learn([Budget(BudgetKind.WEIGHT, seconds, use.limit)])
     made = session.parts.risk.reset(time.time_ns(), "the benchmark goes on", "benchmark")
     if made is not None:
         session.on_transition(made)

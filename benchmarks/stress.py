@@ -45,14 +45,14 @@ class _Silent:
 async def orders_per_second(port: int, seconds: float, window: int) -> dict[str, Any]:
     """Orders placed and acknowledged a second, each cancelled afterwards, ``window`` of them in flight at a time."""
     from engine.config.secret import Secret
-    from engine.live.desk import Desk
-    from engine.live.wire import Wire
+    from engine.live.orders.desk import Desk
+    from engine.live.orders.sender import OrderSender
     from engine.orders.intent import Intent
     from engine.orders.manager import OrderManager
     from engine.trade import Market, OrderUpdate, Outcome, Side
-    from engine.venue.binance import BinanceGateway, BinanceSettings
-    from engine.venue.endpoints import endpoints
-    from engine.venue.signing import Credentials
+    from engine.venue.binance.endpoints import endpoints
+    from engine.venue.binance.gateway import BinanceGateway, BinanceSettings
+    from engine.venue.binance.signing import Credentials
 
     base = f"127.0.0.1:{port}"
     places = endpoints(Market.USDM, rest=f"http://{base}", stream=f"ws://{base}", ws_api=f"ws://{base}")
@@ -72,7 +72,7 @@ async def orders_per_second(port: int, seconds: float, window: int) -> dict[str,
             send()
 
     clerk = _Silent(answered)
-    desk = Desk(OrderManager(1), Wire(gateway), clerk)
+    desk = Desk(OrderManager(1), OrderSender(gateway), clerk)
     await gateway.start(lambda event: desk.on_update(event) if isinstance(event, OrderUpdate) else None)
     instrument = (await gateway.instruments(["ETHUSDT"]))["ETHUSDT"]
     ticks = int(2000 / float(instrument.tick_size))
@@ -127,9 +127,9 @@ async def flood(folder: Path, data: Path, rate: int, seconds: float) -> dict[str
     """``rate`` frames a second into the whole engine for ``seconds``."""
     from engine.app import App
     from engine.config.load import load
-    from engine.kernel.book import SYNCING
-    from engine.kernel.levels import M_LAST_ID
-    from engine.live.assembly import Markets
+    from engine.kernel.book.levels import BOOK_LAST_ID
+    from engine.kernel.book.order_book import SYNCING
+    from engine.live.session.assembly import Markets
 
     exchange, port = start_exchange(folder, data, 1.0, "--paused")
     count = SLOW_FRAMES + int(rate * seconds)
@@ -151,7 +151,7 @@ async def flood(folder: Path, data: Path, rate: int, seconds: float) -> dict[str
     def timed(markets: Markets, symbol: str, payload: Any, recv_ns: int, more: bool = False) -> None:
         """A stamp after each frame of the market."""
         take(markets, symbol, payload, recv_ns, more)
-        at = int(markets.feeds[symbol].book.meta[M_LAST_ID]) - FIRST_ID
+        at = int(markets.feeds[symbol].book.meta[BOOK_LAST_ID]) - FIRST_ID
         if markets in followed and 0 <= at < count:
             done[at] = time.monotonic_ns()
 

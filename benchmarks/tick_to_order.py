@@ -30,10 +30,10 @@ from benchmarks.side_by_side import ROOT, recording
 
 if TYPE_CHECKING:
     from engine.app import App
-    from engine.live.session import Session
+    from engine.live.session.session import Session
 
 KEY = "benchmark-key"
-COMPILE = "from engine.compiled import use_cache; use_cache(); from engine.sandbox.matching import warm; warm()"
+COMPILE = "from engine.compiled import use_cache; use_cache(); from engine.sandbox.matching.matcher import warm; warm()"
 CONFIG = """
 environment: sandbox
 data_dir: {folder}/data

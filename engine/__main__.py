@@ -67,7 +67,7 @@ def _check(options: argparse.Namespace) -> int:
     config = _load(options)
     if not isinstance(config, Config):
         return int(Exit.CONFIG)
-    from engine.live.tactics import strategy_of
+    from engine.live.strategy.arrays import strategy_of
 
     try:
         strategy_of(config)
@@ -79,7 +79,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _warm(options: argparse.Namespace) -> int:
-    from engine.parent import ends_with
+    from engine.isolation.parent import ends_with
 
     if options.parent is not None and not ends_with(options.parent):
         return 1  # nobody waits any more
@@ -89,8 +89,8 @@ def _warm(options: argparse.Namespace) -> int:
     config = _load(options)
     if not isinstance(config, Config):
         return int(Exit.CONFIG)
-    from engine.live.tactics import strategy_of
-    from engine.live.warm import warm
+    from engine.live.start.warm import warm
+    from engine.live.strategy.arrays import strategy_of
 
     try:
         seconds = warm(strategy_of(config), config.strategy.symbol)
@@ -109,8 +109,8 @@ def _reset(options: argparse.Namespace) -> int:
     config = _load(options)
     if not isinstance(config, Config):
         return int(Exit.CONFIG)
-    from engine.live.accept import accept_journal
-    from engine.live.reset import reset_stored
+    from engine.live.start.accept import accept_journal
+    from engine.live.start.reset import reset_stored
 
     act = accept_journal if options.verb == "accept" else reset_stored
     try:

@@ -1,8 +1,8 @@
 """What is held and what it cost: average cost, one value and one rule for live's ledger, paper trading and the sandbox.
 
 A fill on the position's side adds its value to the cost. A fill against it closes lots at the average of the cost, and
-what is left of a larger one opens the other side at its own price. ``engine.kernel.pnl`` follows the same rule in an
-array of integers, because numba compiles no such value; a property test holds the two together.
+what is left of a larger one opens the other side at its own price. ``engine.kernel.account.pnl`` follows the same rule
+in an array of integers, because numba compiles no such value; a property test holds the two together.
 """
 
 from dataclasses import dataclass

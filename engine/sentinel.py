@@ -19,11 +19,11 @@ from engine.config.errors import ConfigErrors
 from engine.config.load import load_as_read
 from engine.config.schema import Config
 from engine.config.show import secrets
-from engine.live.deciding import Lookout
 from engine.live.failures import Exit, StartError
-from engine.live.following import Follower
-from engine.live.guard import Guard, Report
+from engine.live.outside.following import ConfigFollower
+from engine.live.outside.sentinel_actions import SentinelActions, SentinelReport
 from engine.live.rules import sentinel_rules
+from engine.live.strategy.watching import Lookout
 from engine.risk.sentinel import Act, Decision, EngineSeen, VenueSeen, decide
 from engine.telemetry.logs import LogSettings, set_level, start_logging, stop_logging
 from engine.telemetry.notify import Notifier
@@ -40,15 +40,15 @@ class Sentinel:
     ``follower`` says with which configuration the engine runs; None: the sentinel keeps the one it began with.
     """
 
-    def __init__(self, config: Config, guard: Guard, follower: Follower | None = None) -> None:
-        self.config, self.guard, self._follower = config, guard, follower
+    def __init__(self, config: Config, actions: SentinelActions, follower: ConfigFollower | None = None) -> None:
+        self.config, self.actions, self._follower = config, actions, follower
         self.rules = sentinel_rules(config)
         now = time.monotonic()
         self._engine_seen = self._venue_seen = now
         self._venue = VenueSeen(True)
         self._venue_at = 0.0
         self._said = ""
-        self._lookout = Lookout(guard.memory)
+        self._lookout = Lookout(actions.memory)
         self._stuck = ""
 
     async def run(self, stop: asyncio.Event, notify: Notifier) -> None:
@@ -64,7 +64,7 @@ class Sentinel:
 
     async def look(self) -> Decision:
         """One round: see both sides, decide, and carry it out."""
-        engine = await self.guard.see_engine()
+        engine = await self.actions.see_engine()
         now = time.monotonic()
         if engine.reachable:
             self._engine_seen = now
@@ -72,7 +72,7 @@ class Sentinel:
         doubtful = not _well(engine, self.rules.engine_stale_s)
         self._look_at_strategy(doubtful)
         if doubtful or now - self._venue_at > VENUE_EVERY_S:
-            self._venue = await self.guard.see_venue()
+            self._venue = await self.actions.see_venue()
             self._venue_at = now = time.monotonic()
             if self._venue.reachable:
                 self._venue_seen = now
@@ -82,7 +82,7 @@ class Sentinel:
             self._venue,
             engine_unseen_s=now - self._engine_seen,
             venue_unseen_s=now - self._venue_seen,
-            lead=self.guard.lead(),
+            lead=self.actions.lead(),
         )
         await self._act(decision)
         return decision
@@ -93,14 +93,14 @@ class Sentinel:
             return
         fresh = await self._follower.follow(digest)
         if fresh is not None:
-            self.config = self.guard.config = fresh
+            self.config = self.actions.config = fresh
             self.rules = sentinel_rules(fresh)
             set_level(fresh.logging.level)
 
     def _look_at_strategy(self, doubtful: bool) -> None:
         """Where the engine is silent because its strategy does not return, say where that is."""
         try:
-            stuck = self._lookout.stuck(self.rules.engine_stale_s) if not self.guard.direct else ""
+            stuck = self._lookout.stuck(self.rules.engine_stale_s) if not self.actions.direct else ""
         except OSError as error:
             stuck = f"the strategy's mark cannot be written: {error.strerror}"
         if stuck and doubtful and stuck.rpartition(" for ")[0] != self._stuck:
@@ -113,11 +113,11 @@ class Sentinel:
             return
         self._say(logging.CRITICAL, f"{decision.act.value}: {decision.reason}")
         if decision.act is Act.HALT:
-            report = await self.guard.halt(decision.reason, "sentinel")
+            report = await self.actions.halt(decision.reason, "sentinel")
         elif self.config.sentinel.flatten:
-            report = await self.guard.flatten()
+            report = await self.actions.flatten()
         else:
-            report = await self.guard.cancel()
+            report = await self.actions.cancel()
         self._venue_at = 0.0  # the picture has changed: look again in the next round
         if report.proved:
             self._venue_seen = time.monotonic()
@@ -137,52 +137,52 @@ def _well(engine: EngineSeen, stale_s: float) -> bool:
     return engine.reachable and engine.age_s is not None and engine.age_s <= stale_s
 
 
-async def once(guard: Guard, verb: str, reason: str, actor: str) -> Report:
+async def once(actions: SentinelActions, verb: str, reason: str, actor: str) -> SentinelReport:
     """One act with its proof. Raises ``StartError`` where the exchange cannot be asked at all."""
     if verb == "halt":  # the mark first: it must stand even when the exchange cannot be reached
-        guard.mark_halt(reason, actor)
-        await guard.open()
-        return await guard.halt(reason, actor)
+        actions.mark_halt(reason, actor)
+        await actions.open()
+        return await actions.halt(reason, actor)
     if verb == "status":
-        await guard.open()
-        return await guard.status()
-    marked = guard.mark_off(verb, reason, actor)
-    await guard.open()
-    report = await (guard.cancel() if verb == "cancel" else guard.flatten())
+        await actions.open()
+        return await actions.status()
+    marked = actions.mark_off(verb, reason, actor)
+    await actions.open()
+    report = await (actions.cancel() if verb == "cancel" else actions.flatten())
     report.proved, report.message = report.proved and not marked, report.message + marked
     return report
 
 
 async def _main(options: argparse.Namespace, config: Config, digest: str) -> int:
-    guard = Guard(config, direct=options.direct)
+    actions = SentinelActions(config, direct=options.direct)
     try:
         if options.once:
-            report = await once(guard, options.once, options.reason, options.actor)
-            report.message += f"; {guard.key_said}" if guard.key_said else ""
+            report = await once(actions, options.once, options.reason, options.actor)
+            report.message += f"; {actions.key_said}" if actions.key_said else ""
             _print(report.as_dict(), as_json=options.json)
             return int(Exit.OK if report.proved else Exit.UNPROVED)
-        return await _watch(config, guard, Follower(config, digest, options.config, options.env_file))
+        return await _watch(config, actions, ConfigFollower(config, digest, options.config, options.env_file))
     finally:
-        await guard.close()
+        await actions.close()
 
 
-async def _watch(config: Config, guard: Guard, follower: Follower) -> int:
+async def _watch(config: Config, actions: SentinelActions, follower: ConfigFollower) -> int:
     loop, stop, notify = asyncio.get_running_loop(), asyncio.Event(), Notifier()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     opened = False
     while not opened and not stop.is_set():
         try:
-            await guard.open()
+            await actions.open()
             opened = True
         except StartError as error:
             if error.code is not Exit.UNREACHABLE:
                 raise
             log.critical("%s; trying again", error)  # without sight it can do nothing else, and it must not go away
-    log.info("watching account %s, symbol %s", guard.account_name, guard.symbol)
+    log.info("watching account %s, symbol %s", actions.account_name, actions.symbol)
     notify.ready("watching")
     if not stop.is_set():
-        await Sentinel(config, guard, follower).run(stop, notify)
+        await Sentinel(config, actions, follower).run(stop, notify)
     notify.stopping()
     return int(Exit.OK)
 
@@ -225,7 +225,7 @@ def main(argv: list[str] | None = None) -> int:
         return asyncio.run(_main(options, config, digest))
     except StartError as error:
         if options.json:
-            failed = Report(options.once or "watch", config.exchange.account, message=str(error))
+            failed = SentinelReport(options.once or "watch", config.exchange.account, message=str(error))
             print(json.dumps(failed.as_dict()))
         print(f"sentinel: {error}", file=sys.stderr)
         return int(error.code)

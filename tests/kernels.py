@@ -13,8 +13,8 @@ from tests.needs import ROOT
 
 WARM_S = 600.0
 MATCHING = """
-from engine.sandbox import matching
-from engine.venue import paper_exchange
+from engine.sandbox.matching import matcher as matching
+from engine.venue.paper import exchange as paper_exchange
 matching.warm()
 paper_exchange.warm()
 """

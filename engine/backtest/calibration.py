@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernel.frame import K_AGG_TRADE, K_BBO, K_TRADE
+from engine.kernel.codec.frame import FRAME_AGG_TRADE, FRAME_BBO, FRAME_TRADE
 from engine.market.columns import Columns
 from engine.models.glft import closed_form
 from engine.models.intensity import CalibrationError, Intensity, fit_intensity, two_scale_volatility
@@ -73,7 +73,7 @@ def calibrate(columns: Columns, floor_ticks: float = 0.5) -> Calibration:
 def _mids(columns: Columns) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Exchange times and mids (ticks) of the bookTickers, in exchange order."""
     order = columns.exch
-    order = order[columns.kind[order] == K_BBO]
+    order = order[columns.kind[order] == FRAME_BBO]
     if order.size < 2:
         raise CalibrationError(f"{columns.symbol}: no bookTicker frames, so nobody knows the mid an order met")
     rows = columns.start[order]
@@ -85,9 +85,9 @@ def _reaches(
 ) -> tuple[NDArray[np.float64], float]:
     """How far each market order reached from the mid before it, ticks; and the seconds in which they came."""
     order, kind = columns.exch, columns.kind
-    trades = order[kind[order] == K_TRADE]
+    trades = order[kind[order] == FRAME_TRADE]
     if not trades.size:
-        trades = order[kind[order] == K_AGG_TRADE]
+        trades = order[kind[order] == FRAME_AGG_TRADE]
     at = columns.exch_ns[trades]
     before = np.searchsorted(times, at, side="left") - 1
     trades, at, before = trades[before >= 0], at[before >= 0], before[before >= 0]

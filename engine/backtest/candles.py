@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.backtest.paths import PathError, fill_in, open_text, read_candles
-from engine.kernel.frame import K_DEPTH, K_SNAPSHOT, K_TRADE
+from engine.kernel.codec.frame import FRAME_DEPTH, FRAME_SNAPSHOT, FRAME_TRADE
 from engine.market.columns import Columns, ColumnsReport
 
 I64 = npt.NDArray[np.int64]
@@ -94,7 +94,7 @@ def _columns(
     ticks[:, 2], sizes[:, 2] = asks, lots
     ticks[:, 3], sizes[:, 3] = asks[before], np.where(gone_ask, 0, lots)
     ticks[:, 4], sizes[:, 4], side[:, 4] = np.where(sides > 0, asks, bids), lots, sides
-    kind = np.concatenate(([K_SNAPSHOT], np.tile(np.array([K_DEPTH, K_TRADE]), n))).astype(np.uint8)
+    kind = np.concatenate(([FRAME_SNAPSHOT], np.tile(np.array([FRAME_DEPTH, FRAME_TRADE]), n))).astype(np.uint8)
     times = np.concatenate((points_ns[:1], np.repeat(points_ns, 2)))
     counts = np.concatenate(([2], np.tile(np.array([4, 1]), n)))
     ids = np.concatenate(([0], np.repeat(np.arange(1, n + 1), 2)))

@@ -16,19 +16,19 @@ from engine.backtest.holdings import balance_notes, purses
 from engine.backtest.metrics import Measures, max_drawdown, ratios, share
 from engine.backtest.remarks import check_quotes, of_data, silent
 from engine.backtest.settings import MOST_SAMPLES, Simulation
-from engine.backtest.stopping import Stop, as_json, stops, told
+from engine.backtest.stopping import BreakerStop, as_json, stops, told
 from engine.backtest.tape import read_tapes
 from engine.config.schema import Config
 from engine.config.terms import configure, most_notional
-from engine.kernel import lane as lanes
-from engine.kernel import sim
-from engine.kernel.checks import L_TOTAL_ROOM
-from engine.kernel.decisions import DecisionHash
-from engine.kernel.exchange import set_rules
-from engine.kernel.lane import I64, NEVER_NS, Lane, Shared, new_lane, new_shared
-from engine.kernel.layout import P_LOT_SIZE, P_TICK_SIZE
-from engine.kernel.pnl import PNL_MID2, PNL_POSITION, PNL_TURNOVER, PnlReport, report
-from engine.kernel.quoting import Q_OVERLAP, Q_QUEUE_TICKS
+from engine.kernel.account.pnl import PNL_MID2, PNL_POSITION, PNL_TURNOVER, PnlReport, report
+from engine.kernel.layout import PARAM_LOT_SIZE, PARAM_TICK_SIZE
+from engine.kernel.quoting.actions import QUOTING_OVERLAP, QUOTING_QUEUE_TICKS
+from engine.kernel.quoting.checks import LIMIT_TOTAL_ROOM
+from engine.kernel.quoting.decisions import DecisionHash
+from engine.kernel.sim import lane as lanes
+from engine.kernel.sim import loop
+from engine.kernel.sim.exchange import set_rules
+from engine.kernel.sim.lane import I64, NEVER_NS, Lane, Shared, new_lane, new_shared
 from engine.kernel.symbol import new_symbol
 from engine.market.columns import Columns
 from engine.strategy.parameters import Strategy
@@ -56,7 +56,7 @@ class Result:
     by_symbol: dict[str, dict[str, float]]
     scales: dict[str, dict[str, float]]  # per symbol: start_ns of its clock, tick_size, lot_size
     notes: list[str]  # what was wrong with the data, or is assumed of it
-    stops: list[Stop]  # when and by which rules live would have stopped
+    stops: list[BreakerStop]  # when and by which rules live would have stopped
 
     def contract(self) -> dict[str, Any]:
         """The object of ``mmctl backtest run --json``."""
@@ -106,7 +106,7 @@ def build_lane(
     tick, lot = Decimal(columns.tick_e8) / 10**8, Decimal(columns.lot_e8) / 10**8
     symbol = new_symbol(columns.tick_e8, columns.lot_e8)
     configure(symbol, config, strategy, RecordedTerms(tick, lot, Decimal(repr(simulation.maker_fee))))
-    symbol.rules[Q_QUEUE_TICKS], symbol.rules[Q_OVERLAP] = simulation.queue_ticks, simulation.overlap
+    symbol.rules[QUOTING_QUEUE_TICKS], symbol.rules[QUOTING_OVERLAP] = simulation.queue_ticks, simulation.overlap
     lane = new_lane(
         tape,
         symbol,
@@ -152,12 +152,12 @@ def _advance(lane: Lane, outputs: _Outputs, number: int, strategy: Strategy, unt
     while outputs.funding and outputs.funding[0].ns <= until_ns:
         due = outputs.funding.popleft()
         _run_to(lane, outputs, number, strategy, due.ns)
-        pay(lane, float(lane.params[P_TICK_SIZE] * lane.params[P_LOT_SIZE]), due)
+        pay(lane, float(lane.params[PARAM_TICK_SIZE] * lane.params[PARAM_LOT_SIZE]), due)
     _run_to(lane, outputs, number, strategy, until_ns)
 
 
 def _run_to(lane: Lane, outputs: _Outputs, number: int, strategy: Strategy, until_ns: int) -> None:
-    while sim.run(lane, outputs.shared, number, strategy.quote, until_ns) == lanes.MORE:
+    while loop.run(lane, outputs.shared, number, strategy.quote, until_ns) == lanes.MORE:
         outputs.drain()
 
 
@@ -168,7 +168,7 @@ def _share_limit(all_lanes: Sequence[Lane], units: Sequence[float], total: float
         for lane, unit in zip(all_lanes, units, strict=True)
     ]
     for lane, unit in zip(all_lanes, units, strict=True):
-        lane.limits[L_TOTAL_ROOM] = max(0, int((total - sum(held)) / unit))
+        lane.limits[LIMIT_TOTAL_ROOM] = max(0, int((total - sum(held)) / unit))
 
 
 def run_lanes(
@@ -176,7 +176,7 @@ def run_lanes(
     units: Sequence[float],
     strategy: Strategy,
     total_notional: float | None,
-    until_ns: int = sim.NEVER,
+    until_ns: int = loop.NEVER,
     funding: Sequence[Sequence[Funding]] = (),
 ) -> tuple[list[_Outputs], float]:
     """Run every lane to its end or to ``until_ns``; returns their outputs and the seconds spent, compilation not
@@ -190,7 +190,7 @@ def run_lanes(
     outputs = [_Outputs(due) for due in (funding or [()] * len(all_lanes))]
     if strategy.own is not None:
         strategy.own.reset()
-    sim.compile_run(all_lanes[0], outputs[0].shared)
+    loop.compile_run(all_lanes[0], outputs[0].shared)
     began = time.perf_counter()
     if total_notional is None or len(all_lanes) == 1:
         for number, lane in enumerate(all_lanes):
@@ -220,7 +220,7 @@ def _fills(rows: I64, symbols: Sequence[Columns]) -> list[list[Any]]:
 
 
 def _markouts(all_lanes: Sequence[Lane]) -> dict[str, float | None]:
-    from engine.kernel.pnl import HORIZON_NAMES
+    from engine.kernel.account.pnl import HORIZON_NAMES
 
     sums = sum((lane.pnl.markout for lane in all_lanes), np.zeros((len(HORIZON_NAMES), 2)))
     return {name: share(*row) if row[1] else None for name, row in zip(HORIZON_NAMES, sums.tolist(), strict=True)}
@@ -233,7 +233,7 @@ def _total_equity(all_lanes: Sequence[Lane], sample_s: float) -> np.ndarray[Any,
     grid = np.arange(0.0, (last - first) * 1e-9 + sample_s, sample_s)
     total = np.zeros_like(grid)
     for lane in all_lanes:
-        rows = lane.samples[: lane.cursor[lanes.C_SAMPLES]]
+        rows = lane.samples[: lane.cursor[lanes.CURSOR_SAMPLES]]
         offset = (int(lane.tape.local_ns[0]) - first) * 1e-9
         at = np.searchsorted(rows[:, 0] + offset, grid, side="right") - 1
         total += np.where(at >= 0, rows[np.maximum(at, 0), 1], 0.0)
@@ -248,21 +248,21 @@ def _measures(all_lanes: Sequence[Lane], units: Sequence[float], lots: Sequence[
         return sum(int(lane.cursor[at]) for lane in all_lanes)
 
     turnover = sum(float(lane.pnl.row[PNL_TURNOVER]) * unit for lane, unit in zip(all_lanes, units, strict=True))
-    observed = counted(lanes.C_TIME_NS)
-    drawdown = float(all_lanes[0].curve[lanes.D_DRAWDOWN]) if len(all_lanes) == 1 else max_drawdown(equity)
-    base = [float(lane.curve[lanes.D_POSITION_NS]) * lot for lane, lot in zip(all_lanes, lots, strict=True)]
+    observed = counted(lanes.CURSOR_TIME_NS)
+    drawdown = float(all_lanes[0].curve[lanes.CURVE_DRAWDOWN]) if len(all_lanes) == 1 else max_drawdown(equity)
+    base = [float(lane.curve[lanes.CURVE_POSITION_NS]) * lot for lane, lot in zip(all_lanes, lots, strict=True)]
     return Measures(
         max_drawdown=drawdown,
         sharpe=sharpe,
         sortino=sortino,
-        fill_ratio=share(counted(lanes.C_FILLED), counted(lanes.C_ORDERS)),
-        reject_ratio=share(counted(lanes.C_REJECTED), counted(lanes.C_ORDERS)),
-        cancel_ratio=share(counted(lanes.C_CANCELS), counted(lanes.C_ORDERS)),
-        quote_uptime=share(counted(lanes.C_UPTIME_NS), observed),
+        fill_ratio=share(counted(lanes.CURSOR_FILLED), counted(lanes.CURSOR_ORDERS)),
+        reject_ratio=share(counted(lanes.CURSOR_REJECTED), counted(lanes.CURSOR_ORDERS)),
+        cancel_ratio=share(counted(lanes.CURSOR_CANCELS), counted(lanes.CURSOR_ORDERS)),
+        quote_uptime=share(counted(lanes.CURSOR_UPTIME_NS), observed),
         turnover=turnover,
         mean_inventory=share(sum(base), observed / len(all_lanes)) or 0.0,
         max_inventory=max(
-            float(lane.cursor[lanes.C_MAX_POSITION]) * lot for lane, lot in zip(all_lanes, lots, strict=True)
+            float(lane.cursor[lanes.CURSOR_MAX_POSITION]) * lot for lane, lot in zip(all_lanes, lots, strict=True)
         ),
         return_over_trade=share(float(equity[-1]), turnover),
     )
@@ -313,7 +313,7 @@ def _result(
     seconds: float,
     settings: Simulation,
     notes: Sequence[str],
-    stopped: list[Stop],
+    stopped: list[BreakerStop],
 ) -> Result:
     decisions = np.concatenate([rows for output in outputs for rows in output.decisions])
     decisions = decisions[np.lexsort((decisions[:, 1], decisions[:, 0]))]
@@ -325,11 +325,11 @@ def _result(
         report(lane.pnl, columns.tick_e8, columns.lot_e8) for lane, columns in zip(all_lanes, symbols, strict=True)
     ]
     return Result(
-        events=sum(int(lane.tape.start[lane.cursor[lanes.C_LOCAL]]) for lane in all_lanes),
+        events=sum(int(lane.tape.start[lane.cursor[lanes.CURSOR_LOCAL]]) for lane in all_lanes),
         began_ns=began_ns,
         seconds=seconds,
-        orders=sum(int(lane.cursor[lanes.C_ORDERS]) for lane in all_lanes),
-        cancels=sum(int(lane.cursor[lanes.C_CANCELS]) for lane in all_lanes),
+        orders=sum(int(lane.cursor[lanes.CURSOR_ORDERS]) for lane in all_lanes),
+        cancels=sum(int(lane.cursor[lanes.CURSOR_CANCELS]) for lane in all_lanes),
         fills=_fills(fills, symbols),
         pnl=_sum_pnl(reports),
         markouts=_markouts(all_lanes),
@@ -337,7 +337,7 @@ def _result(
         decisions_sha256=hashed.hexdigest(),
         decisions=decisions,
         equity={
-            columns.symbol: lane.samples[: lane.cursor[lanes.C_SAMPLES]]
+            columns.symbol: lane.samples[: lane.cursor[lanes.CURSOR_SAMPLES]]
             for lane, columns in zip(all_lanes, symbols, strict=True)
         },
         by_symbol={columns.symbol: _sum_pnl([one]) for columns, one in zip(symbols, reports, strict=True)},

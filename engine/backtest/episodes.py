@@ -12,28 +12,28 @@ import numpy as np
 
 from engine.backtest.paths import PricePath
 from engine.kernel.layout import (
-    O_ASK_LOTS,
-    O_ASK_TICKS,
-    O_BID_LOTS,
-    O_BID_TICKS,
+    OUT_ASK_LOTS,
+    OUT_ASK_TICKS,
+    OUT_BID_LOTS,
+    OUT_BID_TICKS,
     OUT_SIZE,
-    P_BASE_SIZE_LOTS,
-    P_LOT_SIZE,
-    P_MAX_INVENTORY_LOTS,
-    P_TICK_SIZE,
+    PARAM_BASE_SIZE_LOTS,
     PARAM_COMMON,
+    PARAM_LOT_SIZE,
+    PARAM_MAX_INVENTORY_LOTS,
+    PARAM_TICK_SIZE,
     PARAMS_SIZE,
     SIGNALS_SIZE,
-    V_ASK_LOTS,
-    V_ASK_TICKS,
-    V_BID_LOTS,
-    V_BID_TICKS,
-    V_POSITION_LOTS,
-    V_SIZE_PERMILLE,
-    V_SPREAD_PERMILLE,
+    VIEW_ASK_LOTS,
+    VIEW_ASK_TICKS,
+    VIEW_BID_LOTS,
+    VIEW_BID_TICKS,
+    VIEW_POSITION_LOTS,
     VIEW_SIZE,
+    VIEW_SIZE_PERMILLE,
+    VIEW_SPREAD_PERMILLE,
 )
-from engine.risk.breaker import BreakerRules, BreakerState, Transition
+from engine.risk.breaker import BreakerRules, BreakerState, BreakerTransition
 from engine.risk.centre import RiskCentre, RiskRules
 from engine.risk.limits import Exposure, Limits
 from engine.risk.trips import TripRules
@@ -67,10 +67,10 @@ class Run:
     worst_pnl: float = 0.0
     max_drawdown: float = 0.0
     fills: int = 0
-    transitions: list[Transition] = field(default_factory=list)
+    transitions: list[BreakerTransition] = field(default_factory=list)
 
     @property
-    def trips(self) -> list[Transition]:
+    def trips(self) -> list[BreakerTransition]:
         """The transitions that stopped quoting."""
         return [t for t in self.transitions if t.after in (BreakerState.OPEN, BreakerState.HALTED)]
 
@@ -159,20 +159,23 @@ def _run(path: PricePath, maker: Maker, rules: RiskRules | None) -> Run:
     for now, mid in zip(times, mids, strict=True):
         ticks = mid / TICK
         before = book.run.pnl
-        if out[O_BID_LOTS] and ticks <= out[O_BID_TICKS]:
-            book.fill(1, int(out[O_BID_TICKS]), int(out[O_BID_LOTS]))
-        if out[O_ASK_LOTS] and ticks >= out[O_ASK_TICKS]:
-            book.fill(-1, int(out[O_ASK_TICKS]), int(out[O_ASK_LOTS]))
+        if out[OUT_BID_LOTS] and ticks <= out[OUT_BID_TICKS]:
+            book.fill(1, int(out[OUT_BID_TICKS]), int(out[OUT_BID_LOTS]))
+        if out[OUT_ASK_LOTS] and ticks >= out[OUT_ASK_TICKS]:
+            book.fill(-1, int(out[OUT_ASK_TICKS]), int(out[OUT_ASK_LOTS]))
         pnl = book.mark(mid)
         if rules is not None:
             _observe(centre, book, now, mid, pnl, before)
         out[:] = 0
         if not centre.breaker.may_quote:
             continue
-        view[V_BID_TICKS], view[V_ASK_TICKS] = int(ticks), int(ticks) + 1
-        view[V_BID_LOTS] = view[V_ASK_LOTS] = 1
-        view[V_POSITION_LOTS] = book.lots
-        view[V_SIZE_PERMILLE], view[V_SPREAD_PERMILLE] = centre.breaker.size_permille, centre.breaker.spread_permille
+        view[VIEW_BID_TICKS], view[VIEW_ASK_TICKS] = int(ticks), int(ticks) + 1
+        view[VIEW_BID_LOTS] = view[VIEW_ASK_LOTS] = 1
+        view[VIEW_POSITION_LOTS] = book.lots
+        view[VIEW_SIZE_PERMILLE], view[VIEW_SPREAD_PERMILLE] = (
+            centre.breaker.size_permille,
+            centre.breaker.spread_permille,
+        )
         basic.quote(now, view, signals, params, out)
     return book.run
 
@@ -191,8 +194,8 @@ def _observe(centre: RiskCentre, book: _Book, now: int, mid: float, pnl: float, 
 
 def _params(maker: Maker, price: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     params = np.zeros(PARAMS_SIZE)
-    params[P_TICK_SIZE], params[P_LOT_SIZE] = TICK, LOT
-    params[P_BASE_SIZE_LOTS] = maker.lots(maker.order_value, price)
-    params[P_MAX_INVENTORY_LOTS] = maker.lots(maker.max_value, price)
+    params[PARAM_TICK_SIZE], params[PARAM_LOT_SIZE] = TICK, LOT
+    params[PARAM_BASE_SIZE_LOTS] = maker.lots(maker.order_value, price)
+    params[PARAM_MAX_INVENTORY_LOTS] = maker.lots(maker.max_value, price)
     params[PARAM_COMMON], params[PARAM_COMMON + 1] = maker.base_spread, maker.skew_factor
     return params

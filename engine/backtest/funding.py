@@ -15,9 +15,9 @@ from typing import Final
 
 from engine.backtest.candles import is_candles
 from engine.backtest.paths import PathError, open_text
-from engine.kernel.lane import Lane
-from engine.kernel.layout import P_TICK_SIZE
-from engine.kernel.pnl import PNL_FUNDING, PNL_MID2, PNL_POSITION
+from engine.kernel.account.pnl import PNL_FUNDING, PNL_MID2, PNL_POSITION
+from engine.kernel.layout import PARAM_TICK_SIZE
+from engine.kernel.sim.lane import Lane
 from engine.market.recording import RecordingError, frames
 
 _MARK: Final = b'"markPriceUpdate"'
@@ -122,7 +122,7 @@ def pay(lane: Lane, unit: float, funding: Funding) -> float:
     ``unit``: quote currency of one tick-lot.
     """
     row = lane.pnl.row
-    ticks = funding.mark / float(lane.params[P_TICK_SIZE]) if funding.mark else 0.5 * float(row[PNL_MID2])
+    ticks = funding.mark / float(lane.params[PARAM_TICK_SIZE]) if funding.mark else 0.5 * float(row[PNL_MID2])
     amount = -round(int(row[PNL_POSITION]) * ticks * unit * funding.rate * 1e8)
     row[PNL_FUNDING] += amount
     return amount / 1e8

@@ -6,8 +6,8 @@ from typing import Final
 
 from engine.backtest.settings import Simulation
 from engine.config.schema import Config
-from engine.kernel.lane import I64
-from engine.kernel.purse import FEE_ASSET, MARGIN, SPOT, UNBOUNDED, new_purse
+from engine.kernel.account.purse import FEE_ASSET, MARGIN, SPOT, UNBOUNDED, new_purse
+from engine.kernel.sim.lane import I64
 from engine.market.columns import Columns
 
 QUOTES: Final = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "BNB", "BTC", "ETH", "EUR", "TRY", "USD")

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.kernel.decisions import COLUMNS, DecisionHash
-from engine.kernel.quoting import CANCEL, PLACE
+from engine.kernel.quoting.actions import CANCEL, PLACE
+from engine.kernel.quoting.decisions import COLUMNS, DecisionHash
 
 I64 = npt.NDArray[np.int64]
 Journalled = tuple[int, str, int, str, int, int]

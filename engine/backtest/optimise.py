@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from engine.backtest import apart
+from engine.backtest import isolated
 from engine.backtest.search import Fold, Judged, Objective, SearchError, judge, space, walk_forward
 from engine.backtest.settings import Simulation
 from engine.backtest.storage import StudyError, open_storage
 from engine.backtest.study import Plan, Progress, Search, queue_again
-from engine.backtest.window import Market, Window, check_covered, open_market, share_columns
+from engine.backtest.window import RecordedMarket, Window, check_covered, open_market, share_columns
 from engine.backtest.workers import Job, Submit, workers
 from engine.config.schema import Config
 from engine.config.terms import given_parameters
@@ -103,7 +103,7 @@ def _first(
         submit(default, window).result()
     except BrokenProcessPool:
         if config.strategy.file is not None:
-            apart.run(paths, config, simulation)  # the same once more, where the line is known that ends it
+            isolated.run(paths, config, simulation)  # the same once more, where the line is known that ends it
         raise
 
 
@@ -112,7 +112,7 @@ def _known(config: Config) -> Strategy:
     file = config.strategy.file
     if file is None:
         return find_strategy(config.strategy.name)
-    from engine.apart import described
+    from engine.isolation.process import described
 
     return Strategy(config.strategy.name, _not_here, described(Path(file), config.strategy.name))
 
@@ -122,7 +122,7 @@ def _not_here(*_: Any) -> int:
 
 
 def _facts(
-    market: Market,
+    market: RecordedMarket,
     config: Config,
     simulation: Simulation,
     strategy: Strategy,

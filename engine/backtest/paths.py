@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernel.frame import K_BBO
+from engine.kernel.codec.frame import FRAME_BBO
 from engine.market.columns import Columns
 
 Floats = NDArray[np.float64]
@@ -120,7 +120,7 @@ def fill_in(times_ns: Ints, candles: Floats, *, steps: int, seed: int) -> tuple[
 
 def from_columns(columns: Columns) -> tuple[Ints, Floats]:
     """Receive times and mids of a recording's bookTicker messages, quote currency, at most one each 10 ms."""
-    bbo = np.flatnonzero(columns.kind == K_BBO)
+    bbo = np.flatnonzero(columns.kind == FRAME_BBO)
     if bbo.size < 2:
         raise PathError(f"{columns.symbol}: the recording holds no bookTicker frames")
     rows = columns.start[bbo]

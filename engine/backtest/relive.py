@@ -16,32 +16,32 @@ import numpy as np
 
 from engine.backtest.journalled import ACTIONS, I64, Journalled, first_difference, rows_of, sha256
 from engine.backtest.tape import TapeError
-from engine.kernel.book import GAP, STALE
-from engine.kernel.feed import FeedSizes, views
-from engine.kernel.layout import V_SIZE_PERMILLE, V_SPREAD_PERMILLE
-from engine.kernel.levels import M_STATE
-from engine.kernel.parse import as_frame
-from engine.kernel.quoting import (
-    A_KIND,
-    A_LOTS,
-    A_SIDE,
-    A_TICKS,
+from engine.kernel.book.feed import FeedSizes, views
+from engine.kernel.book.levels import BOOK_STATE
+from engine.kernel.book.order_book import GAP, STALE
+from engine.kernel.book.sync import forget, want_refresh
+from engine.kernel.codec.parse import as_frame
+from engine.kernel.codec.requests import NO_BUFFER
+from engine.kernel.layout import VIEW_SIZE_PERMILLE, VIEW_SPREAD_PERMILLE
+from engine.kernel.quoting.actions import (
+    ACTION_KIND,
+    ACTION_LOTS,
+    ACTION_SIDE,
+    ACTION_TICKS,
     CANCEL,
     PLACE,
-    W_AHEAD,
-    W_BORN_NS,
-    W_ID,
-    W_LEAVES,
-    W_LEVEL,
-    W_SIDE,
-    W_STATE,
-    W_TICKS,
+    WORK_AHEAD,
+    WORK_BORN_NS,
+    WORK_ID,
+    WORK_LEAVES,
+    WORK_LEVEL,
+    WORK_SIDE,
+    WORK_STATE,
+    WORK_TICKS,
 )
-from engine.kernel.requests import NO_LANE
 from engine.kernel.symbol import SYM_WORKING, new_symbol
-from engine.kernel.sync import forget, want_refresh
-from engine.kernel.tick import F_DECIDED, TAKE_AND_DECIDE, decide_now, take_frame, tick
-from engine.live.tap import FORMAT
+from engine.kernel.tick import FOUND_DECIDED, TAKE_AND_DECIDE, decide_now, take_frame, tick
+from engine.live.tick.tap import FORMAT
 from engine.market.recording import ReadReport, RecordingError, frames
 from engine.strategy.parameters import Strategy
 from engine.strategy.registry import strategy as find_strategy
@@ -143,17 +143,17 @@ class _Run:
         if self._waits is None:
             return
         (ns, payload), self._waits = self._waits, None
-        found, told = tick(as_frame(payload), ns, TAKE_AND_DECIDE, self.memory.block, self.position, NO_LANE)
-        if found & F_DECIDED:
+        found, told = tick(as_frame(payload), ns, TAKE_AND_DECIDE, self.memory.block, self.position, NO_BUFFER)
+        if found & FOUND_DECIDED:
             self._decided(ns, told)
 
     def _decided(self, at_ns: int, told: int) -> None:
         self.ticks += 1
         for row in self.memory.actions[: told & 255].tolist():
-            if row[A_KIND] in (PLACE, CANCEL):
-                self.rows.append((at_ns, 0, row[A_SIDE], row[A_KIND], row[A_TICKS], row[A_LOTS]))
-                if row[A_KIND] == PLACE:
-                    self.placed.append((row[A_SIDE], row[A_TICKS], row[A_LOTS]))
+            if row[ACTION_KIND] in (PLACE, CANCEL):
+                self.rows.append((at_ns, 0, row[ACTION_SIDE], row[ACTION_KIND], row[ACTION_TICKS], row[ACTION_LOTS]))
+                if row[ACTION_KIND] == PLACE:
+                    self.placed.append((row[ACTION_SIDE], row[ACTION_TICKS], row[ACTION_LOTS]))
 
     def _declined(self, word: dict[str, Any]) -> None:
         tail = (word["side"], ACTIONS[word["action"]], word["ticks"], word["lots"])
@@ -168,8 +168,14 @@ class _Run:
         self.memory.head[SYM_WORKING] = len(rows)
         for at, (client_id, side, ticks, leaves, state, *birth) in enumerate(rows):
             row = self.memory.work[at]
-            row[W_ID], row[W_SIDE], row[W_TICKS], row[W_LEAVES], row[W_STATE] = at, side, ticks, leaves, state
-            row[W_AHEAD], row[W_LEVEL], row[W_BORN_NS] = -1, 0, birth[0] if birth else 0
+            row[WORK_ID], row[WORK_SIDE], row[WORK_TICKS], row[WORK_LEAVES], row[WORK_STATE] = (
+                at,
+                side,
+                ticks,
+                leaves,
+                state,
+            )
+            row[WORK_AHEAD], row[WORK_LEVEL], row[WORK_BORN_NS] = -1, 0, birth[0] if birth else 0
             if client_id not in self.known:
                 self.known.add(client_id)
                 ours = next((one for one in self.placed if one[:2] == (side, ticks) and leaves <= one[2]), None)
@@ -180,7 +186,7 @@ class _Run:
 
     def _set(self, word: dict[str, Any]) -> None:
         memory = self.memory
-        memory.view[[V_SIZE_PERMILLE, V_SPREAD_PERMILLE]] = word["size_permille"], word["spread_permille"]
+        memory.view[[VIEW_SIZE_PERMILLE, VIEW_SPREAD_PERMILLE]] = word["size_permille"], word["spread_permille"]
         memory.limits[: len(word["limits"])] = word["limits"]  # of an engine that knew fewer: the others bind nothing
         memory.pace[:], memory.rules[:] = word["pace"], word["rules"]
         if word["params"] is not None:
@@ -193,9 +199,9 @@ class _Run:
             case "refresh":
                 want_refresh(self.sync)
             case "gap":
-                self.book.meta[M_STATE] = GAP
+                self.book.meta[BOOK_STATE] = GAP
             case "stale":
-                self.book.meta[M_STATE] = STALE
+                self.book.meta[BOOK_STATE] = STALE
             case _:
                 raise ValueError(f"the book was touched by {what!r}, which this program does not know")
 

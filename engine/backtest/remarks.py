@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.config.schema import Config
-from engine.kernel.checks import L_FAILED, L_SENSELESS, Reason
-from engine.kernel.lane import C_ORDERS, Lane
-from engine.kernel.layout import O_ASK_REASON, O_BID_REASON
+from engine.kernel.layout import OUT_ASK_REASON, OUT_BID_REASON
+from engine.kernel.quoting.checks import LIMIT_FAILED, LIMIT_SENSELESS, Reason
+from engine.kernel.sim.lane import CURSOR_ORDERS, Lane
 from engine.market.columns import Columns
 from engine.strategy.parameters import Strategy, StrategyError
 
@@ -18,8 +18,8 @@ def check_quotes(all_lanes: Sequence[Lane], strategy: Strategy) -> list[str]:
     if own is not None and own.failed:
         when = np.datetime64(own.failed_ns, "ns").astype("datetime64[ms]")
         raise StrategyError(f"{own.failure()} (decision of {when}Z)")
-    senseless = sum(int(lane.limits[L_SENSELESS]) for lane in all_lanes)
-    failed = sum(int(lane.limits[L_FAILED]) for lane in all_lanes)
+    senseless = sum(int(lane.limits[LIMIT_SENSELESS]) for lane in all_lanes)
+    failed = sum(int(lane.limits[LIMIT_FAILED]) for lane in all_lanes)
     where = f"{own.path}:{own.line}" if own is not None else strategy.name
     notes = [f"{where}: {senseless} quotes made no sense and were not placed"] if senseless else []
     return [*notes, *([f"{where}: the strategy reported an error {failed} times"] if failed else [])]
@@ -32,8 +32,8 @@ def silent(all_lanes: Sequence[Lane], symbols: Sequence[Columns], config: Config
     if config.strategy.symbol not in names:
         notes.append(f"strategy.symbol {config.strategy.symbol} is not in the data, which is of {', '.join(names)}")
     for name, lane in zip(names, all_lanes, strict=True):
-        if not lane.cursor[C_ORDERS]:
-            last = {int(lane.out[at]) for at in (O_BID_REASON, O_ASK_REASON)}
+        if not lane.cursor[CURSOR_ORDERS]:
+            last = {int(lane.out[at]) for at in (OUT_BID_REASON, OUT_ASK_REASON)}
             reasons = [reason.text for reason in Reason if int(reason) in last]
             notes.append(f"{name}: no order was placed; at the end: {' / '.join(reasons)}")
     return notes

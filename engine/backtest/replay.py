@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.backtest.apart import run
 from engine.backtest.driver import Result
+from engine.backtest.isolated import run
 from engine.backtest.journalled import Journalled, first_difference, rows_of, sha256
 from engine.backtest.settings import Simulation
 from engine.backtest.tape import TapeError, read_tapes

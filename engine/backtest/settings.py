@@ -7,8 +7,8 @@ import numpy as np
 
 from engine.backtest.candles import CandleModel
 from engine.backtest.funding import Funding
-from engine.kernel import queue
-from engine.kernel.latency import Latency, constant, recorded, sampled
+from engine.kernel.sim import queue
+from engine.kernel.sim.latency import OrderLatency, constant, recorded, sampled
 
 MS: Final = 1_000_000
 
@@ -33,7 +33,7 @@ class LatencySpec:
     seed: int = 0
     rows: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
 
-    def build(self) -> Latency:
+    def build(self) -> OrderLatency:
         """The kernel's form. Raises SettingsError."""
         try:
             if self.kind == "constant":

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from engine.backtest.funding import Funding
 from engine.config.schema import Config
-from engine.kernel.lane import I64, Lane
-from engine.live.ledger import Ledger
+from engine.kernel.sim.lane import I64, Lane
+from engine.live.account.ledger import Ledger
 from engine.live.rules import risk_rules
 from engine.market.columns import Columns
 from engine.risk.breaker import Cause
@@ -31,7 +31,7 @@ NS: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class BreakerStop:
     """``rule``: the breaker's cause. ``value``, ``limit``: in the rule's own unit; ``halts``: only a person ends it."""
 
     time_ns: int
@@ -59,7 +59,7 @@ def stops(
     fills: Sequence[I64],
     funding: Sequence[Sequence[Funding]],
     config: Config,
-) -> list[Stop]:
+) -> list[BreakerStop]:
     """The first time of every rule that live would have stopped by, earliest first. ``fills`` are each lane's rows."""
     rules = risk_rules(config)
     path = _path(all_lanes, symbols, fills, funding, config)
@@ -74,7 +74,7 @@ def stops(
     return sorted(found, key=lambda stop: (stop.time_ns, not stop.halts))
 
 
-def told(found: Sequence[Stop]) -> list[str]:
+def told(found: Sequence[BreakerStop]) -> list[str]:
     """The note of a run that live would not have finished."""
     if not found:
         return []
@@ -86,14 +86,16 @@ def told(found: Sequence[Stop]) -> list[str]:
     return [f"{text}{later}; what this run shows after that would not have happened"]
 
 
-def as_json(found: Sequence[Stop]) -> dict[str, Any]:
+def as_json(found: Sequence[BreakerStop]) -> dict[str, Any]:
     """The result's ``would_have_stopped`` (the earliest, or null) and ``stops`` (all)."""
     rows = [asdict(stop) for stop in found]
     return {"would_have_stopped": rows[0] if rows else None, "stops": rows}
 
 
-def _stop(ns: int, cause: Cause, value: float, limit: float, message: str, *, halts: bool = False) -> Stop:
-    return Stop(int(ns), f"{np.datetime64(int(ns), 'ns')}Z", cause.value, float(value), float(limit), halts, message)
+def _stop(ns: int, cause: Cause, value: float, limit: float, message: str, *, halts: bool = False) -> BreakerStop:
+    return BreakerStop(
+        int(ns), f"{np.datetime64(int(ns), 'ns')}Z", cause.value, float(value), float(limit), halts, message
+    )
 
 
 # --- the path ---
@@ -163,7 +165,7 @@ def _first(where: Bools) -> int | None:
 # --- the rules ---
 
 
-def _daily_loss(path: _Path, rules: RiskRules) -> Iterator[Stop]:
+def _daily_loss(path: _Path, rules: RiskRules) -> Iterator[BreakerStop]:
     limit = rules.limits.daily_loss
     if limit is None or not len(path.ns):
         return
@@ -177,7 +179,7 @@ def _daily_loss(path: _Path, rules: RiskRules) -> Iterator[Stop]:
         yield _stop(path.ns[at], Cause.DAILY_LOSS, loss[at], limit, message, halts=True)
 
 
-def _drawdown(path: _Path, rules: RiskRules, config: Config) -> Iterator[Stop]:
+def _drawdown(path: _Path, rules: RiskRules, config: Config) -> Iterator[BreakerStop]:
     """Measured on ``risk.capital``; without it, on what the largest position is worth at the first mid."""
     given = config.risk.capital
     base = float(given) if given is not None else path.worth
@@ -194,7 +196,7 @@ def _drawdown(path: _Path, rules: RiskRules, config: Config) -> Iterator[Stop]:
             yield _stop(path.ns[at], cause, ratio[at], limit, message, halts=cause is Cause.DRAWDOWN_LIMIT)
 
 
-def _loss_rate(path: _Path, rules: RiskRules) -> Iterator[Stop]:
+def _loss_rate(path: _Path, rules: RiskRules) -> Iterator[BreakerStop]:
     if rules.trips.loss is None:
         return
     detector = LossRate(rules.trips)
@@ -205,7 +207,7 @@ def _loss_rate(path: _Path, rules: RiskRules) -> Iterator[Stop]:
             return
 
 
-def _price_move(path: _Path, rules: RiskRules) -> Iterator[Stop]:
+def _price_move(path: _Path, rules: RiskRules) -> Iterator[BreakerStop]:
     if rules.trips.move_sigmas is None:
         return
     for symbol, times, mids in path.mids:
@@ -220,7 +222,7 @@ def _price_move(path: _Path, rules: RiskRules) -> Iterator[Stop]:
 
 def _losing_trips(
     all_lanes: Sequence[Lane], symbols: Sequence[Columns], fills: Sequence[I64], rules: RiskRules
-) -> Iterator[Stop]:
+) -> Iterator[BreakerStop]:
     streak = Streak(Cause.LOSING_TRIPS, "losing round trips", rules.trips.threshold)
     ledgers = [Ledger(Decimal(one.tick_e8) / 10**8, Decimal(one.lot_e8) / 10**8) for one in symbols]
     rows = [(int(row[0]), number, *map(int, row[2:6])) for number, part in enumerate(fills) for row in part.tolist()]
@@ -239,7 +241,9 @@ def _losing_trips(
             return
 
 
-def _feed(all_lanes: Sequence[Lane], symbols: Sequence[Columns], rules: RiskRules, config: Config) -> Iterator[Stop]:
+def _feed(
+    all_lanes: Sequence[Lane], symbols: Sequence[Columns], rules: RiskRules, config: Config
+) -> Iterator[BreakerStop]:
     """A book out of sequence, or without a message, for longer than the breaker bears."""
     limit = rules.trips.feed_s
     stale = config.risk.circuit_breaker.feed_timeout.seconds

@@ -10,8 +10,8 @@ from numba import njit
 
 from engine.backtest.candles import CandleModel, candle_columns, is_candles
 from engine.backtest.paths import PathError
-from engine.kernel.frame import K_AGG_TRADE, K_DEPTH, K_SNAPSHOT, K_TRADE
-from engine.kernel.lane import T_DEPTH, T_SNAPSHOT, T_TRADE, Tape
+from engine.kernel.codec.frame import FRAME_AGG_TRADE, FRAME_DEPTH, FRAME_SNAPSHOT, FRAME_TRADE
+from engine.kernel.sim.lane import TAPE_DEPTH, TAPE_SNAPSHOT, TAPE_TRADE, Tape
 from engine.market.columns import Columns, ColumnsError, open_columns
 from engine.market.recording import RecordingError
 
@@ -79,11 +79,11 @@ def symbols_in(paths: Sequence[Path]) -> list[str]:
 
 def tape_of(columns: Columns, name: str) -> Tape:
     """The tape of one symbol. Raises TapeError without depth or without a snapshot."""
-    trades = K_TRADE if (columns.kind == K_TRADE).any() else K_AGG_TRADE
-    keep = (columns.kind == K_DEPTH) | (columns.kind == K_SNAPSHOT) | (columns.kind == trades)
-    if not (columns.kind == K_SNAPSHOT).any():
+    trades = FRAME_TRADE if (columns.kind == FRAME_TRADE).any() else FRAME_AGG_TRADE
+    keep = (columns.kind == FRAME_DEPTH) | (columns.kind == FRAME_SNAPSHOT) | (columns.kind == trades)
+    if not (columns.kind == FRAME_SNAPSHOT).any():
         raise TapeError(f"{name}: no depth snapshot, so the book cannot be known")
-    if not (columns.kind == K_DEPTH).any():
+    if not (columns.kind == FRAME_DEPTH).any():
         raise TapeError(f"{name}: no depth messages")
     kept = np.flatnonzero(keep)
     counts = np.diff(columns.start)
@@ -93,9 +93,9 @@ def tape_of(columns: Columns, name: str) -> Tape:
     if (ticks <= 0).any():
         raise TapeError(f"{name}: a price that is not positive")
     number = np.cumsum(keep) - 1
-    kind = np.full(len(kept), T_DEPTH, np.uint8)
-    kind[columns.kind[kept] == K_SNAPSHOT] = T_SNAPSHOT
-    kind[columns.kind[kept] == trades] = T_TRADE
+    kind = np.full(len(kept), TAPE_DEPTH, np.uint8)
+    kind[columns.kind[kept] == FRAME_SNAPSHOT] = TAPE_SNAPSHOT
+    kind[columns.kind[kept] == trades] = TAPE_TRADE
     live = np.zeros(len(kept), np.uint8)
     _sequence(kind, columns.first_id[kept], columns.last_id[kept], columns.prev_id[kept], live)
     return Tape(
@@ -117,10 +117,10 @@ def _sequence(kind: U8, first_id: I64, last_id: I64, prev_id: I64, live: U8) -> 
     """
     synced, joined, last = False, False, -1
     for at in range(kind.shape[0]):
-        if kind[at] == T_SNAPSHOT:
+        if kind[at] == TAPE_SNAPSHOT:
             synced = True
             last = max(last, last_id[at])
-        elif kind[at] == T_DEPTH:
+        elif kind[at] == TAPE_DEPTH:
             follows = prev_id[at] == last if prev_id[at] >= 0 else first_id[at] <= last + 1
             covers = first_id[at] <= last + 1 and last_id[at] >= last  # the first diff after a snapshot
             if synced and last_id[at] > last:

@@ -15,8 +15,8 @@ from engine.backtest.settings import Simulation
 from engine.backtest.tape import TapeError, read_columns, tape_of
 from engine.config.schema import Config
 from engine.config.terms import most_notional
-from engine.kernel.lane import C_SAMPLES, C_START_NS, D_DRAWDOWN, Lane, Tape
-from engine.kernel.pnl import equity
+from engine.kernel.account.pnl import equity
+from engine.kernel.sim.lane import CURSOR_SAMPLES, CURSOR_START_NS, CURVE_DRAWDOWN, Lane, Tape
 from engine.market.columns import Columns, save
 from engine.strategy.parameters import Strategy
 
@@ -55,7 +55,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
+class RecordedMarket:
     """Every symbol of a search, read once a process."""
 
     columns: tuple[Columns, ...]
@@ -78,7 +78,7 @@ class Market:
         return found.hexdigest()
 
 
-def open_market(paths: Sequence[Path]) -> Market:
+def open_market(paths: Sequence[Path]) -> RecordedMarket:
     """Read each file, one a symbol. Raises TapeError."""
     columns = tuple(read_columns(path) for path in paths)
     if not columns:
@@ -87,10 +87,10 @@ def open_market(paths: Sequence[Path]) -> Market:
         if one.symbol in (other.symbol for other in columns[:at]):
             raise TapeError(f"{paths[at]}: {one.symbol} is in another file already; give one file a symbol")
     tapes = tuple(tape_of(one, str(path)) for one, path in zip(columns, paths, strict=True))
-    return Market(columns, tapes)
+    return RecordedMarket(columns, tapes)
 
 
-def share_columns(market: Market, folder: Path) -> list[Path]:
+def share_columns(market: RecordedMarket, folder: Path) -> list[Path]:
     """Write column files that any number of processes map into the same memory."""
     paths = []
     for columns in market.columns:
@@ -99,7 +99,7 @@ def share_columns(market: Market, folder: Path) -> list[Path]:
     return paths
 
 
-def check_covered(market: Market, window: Window, what: str) -> None:
+def check_covered(market: RecordedMarket, window: Window, what: str) -> None:
     """Raises TapeError where a symbol has no usable book in ``window``: nothing could be learnt there."""
     for columns, tape in zip(market.columns, market.tapes, strict=True):
         first, last = np.searchsorted(tape.local_ns, (window.start_ns, window.end_ns))
@@ -114,7 +114,9 @@ def _times(window: Window) -> str:
     return f"{start}Z to {end}Z"
 
 
-def measure(market: Market, config: Config, simulation: Simulation, strategy: Strategy, window: Window) -> Score:
+def measure(
+    market: RecordedMarket, config: Config, simulation: Simulation, strategy: Strategy, window: Window
+) -> Score:
     """Run ``config``'s strategy in ``window`` alone: flat before it, its position marked to mid at the end.
 
     Signals that need history start with the window. Raises StrategyError, SettingsError, or ArithmeticError when
@@ -125,7 +127,7 @@ def measure(market: Market, config: Config, simulation: Simulation, strategy: St
         for columns, tape in zip(market.columns, market.tapes, strict=True)
     ]
     for lane in all_lanes:
-        lane.cursor[C_START_NS] = window.start_ns
+        lane.cursor[CURSOR_START_NS] = window.start_ns
     units = [columns.tick_e8 * columns.lot_e8 / 1e16 for columns in market.columns]
     most = most_notional(config)
     total_notional = None if most is None else float(most)
@@ -138,7 +140,7 @@ def measure(market: Market, config: Config, simulation: Simulation, strategy: St
         raise ArithmeticError(f"the profit is not a finite number: {total}")
     return Score(
         total=total,
-        drawdown=float(all_lanes[0].curve[D_DRAWDOWN]) if len(all_lanes) == 1 else max_drawdown(curve),
+        drawdown=float(all_lanes[0].curve[CURVE_DRAWDOWN]) if len(all_lanes) == 1 else max_drawdown(curve),
         fills=sum(len(rows) for output in outputs for rows in output.fills),
         changes=np.diff(curve),
     )
@@ -149,7 +151,7 @@ def _curve(all_lanes: Sequence[Lane], window: Window, sample_s: float) -> F64:
     grid: F64 = np.arange(0.0, window.seconds, sample_s, dtype=np.float64)
     total = np.zeros_like(grid)
     for lane in all_lanes:
-        rows = lane.samples[: lane.cursor[C_SAMPLES]]
+        rows = lane.samples[: lane.cursor[CURSOR_SAMPLES]]
         seconds = rows[:, 0] + (int(lane.tape.local_ns[0]) - window.start_ns) * 1e-9
         at = np.searchsorted(seconds, grid, side="right") - 1
         total += np.where(at >= 0, rows[np.maximum(at, 0), 1], 0.0)

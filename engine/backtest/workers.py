@@ -14,9 +14,8 @@ from typing import Final
 
 from engine.backtest.search import with_parameters
 from engine.backtest.settings import Simulation
-from engine.backtest.window import Market, Score, Window, measure, open_market
-from engine.config.schema import Config, Risk, Signals
-from engine.config.schema import Strategy as StrategySection
+from engine.backtest.window import RecordedMarket, Score, Window, measure, open_market
+from engine.config.schema import Config, RiskSection, SignalsSection, StrategySection
 from engine.strategy.parameters import Strategy
 from engine.strategy.registry import strategy as find_strategy
 
@@ -29,8 +28,8 @@ class Job:
 
     paths: tuple[Path, ...]
     strategy: StrategySection
-    risk: Risk
-    signals: Signals
+    risk: RiskSection
+    signals: SignalsSection
     simulation: Simulation
 
     def config(self) -> Config:
@@ -42,7 +41,7 @@ class Job:
 class _Open:
     job: Job
     config: Config
-    market: Market
+    market: RecordedMarket
     strategy: Strategy
 
 

@@ -37,13 +37,23 @@ def _s(text: str) -> Duration:
     return Duration.parse(text)
 
 
+def shown_name(name: str) -> str:
+    """What users read of a class of this file: a section goes by its key's name."""
+    return name.removesuffix("Section")
+
+
 class Section(BaseModel):
     """What all sections share: no unknown keys, no change after loading, no input in any message."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        model_title_generator=lambda section: shown_name(section.__name__),
+    )
 
 
-class Exchange(Section):
+class ExchangeSection(Section):
     """Which account on which exchange, and how to sign for it."""
 
     name: Name = key("binance", doc="Exchange id as ccxt names it; binance has a native hot path.")
@@ -64,7 +74,7 @@ class Exchange(Section):
     leverage: Int = key(1, doc="Leverage set at start on usdm; ignored on spot.", ge=1, le=20)
 
 
-class Paper(Section):
+class PaperSection(Section):
     """Trading on paper: the exchange's public market, and an account that exists only in the engine and its journal."""
 
     enabled: Bool = key(False, doc="No order leaves this engine; needs no API key. Give it a data_dir of its own.")
@@ -76,7 +86,7 @@ class Paper(Section):
     latency: Duration = key(_s("10ms"), doc="One way to the simulated exchange, and as long back.")
 
 
-class Venue(Section):
+class VenueSection(Section):
     """Where the exchange is: empty means its public addresses. A sandbox needs all of them."""
 
     rest: Text | None = key(None, doc="Base URL of REST, e.g. http://127.0.0.1:8900.")
@@ -95,7 +105,7 @@ class Venue(Section):
     )
 
 
-class Strategy(Section):
+class StrategySection(Section):
     """What is quoted, and how."""
 
     name: Name = key("basic", doc="basic (also written basic_mm), glft, adaptive, or the name in your own file.")
@@ -121,7 +131,7 @@ class Strategy(Section):
     )
 
 
-class CircuitBreaker(Section):
+class CircuitBreakerSection(Section):
     """When quoting stops by itself, and how it comes back."""
 
     threshold: Int = key(
@@ -164,7 +174,7 @@ class CircuitBreaker(Section):
     half_open_quiet: Span = key(_s("1m"), doc="HALF_OPEN also closes after so long without any trouble.", reload=True)
 
 
-class Risk(Section):
+class RiskSection(Section):
     """Limits. Each is checked before an order is sent, as if all working and unknown orders were filled."""
 
     daily_loss_limit: Exact = key(
@@ -194,10 +204,10 @@ class Risk(Section):
     reconcile_interval: Span = key(
         _s("30s"), doc="Orders, fills and balances are compared with the exchange this often."
     )
-    circuit_breaker: CircuitBreaker = key(CircuitBreaker(), doc="When quoting stops by itself.")
+    circuit_breaker: CircuitBreakerSection = key(CircuitBreakerSection(), doc="When quoting stops by itself.")
 
 
-class Monitoring(Section):
+class MonitoringSection(Section):
     """The engine's HTTP listener: metrics, health, state and control."""
 
     host: Text = key("127.0.0.1", doc="Address to listen on; mmctl reaches loopback through SSH.")
@@ -220,7 +230,7 @@ class Monitoring(Section):
     max_body: Int = key(65_536, doc="Largest request body.", unit="bytes", ge=1024, le=16_777_216)
 
 
-class Logging(Section):
+class LoggingSection(Section):
     """Where the log goes, how much is kept, and how it reads."""
 
     level: Literal["debug", "info", "warning", "error"] = key("info", doc="Lowest level written.", reload=True)
@@ -234,7 +244,7 @@ class Logging(Section):
     max_age: Int = key(30, doc="Rotated files older than this are deleted.", unit="days", ge=1, le=3650)
 
 
-class Signals(Section):
+class SignalsSection(Section):
     """What the models feed the strategy. A signal older than max_age is treated as absent."""
 
     volatility_half_life: Span = key(_s("60s"), doc="Half-life of the volatility estimate.", reload=True)
@@ -243,7 +253,7 @@ class Signals(Section):
     models: Path | None = key(None, doc="Folder of trained models. Refused: no model is read yet.")
 
 
-class Hedge(Section):
+class HedgeSection(Section):
     """Hedging on a second instrument. To come: until then whatever asks for it is refused."""
 
     enabled: Bool = key(False, doc="Hedge the inventory on another instrument. Refused: this engine cannot yet.")
@@ -256,7 +266,7 @@ class Hedge(Section):
     )
 
 
-class Store(Section):
+class StoreSection(Section):
     """The journal of orders, fills, PnL, risk events and config changes."""
 
     url: SecretUrl | None = key(
@@ -274,7 +284,7 @@ class Store(Section):
     )
 
 
-class Lease(Section):
+class LeaseSection(Section):
     """Who may quote: of a host's engines on one account only the holder. Between hosts it promises nothing."""
 
     kind: Literal["file"] = key("file", doc="file: a lock on this host.")
@@ -284,7 +294,7 @@ class Lease(Section):
     ttl: Span = key(_s("10s"), doc="A holder that cannot prove its lease for this long stops quoting.")
 
 
-class Sentinel(Section):
+class SentinelSection(Section):
     """The separate process that stops the engine's orders when the engine cannot."""
 
     enabled: Bool = key(True, doc="Run it beside the engine.")
@@ -295,7 +305,7 @@ class Sentinel(Section):
     flatten: Bool = key(False, doc="Also close the position, not only cancel orders.", reload=True)
 
 
-class Backup(Section):
+class BackupSection(Section):
     """Copies of journal, configs, audit trail and logs."""
 
     directory: Path | None = key(None, doc="Where they go; empty = DATA_DIR/backups.")
@@ -315,19 +325,19 @@ class Config(Section):
         "addresses, else production.",
     )
     data_dir: Path = key(Path("data"), doc="Journal, lease and spill files; relative to the working directory.")
-    exchange: Exchange = key(..., doc="Which account on which exchange.")
-    paper: Paper = key(Paper(), doc="Trading on paper.")
-    venue: Venue = key(Venue(), doc="Where the exchange is.")
-    strategy: Strategy = key(..., doc="What is quoted, and how.")
-    risk: Risk = key(..., doc="Limits and the circuit breaker.")
-    monitoring: Monitoring = key(Monitoring(), doc="Metrics, health and control.")
-    logging: Logging = key(Logging(), doc="The log.")
-    signals: Signals = key(Signals(), doc="Inputs of the models.")
-    hedge: Hedge = key(Hedge(), doc="Hedging.")
-    store: Store = key(Store(), doc="The journal.")
-    lease: Lease = key(Lease(), doc="Leadership.")
-    sentinel: Sentinel = key(Sentinel(), doc="The independent guard.")
-    backup: Backup = key(Backup(), doc="Backups.")
+    exchange: ExchangeSection = key(..., doc="Which account on which exchange.")
+    paper: PaperSection = key(PaperSection(), doc="Trading on paper.")
+    venue: VenueSection = key(VenueSection(), doc="Where the exchange is.")
+    strategy: StrategySection = key(..., doc="What is quoted, and how.")
+    risk: RiskSection = key(..., doc="Limits and the circuit breaker.")
+    monitoring: MonitoringSection = key(MonitoringSection(), doc="Metrics, health and control.")
+    logging: LoggingSection = key(LoggingSection(), doc="The log.")
+    signals: SignalsSection = key(SignalsSection(), doc="Inputs of the models.")
+    hedge: HedgeSection = key(HedgeSection(), doc="Hedging.")
+    store: StoreSection = key(StoreSection(), doc="The journal.")
+    lease: LeaseSection = key(LeaseSection(), doc="Leadership.")
+    sentinel: SentinelSection = key(SentinelSection(), doc="The independent guard.")
+    backup: BackupSection = key(BackupSection(), doc="Backups.")
 
     @model_validator(mode="after")
     def _infer_environment(self) -> Self:

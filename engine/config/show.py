@@ -11,9 +11,10 @@ from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
+from pydantic.json_schema import CoreRef, DefsRef, GenerateJsonSchema, JsonSchemaMode
 
 from engine.config.document import Path
-from engine.config.schema import Config
+from engine.config.schema import Config, shown_name
 from engine.config.secret import Secret, SecretUrl, mask_url
 from engine.config.values import Duration
 
@@ -164,9 +165,16 @@ def _type_name(annotation: Any) -> str:
     return _type_name(inner[0]) if inner else str(annotation)
 
 
+class _ShownNames(GenerateJsonSchema):
+    def get_defs_ref(self, core_mode_ref: tuple[CoreRef, JsonSchemaMode]) -> DefsRef:
+        ref, mode = core_mode_ref
+        name, separator, number = ref.rpartition(":")
+        return super().get_defs_ref((CoreRef(f"{shown_name(name)}{separator}{number}"), mode))
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema for editors; a key that is not text also allows ``${NAME}``."""
-    schema = Config.model_json_schema(mode="validation")
+    schema = Config.model_json_schema(mode="validation", schema_generator=_ShownNames)
     for part in [schema, *schema.get("$defs", {}).values()]:
         for name, prop in list(part.get("properties", {}).items()):
             part["properties"][name] = _allow_variable(prop)

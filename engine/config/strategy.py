@@ -11,7 +11,7 @@ Complaints = list[tuple[Path, str, str]]
 
 def strategy_complaints(config: Config) -> Complaints:
     """Unknown strategies, a strategy file that cannot be used, and unknown or out-of-bounds parameters."""
-    from engine.apart import described
+    from engine.isolation.process import described
     from engine.strategy.parameters import StrategyError
     from engine.strategy.registry import strategy as find
 

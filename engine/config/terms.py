@@ -11,19 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.config.schema import Config
-from engine.kernel.checks import (
-    L_CEIL_TICKS,
-    L_FLOOR_TICKS,
-    L_MAX_LOTS,
-    L_MIN_LOTS,
-    L_MIN_NOTIONAL,
-    L_NOTIONAL,
-    L_OPEN_ORDERS,
-    L_POSITION_LOTS,
+from engine.kernel.quoting.actions import QUOTING_MIN_LIFE_NS
+from engine.kernel.quoting.checks import (
+    LIMIT_CEIL_TICKS,
+    LIMIT_FLOOR_TICKS,
+    LIMIT_MAX_LOTS,
+    LIMIT_MIN_LOTS,
+    LIMIT_MIN_NOTIONAL,
+    LIMIT_NOTIONAL,
+    LIMIT_OPEN_ORDERS,
+    LIMIT_POSITION_LOTS,
     UNLIMITED,
 )
-from engine.kernel.prepare import PACE_BAND, PACE_RATE, PACE_SIGNAL_AGE, PACE_TOKENS, PACE_TOLERANCE
-from engine.kernel.quoting import Q_MIN_LIFE_NS
+from engine.kernel.quoting.prepare import PACE_BAND, PACE_RATE, PACE_SIGNAL_AGE, PACE_TOKENS, PACE_TOLERANCE
 from engine.kernel.symbol import SymbolBlock
 from engine.strategy.parameters import Sizing, Strategy, fill_params
 
@@ -102,7 +102,7 @@ def configure(memory: SymbolBlock, config: Config, strategy: Strategy, terms: Te
     Raises StrategyError, and then nothing has changed.
     """
     memory.params[:] = parameters(config, strategy, terms)
-    memory.rules[Q_MIN_LIFE_NS] = int(config.strategy.min_quote_life)
+    memory.rules[QUOTING_MIN_LIFE_NS] = int(config.strategy.min_quote_life)
     _limit(memory, config, terms)
     chosen, signals, pace = config.strategy, config.signals, memory.pace
     pace[PACE_TOLERANCE] = chosen.requote_tolerance * chosen.base_spread / 2
@@ -117,12 +117,12 @@ def configure(memory: SymbolBlock, config: Config, strategy: Strategy, terms: Te
 def _limit(memory: SymbolBlock, config: Config, terms: Terms) -> None:
     """The limits that do not follow from the market or the account, in ticks and lots."""
     row, unit = memory.limits, terms.tick_size * terms.lot_size
-    row[L_POSITION_LOTS] = _whole(config.risk.max_position, terms.lot_size)
-    row[L_NOTIONAL] = _whole(most_notional(config), unit)
-    row[L_OPEN_ORDERS] = config.risk.max_open_orders
-    row[L_MIN_LOTS], row[L_MAX_LOTS] = max(terms.min_lots, 1), terms.max_lots or UNLIMITED
-    row[L_MIN_NOTIONAL] = int(-(-terms.min_notional // unit))
-    row[L_FLOOR_TICKS], row[L_CEIL_TICKS] = max(terms.min_ticks, 1), terms.max_ticks or UNLIMITED
+    row[LIMIT_POSITION_LOTS] = _whole(config.risk.max_position, terms.lot_size)
+    row[LIMIT_NOTIONAL] = _whole(most_notional(config), unit)
+    row[LIMIT_OPEN_ORDERS] = config.risk.max_open_orders
+    row[LIMIT_MIN_LOTS], row[LIMIT_MAX_LOTS] = max(terms.min_lots, 1), terms.max_lots or UNLIMITED
+    row[LIMIT_MIN_NOTIONAL] = int(-(-terms.min_notional // unit))
+    row[LIMIT_FLOOR_TICKS], row[LIMIT_CEIL_TICKS] = max(terms.min_ticks, 1), terms.max_ticks or UNLIMITED
 
 
 def _whole(amount: Decimal | None, unit: Decimal) -> int:

@@ -11,15 +11,15 @@ A strategy sees three arrays and fills a fourth (see ``engine.strategy``):
 from typing import Final
 
 # view: int64
-V_BID_TICKS: Final = 0  # best bid, ticks
-V_BID_LOTS: Final = 1  # size at the best bid, lots
-V_ASK_TICKS: Final = 2
-V_ASK_LOTS: Final = 3
-V_POSITION_LOTS: Final = 4  # signed inventory, lots
-V_LAST_TRADE_TICKS: Final = 5  # 0 before the first trade
-V_LAST_TRADE_SIDE: Final = 6  # +1 buyer was the taker, -1 seller was
-V_SIZE_PERMILLE: Final = 7  # 1000 = full size; the breaker's HALF_OPEN state lowers it
-V_SPREAD_PERMILLE: Final = 8  # 1000 = the strategy's own spread; HALF_OPEN raises it
+VIEW_BID_TICKS: Final = 0  # best bid, ticks
+VIEW_BID_LOTS: Final = 1  # size at the best bid, lots
+VIEW_ASK_TICKS: Final = 2
+VIEW_ASK_LOTS: Final = 3
+VIEW_POSITION_LOTS: Final = 4  # signed inventory, lots
+VIEW_LAST_TRADE_TICKS: Final = 5  # 0 before the first trade
+VIEW_LAST_TRADE_SIDE: Final = 6  # +1 buyer was the taker, -1 seller was
+VIEW_SIZE_PERMILLE: Final = 7  # 1000 = full size; the breaker's HALF_OPEN state lowers it
+VIEW_SPREAD_PERMILLE: Final = 8  # 1000 = the strategy's own spread; HALF_OPEN raises it
 VIEW_SIZE: Final = 16
 
 # what a decision may depend on, as bits: a driver may leave out a tick at which none of it changed
@@ -34,36 +34,36 @@ WATCH_ALWAYS: Final = WATCH_PRICES | WATCH_OWN | WATCH_GUARD | WATCH_SIGNALS  # 
 WATCH_ALL: Final = WATCH_ALWAYS | WATCH_SIZES | WATCH_TRADES | WATCH_TIME
 
 # signals: float64
-S_SIGMA: Final = 0  # absolute price volatility, ticks per sqrt(second)
-S_INTENSITY_A: Final = 1  # arrival rate of market orders at distance 0, per second
-S_INTENSITY_K: Final = 2  # decay of that rate, per tick
-S_REGIME_MULTIPLIER: Final = 3  # factor on the half spread, 1 = calm
-S_EXPECTED_MOVE: Final = 4  # predictor's expected mid move over its horizon, ticks
-S_VOL_FORECAST: Final = 5  # forecast volatility over the quote's life, ticks per sqrt(second)
-S_ADVERSE: Final = 6  # expected adverse selection of a fill, ticks
+SIGNAL_SIGMA: Final = 0  # absolute price volatility, ticks per sqrt(second)
+SIGNAL_INTENSITY_A: Final = 1  # arrival rate of market orders at distance 0, per second
+SIGNAL_INTENSITY_K: Final = 2  # decay of that rate, per tick
+SIGNAL_REGIME_MULTIPLIER: Final = 3  # factor on the half spread, 1 = calm
+SIGNAL_EXPECTED_MOVE: Final = 4  # predictor's expected mid move over its horizon, ticks
+SIGNAL_VOL_FORECAST: Final = 5  # forecast volatility over the quote's life, ticks per sqrt(second)
+SIGNAL_ADVERSE: Final = 6  # expected adverse selection of a fill, ticks
 SIGNALS_SIZE: Final = 16
 
 # params: float64; the strategy's own parameters follow at PARAM_COMMON
-P_TICK_SIZE: Final = 0  # quote currency per tick
-P_LOT_SIZE: Final = 1  # base currency per lot
-P_MAKER_FEE: Final = 2  # fraction of notional, negative = rebate
-P_BASE_SIZE_LOTS: Final = 3
-P_MAX_INVENTORY_LOTS: Final = 4
-P_MIN_NOTIONAL: Final = 5  # quote currency
+PARAM_TICK_SIZE: Final = 0  # quote currency per tick
+PARAM_LOT_SIZE: Final = 1  # base currency per lot
+PARAM_MAKER_FEE: Final = 2  # fraction of notional, negative = rebate
+PARAM_BASE_SIZE_LOTS: Final = 3
+PARAM_MAX_INVENTORY_LOTS: Final = 4
+PARAM_MIN_NOTIONAL: Final = 5  # quote currency
 PARAM_COMMON: Final = 8
 PARAMS_SIZE: Final = 32
 
 # out: int64
-O_BID_TICKS: Final = 0
-O_BID_LOTS: Final = 1
-O_ASK_TICKS: Final = 2
-O_ASK_LOTS: Final = 3
-O_BID_REASON: Final = 4  # a Reason code, 0 where quoted
-O_ASK_REASON: Final = 5
-O_FALLBACK: Final = 6  # 0: all the models the strategy wants were there; else how much it had to do without
+OUT_BID_TICKS: Final = 0
+OUT_BID_LOTS: Final = 1
+OUT_ASK_TICKS: Final = 2
+OUT_ASK_LOTS: Final = 3
+OUT_BID_REASON: Final = 4  # a Reason code, 0 where quoted
+OUT_ASK_REASON: Final = 5
+OUT_FALLBACK: Final = 6  # 0: all the models the strategy wants were there; else how much it had to do without
 OUT_SIZE: Final = 8
 
-# cells: int64, what a user's strategy is doing (``engine.kernel.fence``)
+# cells: int64, what a user's strategy is doing (``engine.kernel.quoting.fence``)
 CELL_STATE: Final = 0  # FAILED_*; while it is not 0 the strategy is not asked
 CELL_LINE: Final = 1  # the line of the file it is at, or failed at
 CELL_LEFT: Final = 2  # rounds of loops and calls that the decision may still take; below 0: it took too many
@@ -73,3 +73,14 @@ CELL_COUNT: Final = 5  # decisions begun
 CELL_FAILED_NS: Final = 6  # time of the decision that failed
 CELL_OUT: Final = 8  # what it wanted when that made no sense: OUT_SIZE cells
 CELLS: Final = 16
+
+# A strategy file may have been written when one letter stood for each array: the indices go by those names as well.
+_LETTERS: Final = {"VIEW_": "V_", "SIGNAL_": "S_", "PARAM_": "P_", "OUT_": "O_"}
+globals().update(
+    {
+        letter + name.removeprefix(word): index
+        for name, index in list(globals().items())
+        for word, letter in _LETTERS.items()
+        if name.startswith(word)
+    }
+)

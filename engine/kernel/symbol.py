@@ -10,22 +10,35 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from engine.kernel.address import address_of
-from engine.kernel.checks import L_SIZE, no_limits
-from engine.kernel.estimate import E_HALF_LIFE_INTENSITY, E_HALF_LIFE_SIGMA, E_SIZE, new_estimates
-from engine.kernel.feed import FeedSizes, begin_feed, feed_cells
+from engine.kernel.book.feed import FeedSizes, begin_feed, feed_cells
+from engine.kernel.codec.requests import CLIENT_BYTES
 from engine.kernel.jit import making
 from engine.kernel.layout import (
     OUT_SIZE,
     PARAMS_SIZE,
     SIGNALS_SIZE,
-    V_SIZE_PERMILLE,
-    V_SPREAD_PERMILLE,
     VIEW_SIZE,
+    VIEW_SIZE_PERMILLE,
+    VIEW_SPREAD_PERMILLE,
 )
-from engine.kernel.prepare import PACE_SIZE
-from engine.kernel.quoting import A_SIZE, ACTIONS_EXTRA, MAX_WORKING, Q_SIZE, W_SIZE, Quote, quoting_rules
-from engine.kernel.requests import CLIENT_BYTES
+from engine.kernel.quoting.actions import (
+    ACTION_SIZE,
+    ACTIONS_EXTRA,
+    MAX_WORKING,
+    QUOTING_SIZE,
+    WORK_SIZE,
+    Quote,
+    quoting_rules,
+)
+from engine.kernel.quoting.address import address_of
+from engine.kernel.quoting.checks import LIMIT_SIZE, no_limits
+from engine.kernel.quoting.estimate import (
+    ESTIMATE_HALF_LIFE_INTENSITY,
+    ESTIMATE_HALF_LIFE_SIGMA,
+    ESTIMATE_SIZE,
+    new_estimates,
+)
+from engine.kernel.quoting.prepare import PACE_SIZE
 
 I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
@@ -34,10 +47,10 @@ U8 = npt.NDArray[np.uint8]
 # head: int64, what is set when it changes and not at a tick
 SYM_TICK_E8: Final = 0  # tick size, 1e-8 of the quote currency
 SYM_LOT_E8: Final = 1  # lot size, 1e-8 of the base currency
-SYM_QUOTE: Final = 2  # the strategy by its two addresses (``kernel.address``)
+SYM_QUOTE: Final = 2  # the strategy by its two addresses (``kernel.quoting.address``)
 SYM_QUOTE_THROWING: Final = 3
 SYM_WORKING: Final = 4  # rows of ``work`` in use
-SYM_ESTIMATES: Final = 5  # cells of ``estimates`` in use: E_SIZE, or 0 for a strategy that reads no signals
+SYM_ESTIMATES: Final = 5  # cells of ``estimates`` in use: ESTIMATE_SIZE, or 0 for a strategy that reads no signals
 _HEAD_SIZE: Final = 8
 
 # seen: int64, what is carried from frame to frame
@@ -56,15 +69,15 @@ _VIEW: Final = _HEAD_SIZE
 _SEEN: Final = _VIEW + VIEW_SIZE
 _CALM: Final = _SEEN + _SEEN_SIZE
 _RULES: Final = _CALM + 8
-_LIMITS: Final = _RULES + Q_SIZE
-_OUT: Final = _LIMITS + L_SIZE
+_LIMITS: Final = _RULES + QUOTING_SIZE
+_OUT: Final = _LIMITS + LIMIT_SIZE
 _SIGNALS: Final = _OUT + OUT_SIZE
 _PARAMS: Final = _SIGNALS + SIGNALS_SIZE
 _PACE: Final = _PARAMS + PARAMS_SIZE
 _ESTIMATES: Final = _PACE + PACE_SIZE
-_WORK: Final = _ESTIMATES + E_SIZE
-_ACTIONS: Final = _WORK + MAX_WORKING * W_SIZE
-_CLIENTS: Final = _ACTIONS + (MAX_WORKING + ACTIONS_EXTRA) * A_SIZE
+_WORK: Final = _ESTIMATES + ESTIMATE_SIZE
+_ACTIONS: Final = _WORK + MAX_WORKING * WORK_SIZE
+_CLIENTS: Final = _ACTIONS + (MAX_WORKING + ACTIONS_EXTRA) * ACTION_SIZE
 #: Where the book's part begins, and the length of a block without one.
 FEED: Final = _CLIENTS + MAX_WORKING * CLIENT_BYTES // 8
 
@@ -73,18 +86,18 @@ class SymbolParts(NamedTuple):
     """The parts of a block, without a copy."""
 
     head: I64  # SYM_*
-    view_row: I64  # V_*, what a strategy sees of book and inventory, ticks and lots
+    view_row: I64  # VIEW_*, what a strategy sees of book and inventory, ticks and lots
     seen: I64  # SEEN_*
     calm: I64  # CALM_*
-    rules: I64  # Q_*, when an order stays
-    limits: I64  # L_*, what an order may be
-    out: I64  # O_*, the quotes wanted
-    signals: F64  # S_*, NaN where absent
-    params: F64  # P_*, then the strategy's own
+    rules: I64  # QUOTING_*, when an order stays
+    limits: I64  # LIMIT_*, what an order may be
+    out: I64  # OUT_*, the quotes wanted
+    signals: F64  # SIGNAL_*, NaN where absent
+    params: F64  # PARAM_*, then the strategy's own
     pace: F64  # PACE_*
-    estimates: F64  # E_*; empty for a strategy that reads no signals
-    work: I64  # [MAX_WORKING, W_SIZE] our working orders, oldest first
-    actions: I64  # [MAX_WORKING + ACTIONS_EXTRA, A_SIZE] what the last decision did
+    estimates: F64  # ESTIMATE_*; empty for a strategy that reads no signals
+    work: I64  # [MAX_WORKING, WORK_SIZE] our working orders, oldest first
+    actions: I64  # [MAX_WORKING + ACTIONS_EXTRA, ACTION_SIZE] what the last decision did
     clients: U8  # [MAX_WORKING, CLIENT_BYTES] client ids of ``work``
 
 
@@ -101,8 +114,8 @@ def _carve(block: I64) -> SymbolParts:
         block[_PARAMS:_PACE].view(np.float64),
         block[_PACE:_ESTIMATES].view(np.float64),
         block[_ESTIMATES : _ESTIMATES + block[SYM_ESTIMATES]].view(np.float64),
-        block[_WORK:_ACTIONS].reshape((MAX_WORKING, W_SIZE)),
-        block[_ACTIONS:_CLIENTS].reshape((MAX_WORKING + ACTIONS_EXTRA, A_SIZE)),
+        block[_WORK:_ACTIONS].reshape((MAX_WORKING, WORK_SIZE)),
+        block[_ACTIONS:_CLIENTS].reshape((MAX_WORKING + ACTIONS_EXTRA, ACTION_SIZE)),
         block[_CLIENTS:FEED].view(np.uint8).reshape((MAX_WORKING, CLIENT_BYTES)),
     )
 
@@ -130,7 +143,8 @@ class SymbolBlock:
 
     @property
     def estimates(self) -> F64:
-        """One number per cell ``E_*``, in seconds, ns and ticks as they say; empty until ``estimate`` was called."""
+        """One number per cell ``ESTIMATE_*``, in seconds, ns and ticks as they say; empty until ``estimate`` was
+        called."""
         return self.block[_ESTIMATES : _ESTIMATES + self.head[SYM_ESTIMATES]].view(np.float64)
 
     @property
@@ -140,17 +154,21 @@ class SymbolBlock:
 
     def estimate(self, volatility_s: float, intensity_s: float) -> None:
         """Begin the estimates anew with these half-lives, seconds."""
-        self.head[SYM_ESTIMATES] = E_SIZE
+        self.head[SYM_ESTIMATES] = ESTIMATE_SIZE
         self.estimates[:] = new_estimates(volatility_s, intensity_s)
 
     @property
     def half_lives(self) -> tuple[float, ...]:
         """(of the volatility, of the intensity), seconds; empty where nothing is estimated."""
-        return tuple(self.estimates[[E_HALF_LIFE_SIGMA, E_HALF_LIFE_INTENSITY]].tolist()) if len(self.estimates) else ()
+        return (
+            tuple(self.estimates[[ESTIMATE_HALF_LIFE_SIGMA, ESTIMATE_HALF_LIFE_INTENSITY]].tolist())
+            if len(self.estimates)
+            else ()
+        )
 
     def forget_by(self, volatility_s: float, intensity_s: float) -> None:
         """From here on the estimates forget with these half-lives; what they have seen stays."""
-        self.estimates[[E_HALF_LIFE_SIGMA, E_HALF_LIFE_INTENSITY]] = volatility_s, intensity_s
+        self.estimates[[ESTIMATE_HALF_LIFE_SIGMA, ESTIMATE_HALF_LIFE_INTENSITY]] = volatility_s, intensity_s
 
     def quote_by(self, quote: Quote) -> None:
         """Decisions ask ``quote``, a function compiled with ``quoting.QUOTE_SIGNATURE``."""
@@ -168,7 +186,7 @@ def new_symbol(tick_e8: int = 1, lot_e8: int = 1, book: FeedSizes | None = None)
         begin_feed(block[FEED:], book)
     made = SymbolBlock(block)
     made.head[[SYM_TICK_E8, SYM_LOT_E8]] = tick_e8, lot_e8
-    made.view[[V_SIZE_PERMILLE, V_SPREAD_PERMILLE]] = 1000
+    made.view[[VIEW_SIZE_PERMILLE, VIEW_SPREAD_PERMILLE]] = 1000
     made.signals[:] = np.nan
     made.limits[:], made.rules[:] = no_limits(), quoting_rules()
     return made

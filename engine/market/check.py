@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.kernel.book import LIVE, STATE_NAMES
-from engine.kernel.ingest import I_OTHER, smallest_latency
-from engine.kernel.parse import K_AGG_TRADE, K_BBO, K_DEPTH, K_SNAPSHOT, K_TRADE
+from engine.kernel.book.order_book import LIVE, STATE_NAMES
+from engine.kernel.codec.ingest import INGEST_OTHER, smallest_latency
+from engine.kernel.codec.parse import FRAME_AGG_TRADE, FRAME_BBO, FRAME_DEPTH, FRAME_SNAPSHOT, FRAME_TRADE
 from engine.market.convert import Loaded, Sizes, audit, read_recordings
 
 CHECK_KEYS = (
@@ -41,17 +41,17 @@ def check_recordings(paths: Sequence[Path], sizes: Sizes | None = None) -> dict[
     skew = min(0, int(smallest_latency(loaded.sink, loaded.messages)))
     result: dict[str, Any] = {
         "frames": loaded.read.lines,
-        "depth": _count(kind, K_DEPTH),
-        "trades": _count(kind, K_TRADE) + _count(kind, K_AGG_TRADE),
-        "book_tickers": _count(kind, K_BBO),
+        "depth": _count(kind, FRAME_DEPTH),
+        "trades": _count(kind, FRAME_TRADE) + _count(kind, FRAME_AGG_TRADE),
+        "book_tickers": _count(kind, FRAME_BBO),
         "bbo_checked": found.bbo_checked,
         "bbo_mismatches": found.bbo_mismatches,
         "gaps": found.gaps,
         "crossed": found.crossed,
         "truncated": loaded.read.truncated,
         "clock_skew_ms": round(skew / 1e6, 3),
-        "snapshots": _count(kind, K_SNAPSHOT),
-        "other_frames": int(loaded.state[I_OTHER]),
+        "snapshots": _count(kind, FRAME_SNAPSHOT),
+        "other_frames": int(loaded.state[INGEST_OTHER]),
         "bad_lines": loaded.read.bad_lines,
         "book_state": STATE_NAMES[found.final_state],
         "symbol": loaded.symbol,
@@ -76,7 +76,7 @@ def _findings(loaded: Loaded, gap: int, mismatch: int, live_diffs: int) -> list[
             local_ns, update = loaded.sink.local_ns[message], loaded.sink.last_id[message]
             notes.append(f"{what}: update id {update}, received at {local_ns}")
     if live_diffs == 0:
-        snapshots = _count(loaded.sink.kind[: loaded.messages], K_SNAPSHOT)
+        snapshots = _count(loaded.sink.kind[: loaded.messages], FRAME_SNAPSHOT)
         why = "its snapshot joins to no diff" if snapshots else "it holds no depth snapshot"
         notes.append(f"{loaded.paths[0]}: no book could be built: {why}")
     return notes

@@ -18,8 +18,9 @@ the local side sees them (``local_ns``, ties in file order), so the local order 
 ======== ======== =============================================================================================
 column   dtype    meaning
 ======== ======== =============================================================================================
-kind     uint8    K_DEPTH, K_SNAPSHOT, K_TRADE, K_AGG_TRADE or K_BBO of ``engine.kernel.parse``
-exch_ns  int64    exchange's transaction time (event time where the stream has no other; for a stream with no time
+kind     uint8    FRAME_DEPTH, FRAME_SNAPSHOT, FRAME_TRADE, FRAME_AGG_TRADE or FRAME_BBO of
+``engine.kernel.codec.parse`` exch_ns  int64    exchange's transaction time (event time where the stream has no other;
+for a stream with no time
                   at all, spot bookTicker, the corrected local time)
 local_ns int64    receive time after clock correction; never before ``exch_ns``
 first_id int64    U of a diff, lastUpdateId of a snapshot, trade id of a trade, u of a bookTicker

@@ -16,14 +16,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernel import audit as rebuild
-from engine.kernel import ingest as kernel
-from engine.kernel.book import new_book
-from engine.kernel.ingest import Sink
-from engine.kernel.parse import K_BBO, K_SNAPSHOT, MAX_LEVELS, as_frame, new_head, new_levels
+from engine.kernel.book import audit as rebuild
+from engine.kernel.book.order_book import new_book
+from engine.kernel.book.sync import new_sync
+from engine.kernel.codec import ingest as kernel
+from engine.kernel.codec.ingest import Sink
+from engine.kernel.codec.parse import FRAME_BBO, FRAME_SNAPSHOT, MAX_LEVELS, as_frame, new_head, new_levels
+from engine.kernel.codec.scan import cause_text
 from engine.kernel.scale import ScaleError, size_e8
-from engine.kernel.scan import cause_text
-from engine.kernel.sync import new_sync
 from engine.market.columns import Columns, ColumnsReport, save
 from engine.market.recording import LAST_LINE_CUT, NAMED_LINES, ReadReport, RecordingError, chunks
 
@@ -95,7 +95,7 @@ class _Reader:
         self.given = sizes is not None
         self.tick_e8, self.lot_e8 = (sizes.tick_e8, sizes.lot_e8) if sizes else (0, 0)
         self.sink = _new_sink(FIRST_MESSAGES, FIRST_ROWS)
-        self.state = np.zeros(kernel.I_SIZE, dtype=np.int64)
+        self.state = np.zeros(kernel.INGEST_SIZE, dtype=np.int64)
         self.bad = np.zeros((NAMED_LINES, 2), dtype=np.int64)
         self.head, self.levels = new_head(), new_levels(MAX_LEVELS)
         self.report = ReadReport()
@@ -105,14 +105,14 @@ class _Reader:
     def run(self) -> Loaded:
         for path in self.paths:
             self._file(path)
-        messages = int(self.state[kernel.I_MESSAGES])
+        messages = int(self.state[kernel.INGEST_MESSAGES])
         if messages == 0:
             cause = self.report.notes[0] if self.report.notes else f"{self.paths[0]}:1: no market data frame"
             raise RecordingError(f"not a usable recording: {cause}")
         return Loaded(
             self.sink,
             messages,
-            int(self.state[kernel.I_ROWS]),
+            int(self.state[kernel.INGEST_ROWS]),
             self.symbol,
             Sizes(self.tick_e8, self.lot_e8),
             self.report,
@@ -121,8 +121,8 @@ class _Reader:
         )
 
     def _file(self, path: Path) -> None:
-        self.state[kernel.I_LINE] = self.state[kernel.I_BAD] = self.state[kernel.I_CUT] = 0
-        self.state[kernel.I_BACK_STEP] = 0
+        self.state[kernel.INGEST_LINE] = self.state[kernel.INGEST_BAD] = self.state[kernel.INGEST_CUT] = 0
+        self.state[kernel.INGEST_BACK_STEP] = 0
         file_report = ReadReport()
         rest = b""
         for chunk in _gathered(_ahead(chunks(path, file_report)), 0 if self.tick_e8 else INFER_BYTES):
@@ -132,7 +132,7 @@ class _Reader:
             if not self.symbol and (match := _SYMBOL.search(data)):
                 self.symbol = match[1].decode()
             self._chunk(data, final=False)
-            rest = data[int(self.state[kernel.I_POS]) :]
+            rest = data[int(self.state[kernel.INGEST_POS]) :]
         if rest:
             self._chunk(rest, final=True)
         self._close_file(path, file_report)
@@ -146,7 +146,7 @@ class _Reader:
             self.mark_prices = True
             self.report.notes.append(f"{self.paths[0]}: holds mark prices; name it as --funding to apply its funding")
         buffer = as_frame(data)
-        self.state[kernel.I_POS] = 0
+        self.state[kernel.INGEST_POS] = 0
         while True:
             status = kernel.ingest(
                 buffer,
@@ -166,23 +166,23 @@ class _Reader:
                 self.sink = _grown(self.sink)
             else:
                 self.lot_e8 //= 10
-                self.sink.lots[: self.state[kernel.I_ROWS]] *= 10
+                self.sink.lots[: self.state[kernel.INGEST_ROWS]] *= 10
 
     def _close_file(self, path: Path, read: ReadReport) -> None:
         """Add one file's findings to the report; refuse a file whose receive times run back."""
         total, state = self.report, self.state
-        total.lines += int(state[kernel.I_LINE])
-        for line, cause in self.bad[: min(int(state[kernel.I_BAD]), NAMED_LINES)]:
+        total.lines += int(state[kernel.INGEST_LINE])
+        for line, cause in self.bad[: min(int(state[kernel.INGEST_BAD]), NAMED_LINES)]:
             total.bad_line(path, int(line), cause_text(int(cause)))
-        total.bad_lines += max(0, int(state[kernel.I_BAD]) - NAMED_LINES)
-        total.truncated |= read.truncated or bool(state[kernel.I_CUT])
+        total.bad_lines += max(0, int(state[kernel.INGEST_BAD]) - NAMED_LINES)
+        total.truncated |= read.truncated or bool(state[kernel.INGEST_CUT])
         total.notes += read.notes
-        if state[kernel.I_CUT]:
-            total.notes.append(f"{path}:{state[kernel.I_LINE]}: {LAST_LINE_CUT}")
-        if state[kernel.I_BACK_STEP] > MAX_BACK_STEP_NS:
+        if state[kernel.INGEST_CUT]:
+            total.notes.append(f"{path}:{state[kernel.INGEST_LINE]}: {LAST_LINE_CUT}")
+        if state[kernel.INGEST_BACK_STEP] > MAX_BACK_STEP_NS:
             raise RecordingError(
-                f"{path}:{state[kernel.I_BACK_LINE]}: the receive time goes back by "
-                f"{state[kernel.I_BACK_STEP] / 1e9:.3f} s; recordings must be in the order of time"
+                f"{path}:{state[kernel.INGEST_BACK_LINE]}: the receive time goes back by "
+                f"{state[kernel.INGEST_BACK_STEP] / 1e9:.3f} s; recordings must be in the order of time"
             )
 
 
@@ -291,14 +291,14 @@ def audit(loaded: Loaded) -> Audit:
         found,
     )
     return Audit(
-        bbo_checked=int(found[rebuild.A_CHECKED]),
-        bbo_mismatches=int(found[rebuild.A_MISMATCHES]),
-        gaps=int(found[rebuild.A_GAPS]),
-        crossed=int(found[rebuild.A_CROSSED]),
-        first_mismatch=int(found[rebuild.A_FIRST_MISMATCH]),
-        first_gap=int(found[rebuild.A_FIRST_GAP]),
-        live_diffs=int(found[rebuild.A_LIVE_DIFFS]),
-        final_state=int(found[rebuild.A_STATE]),
+        bbo_checked=int(found[rebuild.AUDIT_CHECKED]),
+        bbo_mismatches=int(found[rebuild.AUDIT_MISMATCHES]),
+        gaps=int(found[rebuild.AUDIT_GAPS]),
+        crossed=int(found[rebuild.AUDIT_CROSSED]),
+        first_mismatch=int(found[rebuild.AUDIT_FIRST_MISMATCH]),
+        first_gap=int(found[rebuild.AUDIT_FIRST_GAP]),
+        live_diffs=int(found[rebuild.AUDIT_LIVE_DIFFS]),
+        final_state=int(found[rebuild.AUDIT_STATE]),
     )
 
 
@@ -313,13 +313,13 @@ def load(paths: Sequence[Path], sizes: Sizes | None = None, *, need_snapshot: bo
     loaded = read_recordings(paths, sizes)
     n, sink = loaded.messages, loaded.sink
     kind = sink.kind[:n]
-    if need_snapshot and not (kind == K_SNAPSHOT).any():
+    if need_snapshot and not (kind == FRAME_SNAPSHOT).any():
         raise RecordingError(f"{paths[0]}: no depth snapshot in the recording, so no book can be built from its diffs")
     checked = audit(loaded)
     shift = max(0, -int(kernel.smallest_latency(sink, n)))
     local = sink.local_ns[:n] + shift
     exch = np.where(sink.exch_ns[:n] < 0, local, sink.exch_ns[:n])
-    np.maximum(local, exch, out=local, where=kind == K_BBO)
+    np.maximum(local, exch, out=local, where=kind == FRAME_BBO)
     report = _report(loaded, checked, shift)
     order = np.argsort(local, kind="stable")
     if (order[1:] > order[:-1]).all():
@@ -369,10 +369,10 @@ def _report(loaded: Loaded, checked: Audit, shift: int) -> ColumnsReport:
         rows=loaded.rows,
         gaps=checked.gaps,
         crossed=checked.crossed,
-        off_book_trades=int(state[kernel.I_OFF_BOOK]),
-        other_frames=int(state[kernel.I_OTHER]),
+        off_book_trades=int(state[kernel.INGEST_OFF_BOOK]),
+        other_frames=int(state[kernel.INGEST_OTHER]),
         bad_lines=loaded.read.bad_lines,
-        reordered=int(state[kernel.I_REORDERED]),
+        reordered=int(state[kernel.INGEST_REORDERED]),
         truncated=loaded.read.truncated,
         clock_shift_ns=shift,
         notes=loaded.read.notes,

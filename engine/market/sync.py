@@ -5,12 +5,12 @@ The driver gives every frame to ``on_frame`` and the body of a REST depth answer
 buffer and are applied by the exchange's sequence rules.
 """
 
-from engine.kernel import book as rules
-from engine.kernel.feed import new_block, on_frame, views
-from engine.kernel.frame import H_CAUSE, H_LOCAL_NS, H_OFFSET, K_BAD, K_SNAPSHOT
-from engine.kernel.levels import M_STATE
-from engine.kernel.parse import as_frame, cause_text, parse_frame
-from engine.kernel.sync import feed, forget, want_refresh
+from engine.kernel.book import order_book as rules
+from engine.kernel.book.feed import new_block, on_frame, views
+from engine.kernel.book.levels import BOOK_STATE
+from engine.kernel.book.sync import feed, forget, want_refresh
+from engine.kernel.codec.frame import FRAME_BAD, FRAME_SNAPSHOT, HEAD_CAUSE, HEAD_LOCAL_NS, HEAD_OFFSET
+from engine.kernel.codec.parse import as_frame, cause_text, parse_frame
 
 
 class BookFeed:
@@ -30,8 +30,8 @@ class BookFeed:
 
     @property
     def state(self) -> int:
-        """The state of the book: EMPTY, SYNCING, LIVE, GAP, CROSSED or STALE of ``engine.kernel.book``."""
-        return int(self.book.meta[M_STATE])
+        """The state of the book: EMPTY, SYNCING, LIVE, GAP, CROSSED or STALE of ``engine.kernel.book.order_book``."""
+        return int(self.book.meta[BOOK_STATE])
 
     @property
     def wants_snapshot(self) -> bool:
@@ -43,9 +43,9 @@ class BookFeed:
     def on_frame(self, payload: bytes | bytearray | memoryview, local_ns: int) -> int:
         """Give one received frame to the book; returns its kind (K_ codes). An unreadable one makes a GAP."""
         kind: int = on_frame(as_frame(payload), local_ns, self.tick_e8, self.lot_e8, self._block)
-        if kind == K_BAD:
+        if kind == FRAME_BAD:
             self.bad_frames += 1
-            self.last_fault = f"{cause_text(int(self.head[H_CAUSE]))} (at byte {self.head[H_OFFSET]})"
+            self.last_fault = f"{cause_text(int(self.head[HEAD_CAUSE]))} (at byte {self.head[HEAD_OFFSET]})"
         return kind
 
     def snapshot_asked(self) -> None:
@@ -58,11 +58,11 @@ class BookFeed:
         """Join a REST depth answer; returns "" or why it was no use. A useless answer leaves the book as it was."""
         self._refreshing = False
         answer = as_frame(body)
-        self.head[H_LOCAL_NS] = local_ns
+        self.head[HEAD_LOCAL_NS] = local_ns
         kind = parse_frame(answer, answer.size, self.tick_e8, self.lot_e8, self.head, self.levels)
-        if kind == K_BAD:
-            return f"the depth snapshot cannot be read: {cause_text(int(self.head[H_CAUSE]))}"
-        if kind != K_SNAPSHOT:
+        if kind == FRAME_BAD:
+            return f"the depth snapshot cannot be read: {cause_text(int(self.head[HEAD_CAUSE]))}"
+        if kind != FRAME_SNAPSHOT:
             return "the answer to the depth request is not a depth snapshot"
         if feed(self.book, self.sync, kind, self.head, self.levels) == rules.GAP:
             return "the depth snapshot is older than the diffs kept; another one is needed"

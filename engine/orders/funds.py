@@ -19,8 +19,8 @@ from engine.trade import Account, BalanceChange, BalanceWord, Instrument, Market
 from engine.units import Units, away, size_of
 
 ZERO: Final = Decimal(0)
-FEE_ASSET: Final = "BNB"  # as in kernel.purse: fees are taken in it, where it is held, on top of what is sold
-MARGIN_KEPT: Final = 10  # thousandths, as in kernel.afford
+FEE_ASSET: Final = "BNB"  # as in kernel.account.purse: fees are taken in it, where it is held, on top of what is sold
+MARGIN_KEPT: Final = 10  # thousandths, as in kernel.quoting.afford
 MILLION: Final = 1_000_000
 ENDED_KEPT: Final = 64
 UNLIMITED: Final = 1 << 60
@@ -30,7 +30,7 @@ _NEVER_WAS: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What goes into the kernel's limits row (``L_SELL_LOTS`` ...); below 0: not known."""
+    """What goes into the kernel's limits row (``LIMIT_SELL_LOTS`` ...); below 0: not known."""
 
     sell_lots: int = UNLIMITED
     buy_money: int = UNLIMITED  # ticks * lots
@@ -346,5 +346,5 @@ class Funds:
 
 
 def without_fee(amount: int, kept: int) -> int:
-    """As in ``kernel.purse``: the most of ``amount`` that leaves ``kept`` millionths of itself for a fee."""
+    """As in ``kernel.account.purse``: the most of ``amount`` that leaves ``kept`` millionths of itself for a fee."""
     return amount * MILLION // (MILLION + kept)

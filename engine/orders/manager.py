@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.orders.ids import epoch_of, is_ours
 from engine.orders.intent import ApprovedOrder, CancelRequest, RefusedOrder
-from engine.orders.order import Effects, Exposure, Incident, Order, Severity
+from engine.orders.order import Effects, Incident, Order, Severity, WorstCase
 from engine.orders.selftrade import meets_own
 from engine.orders.states import CANCELLABLE, TERMINAL, OrderState
 from engine.orders.table import QUERY_BACKOFF_NS, SECOND_NS, TARGET, OrderTable
@@ -244,7 +244,7 @@ class OrderManager:
         """Orders of which nobody knows whether they are live."""
         return [order for order in self.live(symbol) if order.state is _S.UNKNOWN]
 
-    def exposure(self, symbol: str) -> Exposure:
+    def exposure(self, symbol: str) -> WorstCase:
         """Worst case: everything that may be live fills completely, and every fill named but not booked counts."""
         buy: Units = 0
         sell: Units = 0
@@ -260,7 +260,7 @@ class OrderManager:
             if order.symbol == symbol:
                 buy += order.worst_case_lots if order.side > 0 else 0
                 sell += order.worst_case_lots if order.side < 0 else 0
-        return Exposure(away(buy), away(sell), orders, unknown)
+        return WorstCase(away(buy), away(sell), orders, unknown)
 
     def owing(self, symbol: str) -> list[Order]:
         """Orders that have ended, and of whose trades some are not booked yet."""

@@ -61,7 +61,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class OrderTransition:
     """One change of an order's state, and why; ``now_ns`` is the clock of the manager's caller."""
 
     client_id: str
@@ -95,7 +95,7 @@ class Incident:
 class Effects:
     """What one input changed, in order. ``fills`` are new (never booked before) and ours."""
 
-    transitions: list[Transition] = field(default_factory=list)
+    transitions: list[OrderTransition] = field(default_factory=list)
     fills: list[VenueFill] = field(default_factory=list)
     foreign_fills: list[VenueFill] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
@@ -103,7 +103,7 @@ class Effects:
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class WorstCase:
     """Worst case of one symbol: whole lots that may still be bought and sold, and how many orders may be live."""
 
     buy_lots: int

@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.orders.fills import FillBook
 from engine.orders.ids import ClientIds, is_ours, parse
-from engine.orders.order import Effects, Incident, Order, Severity, Transition
+from engine.orders.order import Effects, Incident, Order, OrderTransition, Severity
 from engine.orders.states import TERMINAL, OrderState, legal
 from engine.trade import PlaceRequest, VenueFill, VenueOrder, VenueOrderStatus
 
@@ -136,7 +136,7 @@ class OrderTable:
             if not legal(before, target):  # FILLED and UNKNOWN itself: nothing is safer than what is held
                 return
         order.state, order.changed_ns = target, now_ns
-        effects.transitions.append(Transition(order.client_id, order.symbol, before, target, reason, now_ns))
+        effects.transitions.append(OrderTransition(order.client_id, order.symbol, before, target, reason, now_ns))
         if target is _S.UNKNOWN:
             order.query_at_ns, order.queries, order.absent_answers = now_ns, 0, 0
         elif target is not _S.PENDING_CANCEL:

@@ -71,7 +71,7 @@ class Trip:
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
+class BreakerTransition:
     """One change of state: a risk event of the journal."""
 
     ns: int
@@ -152,7 +152,7 @@ class Breaker:
         """How long the present (or next) opening lasts, in seconds."""
         return self._timeout_s
 
-    def trip(self, now_ns: int, trip: Trip) -> Transition | None:
+    def trip(self, now_ns: int, trip: Trip) -> BreakerTransition | None:
         """Open (or halt) because of ``trip``. While OPEN a further trip changes nothing but a halting cause halts."""
         if self.state is BreakerState.HALTED:
             return None
@@ -177,7 +177,7 @@ class Breaker:
             return self._go(now_ns, BreakerState.HALTED, Trip(Cause.REPEATED_OPENS, message, evidence))
         return self._go(now_ns, BreakerState.OPEN, trip)
 
-    def tick(self, now_ns: int) -> Transition | None:
+    def tick(self, now_ns: int) -> BreakerTransition | None:
         """Let time pass: OPEN becomes HALF_OPEN after its timeout, HALF_OPEN closes after clean probes."""
         elapsed_ns = now_ns - self.since_ns
         if self.state is BreakerState.OPEN and elapsed_ns >= self._timeout_s * NS:
@@ -203,7 +203,7 @@ class Breaker:
         if self.state is BreakerState.HALF_OPEN:
             self._accepted += 1
 
-    def reset(self, now_ns: int, reason: str, actor: str) -> Transition | None:
+    def reset(self, now_ns: int, reason: str, actor: str) -> BreakerTransition | None:
         """A person closes the breaker. Raises ``ValueError`` without a reason: HALTED must not end by accident."""
         if not reason.strip():
             raise ValueError("a breaker reset needs a reason")
@@ -255,7 +255,7 @@ class Breaker:
         self._timeout_s = min(max(float(timeout), self.rules.timeout_s), self.rules.max_timeout_s)
         self._opens = [int(ns) for ns in opens]
 
-    def _go(self, now_ns: int, after: BreakerState, trip: Trip) -> Transition:
+    def _go(self, now_ns: int, after: BreakerState, trip: Trip) -> BreakerTransition:
         before, self.state = self.state, after
         self.cause, self.message, self.evidence, self.since_ns = trip.cause, trip.message, dict(trip.evidence), now_ns
-        return Transition(now_ns, before, after, trip.cause, trip.message, dict(trip.evidence))
+        return BreakerTransition(now_ns, before, after, trip.cause, trip.message, dict(trip.evidence))

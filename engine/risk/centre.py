@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.risk import trips
-from engine.risk.breaker import NS, Breaker, BreakerRules, BreakerState, Cause, Transition, Trip
+from engine.risk.breaker import NS, Breaker, BreakerRules, BreakerState, BreakerTransition, Cause, Trip
 from engine.risk.limits import Day, Equity, Exposure, Limits, LimitUse, RiskLevel, level, uses
 from engine.risk.trips import Calm, LossRate, OrderQuality, PriceMove, Streak, TripRules
 
@@ -73,11 +73,11 @@ class RiskCentre:
 
     # --- observations: each returns the transition it caused, or None ---
 
-    def trip(self, now_ns: int, trip: Trip | None) -> Transition | None:
+    def trip(self, now_ns: int, trip: Trip | None) -> BreakerTransition | None:
         """Give the breaker a trip; returns what it changed, None for nothing."""
         return None if trip is None else self.breaker.trip(now_ns, trip)
 
-    def mid(self, now_ns: int, symbol: str, mid: float) -> Transition | None:
+    def mid(self, now_ns: int, symbol: str, mid: float) -> BreakerTransition | None:
         """Watch a symbol's mid at ``now_ns``, quote currency; returns what that changed, None for nothing."""
         trip = self._moves[symbol].observe(now_ns, mid)
         return None if trip is None else self.breaker.trip(now_ns, trip)
@@ -99,11 +99,11 @@ class RiskCentre:
         """Prices before and after a broken feed are not compared."""
         self._moves[symbol].forget()
 
-    def feed_bad(self, now_ns: int, symbol: str, state: str, bad_for_s: float) -> Transition | None:
+    def feed_bad(self, now_ns: int, symbol: str, state: str, bad_for_s: float) -> BreakerTransition | None:
         """Judge a book that has been in ``state`` for so many seconds."""
         return self.trip(now_ns, trips.feed(self.rules.trips, symbol, state, bad_for_s))
 
-    def round_trip(self, now_ns: int, symbol: str, pnl: float) -> Transition | None:
+    def round_trip(self, now_ns: int, symbol: str, pnl: float) -> BreakerTransition | None:
         """A position came back to flat (or turned); ``pnl`` is what the round trip made after fees."""
         if pnl >= 0:
             self.losses.good()
@@ -113,7 +113,7 @@ class RiskCentre:
 
     def order_answer(
         self, now_ns: int, latency_s: float, *, ok: bool, rejected: bool, detail: str
-    ) -> Transition | None:
+    ) -> BreakerTransition | None:
         """The answer to one place or cancel. ``ok`` False counts as an order error (rejects and unknowns both)."""
         self.orders.answer(now_ns, latency_s, rejected, detail if rejected else "")
         if ok:
@@ -122,18 +122,18 @@ class RiskCentre:
             return None
         return self.trip(now_ns, self.errors.add(detail))
 
-    def clock(self, now_ns: int, skew_s: float, round_trip_s: float) -> Transition | None:
+    def clock(self, now_ns: int, skew_s: float, round_trip_s: float) -> BreakerTransition | None:
         """Judge the clock: skew and round trip in seconds."""
         return self.trip(now_ns, trips.clock_skew(self.rules.trips, skew_s, round_trip_s))
 
-    def reconciled(self, now_ns: int, agreed: bool, what: str = "") -> Transition | None:
+    def reconciled(self, now_ns: int, agreed: bool, what: str = "") -> BreakerTransition | None:
         """Count reconciliations in a row that did not agree, and judge them."""
         self.mismatched = 0 if agreed else self.mismatched + 1
         return self.trip(now_ns, trips.mismatches(self.rules.trips, self.mismatched, what))
 
     def mark(
         self, now_ns: int, total_pnl: float, exposures: Iterable[Exposure], order_rate: float
-    ) -> Transition | None:
+    ) -> BreakerTransition | None:
         """Revalue everything: refresh limit uses, then trip or halt on what is over. The first transition counts."""
         exposures = list(exposures)
         self.equity = self.day.update(now_ns, total_pnl)
@@ -156,11 +156,11 @@ class RiskCentre:
             made = made or self.trip(now_ns, trips.position(self.rules.trips, exposure.symbol, exposure.position))
         return made
 
-    def tick(self, now_ns: int) -> Transition | None:
+    def tick(self, now_ns: int) -> BreakerTransition | None:
         """The timer's part: order quality is judged, and time passes for the breaker."""
         return self.trip(now_ns, self.orders.judge(now_ns)) or self.breaker.tick(now_ns)
 
-    def reset(self, now_ns: int, reason: str, actor: str) -> Transition | None:
+    def reset(self, now_ns: int, reason: str, actor: str) -> BreakerTransition | None:
         """A person ends OPEN or HALTED. Where drawdown stopped us, the peak starts anew: the loss was accepted.
 
         A daily loss still over its limit halts again at the next mark, until the limit is raised or the day ends.

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.live.session import Session
+from engine.live.session.session import Session
 from engine.telemetry.state import ControlRecord
 
 log = logging.getLogger("engine")

@@ -11,13 +11,13 @@ from engine import __version__
 from engine.config.schema import Config
 from engine.config.show import config_hash
 from engine.lease import open_lease
-from engine.live.commands import Commands
-from engine.live.deciding import tell
 from engine.live.memory import Memory
-from engine.live.reloader import Reloader
-from engine.live.status import Status, about
-from engine.live.storage import Storage
-from engine.live.tactics import strategy_of
+from engine.live.operators.commands import Commands
+from engine.live.operators.reloader import Reloader
+from engine.live.operators.status import Status, about
+from engine.live.session.storage import Storage
+from engine.live.strategy.arrays import strategy_of
+from engine.live.strategy.watching import tell
 from engine.run.audit import AuditTrail
 from engine.run.ending import Ending, Part, Turn
 from engine.run.proving import LeaseProver

@@ -10,14 +10,14 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from engine.live.failures import Exit
-from engine.live.proof import prove_stopped
-from engine.live.session import Session
-from engine.live.storage import Storage
+from engine.live.orders.proof import prove_stopped
+from engine.live.session.session import Session
+from engine.live.session.storage import Storage
 from engine.run.stop import StopRequest
 from engine.trade import Market
 
 if TYPE_CHECKING:
-    from engine.venue.live import LiveGateway
+    from engine.venue.live_gateway import LiveGateway
 
 log = logging.getLogger("engine")
 

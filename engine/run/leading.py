@@ -6,17 +6,17 @@ import logging
 import time
 from typing import Any, Final
 
-from engine.live.assembly import build_session, open_day
-from engine.live.deciding import verdict
-from engine.live.failing import strategy_failed
+from engine.live.account.markouts import RecentMarkouts
 from engine.live.failures import Exit, StartError
-from engine.live.figures import Figures
-from engine.live.lineage import HINT, LINEAGE
-from engine.live.markouts import RecentMarkouts
-from engine.live.marks import see_marks
-from engine.live.paper_account import resume
-from engine.live.pulse import Pulse
-from engine.live.rehearsal import Rehearsal
+from engine.live.operators.figures import Figures
+from engine.live.session.assembly import build_session, open_day
+from engine.live.session.marks import see_marks
+from engine.live.session.pulse import Pulse
+from engine.live.start.lineage import HINT, LINEAGE
+from engine.live.start.paper_account import resume
+from engine.live.strategy.failing import strategy_failed
+from engine.live.strategy.watching import verdict
+from engine.live.tick.rehearsal import Rehearsal
 from engine.run.context import FLUSH_S, RunContext
 from engine.run.ending import trading
 from engine.run.starting import Ready
@@ -185,7 +185,7 @@ class Leading:
 
     def _rehearsal(self, symbol: str, every_s: float) -> Rehearsal:
         session = self.session
-        made = Rehearsal(session.pairs[symbol], session.paths[symbol], session.lanes[symbol], every_s)
+        made = Rehearsal(session.pairs[symbol], session.paths[symbol], session.buffers[symbol], every_s)
         if symbol == self._run.config.strategy.symbol:
             made.play = self._stream.rehearsed(self._markets.rehearsed(made.feed).on_frame)
         return made

@@ -10,21 +10,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from engine.lease import LeaseError, LeaseTrouble
-from engine.live.assembly import Markets
 from engine.live.failures import Exit, StartError
-from engine.live.inputs import record_inputs
-from engine.live.paper_account import mode_record
-from engine.live.restore import Left, restore, standing_switch
+from engine.live.session.assembly import Markets
+from engine.live.start.gateway import connect, open_gateway
+from engine.live.start.paper_account import mode_record
+from engine.live.start.restore import Left, restore, standing_switch
+from engine.live.start.warm import compile_ahead, warm
 from engine.live.switch import Switch
-from engine.live.venue import connect, open_gateway
-from engine.live.warm import compile_ahead, warm
+from engine.live.tick.inputs import record_inputs
 from engine.run.context import RunContext
 from engine.run.ending import Part, Turn
 from engine.telemetry.http import ListenError
 
 if TYPE_CHECKING:
     from engine.store.inputs import InputFile
-    from engine.venue.live import LiveGateway, MarketStream
+    from engine.venue.live_gateway import LiveGateway, MarketStream
 
 log = logging.getLogger("engine")
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from engine.live.assembly import Markets
-from engine.live.session import Session
+from engine.live.session.assembly import Markets
+from engine.live.session.session import Session
 from engine.venue.protocol import StreamState, VenueEvent
 
 

@@ -3,20 +3,20 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from engine.sandbox.auth import KeyRing
-from engine.sandbox.book import Level
+from engine.sandbox.admin.faults import Faults
 from engine.sandbox.clock import Clock
-from engine.sandbox.exchange import Exchange
-from engine.sandbox.faults import Faults
-from engine.sandbox.limits import Limits
-from engine.sandbox.listen_keys import ListenKeys
-from engine.sandbox.matching import warm
+from engine.sandbox.market.book import Level
+from engine.sandbox.market.symbols import SymbolSpec
+from engine.sandbox.market.tape import MarketState
+from engine.sandbox.matching.exchange import Exchange
+from engine.sandbox.matching.matcher import warm
+from engine.sandbox.protocol.auth import KeyRing
+from engine.sandbox.protocol.limits import RateCounters
+from engine.sandbox.protocol.listen_keys import ListenKeys
 from engine.sandbox.settings import Settings
-from engine.sandbox.symbols import SymbolSpec
-from engine.sandbox.tape import MarketState
 
 if TYPE_CHECKING:
-    from engine.sandbox.simulated import Simulated
+    from engine.sandbox.matching.simulated import Simulated
 
 
 class Core:
@@ -30,7 +30,7 @@ class Core:
         for state in self.exchange.markets.values():
             state.matcher.live = False  # until prepare() has the kernel ready
         self.keys = KeyRing(settings.opening)
-        self.limits = Limits(settings.limits, clock)
+        self.limits = RateCounters(settings.limits, clock)
         self.listen_keys = ListenKeys(clock, settings.listen_key_ms, settings.seed)
         self.faults = Faults(settings.faults, settings.seed)
         self.simulated: Simulated | None = None  # set where a recording is played in its own time

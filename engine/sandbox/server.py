@@ -8,23 +8,23 @@ from typing import Any, Self
 from aiohttp import web
 
 from engine.sandbox.addresses import Addresses
-from engine.sandbox.admin import AdminServer
+from engine.sandbox.admin.calls import AdminServer
 from engine.sandbox.clock import ExchangeClock
 from engine.sandbox.core import Core
 from engine.sandbox.errors import SandboxError
-from engine.sandbox.frames import Source
-from engine.sandbox.hub import Hub
-from engine.sandbox.ledger import ClientAccount
-from engine.sandbox.listen_keys import ListenKey
-from engine.sandbox.price_process import TEMPERS, Temper
-from engine.sandbox.pump import Pump
-from engine.sandbox.replay import ReplaySource
-from engine.sandbox.rest import RestServer
+from engine.sandbox.market.frames import Source
+from engine.sandbox.market.price_process import TEMPERS, Temper
+from engine.sandbox.market.pump import Pump
+from engine.sandbox.market.replay import ReplaySource
+from engine.sandbox.market.symbols import parse_names
+from engine.sandbox.market.synthetic import SyntheticSource
+from engine.sandbox.matching.ledger import ClientAccount
+from engine.sandbox.protocol.hub import Hub
+from engine.sandbox.protocol.listen_keys import ListenKey
+from engine.sandbox.protocol.rest import RestServer
+from engine.sandbox.protocol.streams import StreamServer
+from engine.sandbox.protocol.ws_api import WsApiServer
 from engine.sandbox.settings import DEFAULT_SYMBOLS, Settings
-from engine.sandbox.streams import StreamServer
-from engine.sandbox.symbols import parse_names
-from engine.sandbox.synthetic import SyntheticSource
-from engine.sandbox.ws_api import WsApiServer
 from engine.trade import Market
 
 
@@ -61,8 +61,8 @@ class SandboxExchange:
         self._prepared: asyncio.Task[None] | None = None
 
     def _simulated_pump(self, replay: ReplaySource | None) -> Pump:
-        from engine.sandbox.lockstep import SimulatedPump
-        from engine.sandbox.simulated import Simulated, moments
+        from engine.sandbox.market.lockstep import SimulatedPump
+        from engine.sandbox.matching.simulated import Simulated, moments
 
         if replay is None or len(self.settings.data) != 1 or len(self.sources) != 1:
             raise SandboxError("simulated lock-step plays one recording (--data FILE) and nothing else")

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from engine.store.records import Row
-from engine.store.tables import BY_NAME, Kind, Table
+from engine.store.tables import BY_NAME, ColumnKind, Table
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,15 +48,15 @@ def for_sqlite(table: Table, row: Row) -> tuple[Any, ...]:
         value = row[column.name]
         if value is not None:
             match column.kind:
-                case Kind.MONEY:
+                case ColumnKind.MONEY:
                     value = money(value)
-                case Kind.TIME:
+                case ColumnKind.TIME:
                     value = iso(value)
-                case Kind.JSON:
+                case ColumnKind.JSON:
                     value = compact(value)
-                case Kind.INT | Kind.BOOL:
+                case ColumnKind.INT | ColumnKind.BOOL:
                     value = int(value)
-                case Kind.TEXT:
+                case ColumnKind.TEXT:
                     value = str(value)
         values.append(value)
     return tuple(values)
@@ -68,11 +68,11 @@ def from_sqlite(table: Table, row: Iterable[Any]) -> Row:
     for column, value in zip(table.columns, row, strict=True):
         if value is not None:
             match column.kind:
-                case Kind.MONEY:
+                case ColumnKind.MONEY:
                     value = Decimal(value)
-                case Kind.BOOL:
+                case ColumnKind.BOOL:
                     value = bool(value)
-                case Kind.JSON:
+                case ColumnKind.JSON:
                     value = json.loads(value)
                 case _:
                     pass
@@ -98,6 +98,6 @@ def from_spill_line(line: bytes) -> tuple[Table, Row] | None:
     except (ValueError, KeyError):
         return None
     for column in table.columns:
-        if column.kind is Kind.MONEY and row.get(column.name) is not None:
+        if column.kind is ColumnKind.MONEY and row.get(column.name) is not None:
             row[column.name] = Decimal(row[column.name])
     return table, row

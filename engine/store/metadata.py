@@ -17,22 +17,22 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import JSON, TypeEngine
 
-from engine.store.tables import TABLES, Kind, index_name
+from engine.store.tables import TABLES, ColumnKind, index_name
 
 
-def _type(kind: Kind) -> TypeEngine[Any]:
+def _type(kind: ColumnKind) -> TypeEngine[Any]:
     match kind:
-        case Kind.INT:
+        case ColumnKind.INT:
             return BigInteger().with_variant(_integer(), "sqlite")
-        case Kind.BOOL:
+        case ColumnKind.BOOL:
             return Boolean().with_variant(_integer(), "sqlite")
-        case Kind.MONEY:
+        case ColumnKind.MONEY:
             return Numeric(38, 18).with_variant(Text(), "sqlite")
-        case Kind.TIME:
+        case ColumnKind.TIME:
             return DateTime(timezone=True).with_variant(Text(), "sqlite")
-        case Kind.JSON:
+        case ColumnKind.JSON:
             return JSON().with_variant(JSONB(), "postgresql").with_variant(Text(), "sqlite")
-        case Kind.TEXT:
+        case ColumnKind.TEXT:
             return Text()
 
 

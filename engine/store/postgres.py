@@ -15,7 +15,7 @@ from engine.store.encode import compact, moment
 from engine.store.metadata import METADATA
 from engine.store.records import Row
 from engine.store.server import engine_for, reason_of
-from engine.store.tables import TABLES, Conflict, Kind, Table
+from engine.store.tables import TABLES, ColumnKind, Conflict, Table
 
 
 def translate(error: SQLAlchemyError) -> StoreError:
@@ -45,17 +45,17 @@ def for_postgres(table: Table, row: Row) -> dict[str, Any]:
         value = row[column.name]
         if value is not None:
             match column.kind:
-                case Kind.TIME:
+                case ColumnKind.TIME:
                     value = moment(value)
-                case Kind.JSON:
+                case ColumnKind.JSON:
                     value = json.loads(compact(value))
-                case Kind.INT:
+                case ColumnKind.INT:
                     value = int(value)
-                case Kind.BOOL:
+                case ColumnKind.BOOL:
                     value = bool(value)
-                case Kind.TEXT:
+                case ColumnKind.TEXT:
                     value = str(value)
-                case Kind.MONEY:
+                case ColumnKind.MONEY:
                     pass
         values[column.name] = value
     return values

@@ -13,7 +13,7 @@ from typing import Any, Final
 from engine.store.backend import StoreError
 from engine.store.encode import for_sqlite
 from engine.store.sqlite import create_statements, insert_statement, path_of
-from engine.store.tables import META, SCHEMA_VERSION, TABLES, Kind, Table
+from engine.store.tables import META, SCHEMA_VERSION, TABLES, ColumnKind, Table
 
 PAGES: Final = 256  # copied at a time; between two lots the writer gets its turn
 CHUNK: Final = 5_000  # rows read from PostgreSQL at a time
@@ -23,7 +23,7 @@ _ALLOWED: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryAnswer:
     """Columns and rows; ``more`` when there were more rows than the limit."""
 
     columns: tuple[str, ...]
@@ -31,7 +31,9 @@ class Answer:
     more: bool
 
 
-def query(url: str, sql: str, parameters: Sequence[Any] = (), *, limit: int = 1000, deadline_s: float = 10.0) -> Answer:
+def query(
+    url: str, sql: str, parameters: Sequence[Any] = (), *, limit: int = 1000, deadline_s: float = 10.0
+) -> QueryAnswer:
     """The answer to one SELECT, which cannot change anything: the connection, not the text, forbids it.
 
     Raises ``StoreError`` with the database's own words, for a statement that writes or takes too long as well.
@@ -49,10 +51,10 @@ def query(url: str, sql: str, parameters: Sequence[Any] = (), *, limit: int = 10
             columns = tuple(cursor.keys())
     except SQLAlchemyError as error:
         raise StoreError(f"the query failed: {reason_of(error)}") from None
-    return Answer(columns, tuple(tuple(row) for row in rows[:limit]), len(rows) > limit)
+    return QueryAnswer(columns, tuple(tuple(row) for row in rows[:limit]), len(rows) > limit)
 
 
-def _query_sqlite(path: Path, sql: str, parameters: Sequence[Any], limit: int, deadline_s: float) -> Answer:
+def _query_sqlite(path: Path, sql: str, parameters: Sequence[Any], limit: int, deadline_s: float) -> QueryAnswer:
     end = time.monotonic() + deadline_s
     with contextlib.closing(_open_read_only(path)) as connection:
         connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY)
@@ -65,7 +67,7 @@ def _query_sqlite(path: Path, sql: str, parameters: Sequence[Any], limit: int, d
             reason = f"it took longer than {deadline_s:g} s" if late else str(error)
             raise StoreError(f"the query failed: {reason}") from None
         columns = tuple(column[0] for column in cursor.description or ())
-        return Answer(columns, tuple(tuple(row) for row in rows[:limit]), len(rows) > limit)
+        return QueryAnswer(columns, tuple(tuple(row) for row in rows[:limit]), len(rows) > limit)
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
@@ -160,7 +162,7 @@ def _from_postgres(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
         value = row[column.name]
         if isinstance(value, Decimal):
             row[column.name] = value.normalize() if value else Decimal(0)
-        elif column.kind is Kind.TIME and value is not None:
+        elif column.kind is ColumnKind.TIME and value is not None:
             row[column.name] = _nanoseconds(value)
     return for_sqlite(table, row)
 
@@ -201,6 +203,6 @@ def _times_back(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     from datetime import datetime
 
     for column in table.columns:
-        if column.kind is Kind.TIME and row[column.name] is not None:
+        if column.kind is ColumnKind.TIME and row[column.name] is not None:
             row[column.name] = _nanoseconds(datetime.fromisoformat(row[column.name]))
     return row

@@ -10,7 +10,7 @@ from typing import Final
 SCHEMA_VERSION: Final = "0001"  # the Alembic revision that these tables are
 
 
-class Kind(Enum):
+class ColumnKind(Enum):
     """A column's kind, and what it becomes in SQLite and PostgreSQL."""
 
     TEXT = ("TEXT", "TEXT")
@@ -33,7 +33,7 @@ class Column:
     """One column of a table; ``kind`` decides how either database stores it."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     nullable: bool = False
     doc: str = ""
 
@@ -54,27 +54,27 @@ class Table:
         return tuple(column.name for column in self.columns)
 
 
-_ACCOUNT: Final = Column("account", Kind.TEXT, doc="exchange.account of the configuration")
-_SYMBOL: Final = Column("symbol", Kind.TEXT)
-_TIME: Final = Column("timestamp", Kind.TIME, doc="UTC")
-_UPDATED: Final = Column("updated_ns", Kind.INT, doc="wall clock; an older record never overwrites a newer one")
-_SIDE: Final = Column("side", Kind.INT, doc="+1 buy, -1 sell")
+_ACCOUNT: Final = Column("account", ColumnKind.TEXT, doc="exchange.account of the configuration")
+_SYMBOL: Final = Column("symbol", ColumnKind.TEXT)
+_TIME: Final = Column("timestamp", ColumnKind.TIME, doc="UTC")
+_UPDATED: Final = Column("updated_ns", ColumnKind.INT, doc="wall clock; an older record never overwrites a newer one")
+_SIDE: Final = Column("side", ColumnKind.INT, doc="+1 buy, -1 sell")
 
 ORDERS: Final = Table(
     "orders",
     (
         _ACCOUNT,
-        Column("client_id", Kind.TEXT),
-        Column("venue_id", Kind.TEXT),
+        Column("client_id", ColumnKind.TEXT),
+        Column("venue_id", ColumnKind.TEXT),
         _SYMBOL,
         _SIDE,
-        Column("price", Kind.MONEY, doc="quote currency"),
-        Column("quantity", Kind.MONEY, doc="base currency"),
-        Column("filled", Kind.MONEY, doc="base currency"),
-        Column("state", Kind.TEXT, doc="a state of the order state table"),
-        Column("reason", Kind.TEXT),
-        Column("epoch", Kind.INT, doc="leadership epoch that sent it"),
-        Column("created_ns", Kind.INT),
+        Column("price", ColumnKind.MONEY, doc="quote currency"),
+        Column("quantity", ColumnKind.MONEY, doc="base currency"),
+        Column("filled", ColumnKind.MONEY, doc="base currency"),
+        Column("state", ColumnKind.TEXT, doc="a state of the order state table"),
+        Column("reason", ColumnKind.TEXT),
+        Column("epoch", ColumnKind.INT, doc="leadership epoch that sent it"),
+        Column("created_ns", ColumnKind.INT),
         _UPDATED,
         _TIME,
     ),
@@ -88,17 +88,17 @@ TRADES: Final = Table(
     (
         _ACCOUNT,
         _SYMBOL,
-        Column("trade_id", Kind.INT, doc="the exchange's id, unique for the symbol"),
-        Column("client_id", Kind.TEXT),
-        Column("venue_id", Kind.TEXT),
+        Column("trade_id", ColumnKind.INT, doc="the exchange's id, unique for the symbol"),
+        Column("client_id", ColumnKind.TEXT),
+        Column("venue_id", ColumnKind.TEXT),
         _SIDE,
-        Column("price", Kind.MONEY, doc="quote currency"),
-        Column("quantity", Kind.MONEY, doc="base currency"),
-        Column("maker", Kind.BOOL),
-        Column("fee", Kind.MONEY, doc="positive = paid, in fee_asset"),
-        Column("fee_asset", Kind.TEXT),
-        Column("exchange_ms", Kind.INT),
-        Column("booked_ns", Kind.INT, doc="wall clock, when the engine learned of it"),
+        Column("price", ColumnKind.MONEY, doc="quote currency"),
+        Column("quantity", ColumnKind.MONEY, doc="base currency"),
+        Column("maker", ColumnKind.BOOL),
+        Column("fee", ColumnKind.MONEY, doc="positive = paid, in fee_asset"),
+        Column("fee_asset", ColumnKind.TEXT),
+        Column("exchange_ms", ColumnKind.INT),
+        Column("booked_ns", ColumnKind.INT, doc="wall clock, when the engine learned of it"),
         _TIME,
     ),
     ("account", "symbol", "trade_id"),
@@ -110,20 +110,20 @@ PNL: Final = Table(
     "pnl",
     (
         _ACCOUNT,
-        Column("ns", Kind.INT, doc="wall clock"),
-        Column("day", Kind.TEXT, doc="UTC day, YYYY-MM-DD"),
-        Column("total", Kind.MONEY),
-        Column("realized", Kind.MONEY),
-        Column("unrealized", Kind.MONEY),
-        Column("fees", Kind.MONEY),
-        Column("funding", Kind.MONEY),
-        Column("hedge", Kind.MONEY),
-        Column("spread", Kind.MONEY),
-        Column("inventory", Kind.MONEY),
-        Column("day_total", Kind.MONEY, doc="since 00:00 UTC"),
-        Column("equity", Kind.MONEY),
-        Column("peak_equity", Kind.MONEY),
-        Column("currency", Kind.TEXT),
+        Column("ns", ColumnKind.INT, doc="wall clock"),
+        Column("day", ColumnKind.TEXT, doc="UTC day, YYYY-MM-DD"),
+        Column("total", ColumnKind.MONEY),
+        Column("realized", ColumnKind.MONEY),
+        Column("unrealized", ColumnKind.MONEY),
+        Column("fees", ColumnKind.MONEY),
+        Column("funding", ColumnKind.MONEY),
+        Column("hedge", ColumnKind.MONEY),
+        Column("spread", ColumnKind.MONEY),
+        Column("inventory", ColumnKind.MONEY),
+        Column("day_total", ColumnKind.MONEY, doc="since 00:00 UTC"),
+        Column("equity", ColumnKind.MONEY),
+        Column("peak_equity", ColumnKind.MONEY),
+        Column("currency", ColumnKind.TEXT),
         _TIME,
     ),
     ("account", "ns"),
@@ -135,12 +135,12 @@ RISK_EVENTS: Final = Table(
     "risk_events",
     (
         _ACCOUNT,
-        Column("event_id", Kind.TEXT),
-        Column("ns", Kind.INT),
-        Column("kind", Kind.TEXT),
-        Column("severity", Kind.TEXT, doc="info, warning or critical"),
-        Column("message", Kind.TEXT),
-        Column("evidence", Kind.JSON, doc="values, thresholds and window that led to it"),
+        Column("event_id", ColumnKind.TEXT),
+        Column("ns", ColumnKind.INT),
+        Column("kind", ColumnKind.TEXT),
+        Column("severity", ColumnKind.TEXT, doc="info, warning or critical"),
+        Column("message", ColumnKind.TEXT),
+        Column("evidence", ColumnKind.JSON, doc="values, thresholds and window that led to it"),
         _TIME,
     ),
     ("account", "event_id"),
@@ -152,13 +152,13 @@ CONFIG_CHANGES: Final = Table(
     "config_changes",
     (
         _ACCOUNT,
-        Column("event_id", Kind.TEXT),
-        Column("ns", Kind.INT),
-        Column("actor", Kind.TEXT),
-        Column("reason", Kind.TEXT),
-        Column("old_hash", Kind.TEXT),
-        Column("new_hash", Kind.TEXT),
-        Column("changes", Kind.JSON, doc="list of {path, old, new}; secrets masked"),
+        Column("event_id", ColumnKind.TEXT),
+        Column("ns", ColumnKind.INT),
+        Column("actor", ColumnKind.TEXT),
+        Column("reason", ColumnKind.TEXT),
+        Column("old_hash", ColumnKind.TEXT),
+        Column("new_hash", ColumnKind.TEXT),
+        Column("changes", ColumnKind.JSON, doc="list of {path, old, new}; secrets masked"),
         _TIME,
     ),
     ("account", "event_id"),
@@ -171,10 +171,10 @@ POSITIONS: Final = Table(
     (
         _ACCOUNT,
         _SYMBOL,
-        Column("quantity", Kind.MONEY, doc="signed, base currency"),
-        Column("average_price", Kind.MONEY, doc="quote currency"),
-        Column("realized", Kind.MONEY, doc="quote currency, since the journal began"),
-        Column("last_trade_id", Kind.INT, doc="every trade up to this one is in quantity"),
+        Column("quantity", ColumnKind.MONEY, doc="signed, base currency"),
+        Column("average_price", ColumnKind.MONEY, doc="quote currency"),
+        Column("realized", ColumnKind.MONEY, doc="quote currency, since the journal began"),
+        Column("last_trade_id", ColumnKind.INT, doc="every trade up to this one is in quantity"),
         _UPDATED,
         _TIME,
     ),
@@ -187,15 +187,15 @@ DECISIONS: Final = Table(
     "decisions",
     (
         _ACCOUNT,
-        Column("epoch", Kind.INT),
-        Column("seq", Kind.INT, doc="counts decisions of the epoch"),
-        Column("ns", Kind.INT, doc="the kernel's clock; in a replay the recording's"),
+        Column("epoch", ColumnKind.INT),
+        Column("seq", ColumnKind.INT, doc="counts decisions of the epoch"),
+        Column("ns", ColumnKind.INT, doc="the kernel's clock; in a replay the recording's"),
         _SYMBOL,
         _SIDE,
-        Column("action", Kind.TEXT, doc="place, cancel, replace"),
-        Column("ticks", Kind.INT),
-        Column("lots", Kind.INT),
-        Column("timestamp", Kind.TIME, doc="UTC wall clock, when it was journalled"),
+        Column("action", ColumnKind.TEXT, doc="place, cancel, replace"),
+        Column("ticks", ColumnKind.INT),
+        Column("lots", ColumnKind.INT),
+        Column("timestamp", ColumnKind.TIME, doc="UTC wall clock, when it was journalled"),
     ),
     ("account", "epoch", "seq"),
     Conflict.IGNORE,
@@ -204,7 +204,7 @@ DECISIONS: Final = Table(
 )
 ENGINE_STATE: Final = Table(
     "engine_state",
-    (_ACCOUNT, Column("name", Kind.TEXT), Column("value", Kind.JSON), _UPDATED, _TIME),
+    (_ACCOUNT, Column("name", ColumnKind.TEXT), Column("value", ColumnKind.JSON), _UPDATED, _TIME),
     ("account", "name"),
     Conflict.LATEST,
     (),
@@ -212,7 +212,7 @@ ENGINE_STATE: Final = Table(
 )
 META: Final = Table(
     "meta",
-    (Column("name", Kind.TEXT), Column("value", Kind.TEXT), _UPDATED),
+    (Column("name", ColumnKind.TEXT), Column("value", ColumnKind.TEXT), _UPDATED),
     ("name",),
     Conflict.LATEST,
     (),

@@ -4,7 +4,7 @@ half = glft half spread (on the forecast volatility where there is one) * regime
 centre = mid + expected move - glft skew * inventory
 floor: a round trip must pay both maker fees and the expected adverse selection of both fills, so
 half >= maker_fee * mid + adverse. Each signal is optional: without a regime the factor is 1, without a prediction the
-move is 0, without A, k or sigma it is ``glft``'s own fallback. ``O_FALLBACK`` counts what was missing.
+move is 0, without A, k or sigma it is ``glft``'s own fallback. ``OUT_FALLBACK`` counts what was missing.
 """
 
 from math import isfinite
@@ -15,21 +15,21 @@ import numpy.typing as npt
 from numba import njit
 
 from engine.kernel.layout import (
-    O_FALLBACK,
-    P_BASE_SIZE_LOTS,
-    P_MAKER_FEE,
+    OUT_FALLBACK,
+    PARAM_BASE_SIZE_LOTS,
     PARAM_COMMON,
-    S_ADVERSE,
-    S_EXPECTED_MOVE,
-    S_INTENSITY_A,
-    S_INTENSITY_K,
-    S_REGIME_MULTIPLIER,
-    S_SIGMA,
-    S_VOL_FORECAST,
-    V_POSITION_LOTS,
-    V_SPREAD_PERMILLE,
+    PARAM_MAKER_FEE,
+    SIGNAL_ADVERSE,
+    SIGNAL_EXPECTED_MOVE,
+    SIGNAL_INTENSITY_A,
+    SIGNAL_INTENSITY_K,
+    SIGNAL_REGIME_MULTIPLIER,
+    SIGNAL_SIGMA,
+    SIGNAL_VOL_FORECAST,
+    VIEW_POSITION_LOTS,
+    VIEW_SPREAD_PERMILLE,
 )
-from engine.kernel.quoting import QUOTE_SIGNATURE
+from engine.kernel.quoting.actions import QUOTE_SIGNATURE
 from engine.strategy.glft import GAMMA, SKEW_SCALE, SPREAD_FACTOR, glft_terms, usable
 from engine.strategy.glft import STRATEGY as GLFT
 from engine.strategy.glft import quote as glft_quote
@@ -46,8 +46,8 @@ ADVERSE_DEFAULT: Final = MOVE_LIMIT + 1
 @njit(cache=True)
 def break_even(signals: F64, params: F64, mid: float) -> float:
     """Least half spread in ticks that covers the maker fee and the adverse selection of a fill."""
-    adverse = signals[S_ADVERSE] if isfinite(signals[S_ADVERSE]) else params[ADVERSE_DEFAULT]
-    return max(0.0, params[P_MAKER_FEE] * mid + max(adverse, 0.0))
+    adverse = signals[SIGNAL_ADVERSE] if isfinite(signals[SIGNAL_ADVERSE]) else params[ADVERSE_DEFAULT]
+    return max(0.0, params[PARAM_MAKER_FEE] * mid + max(adverse, 0.0))
 
 
 @njit(QUOTE_SIGNATURE, cache=True)
@@ -55,30 +55,30 @@ def quote(now_ns: int, view: I64, signals: F64, params: F64, out: I64) -> int:
     """Wanted quotes of one tick; see the module."""
     if not usable(signals):
         code = glft_quote(now_ns, view, signals, params, out)
-        out[O_FALLBACK] = 4
+        out[OUT_FALLBACK] = 4
         return code
     missing = 0
     mid = mid_price(view)
-    sigma = signals[S_SIGMA]
-    if isfinite(signals[S_VOL_FORECAST]) and signals[S_VOL_FORECAST] >= 0.0:
-        sigma = max(sigma, signals[S_VOL_FORECAST])
+    sigma = signals[SIGNAL_SIGMA]
+    if isfinite(signals[SIGNAL_VOL_FORECAST]) and signals[SIGNAL_VOL_FORECAST] >= 0.0:
+        sigma = max(sigma, signals[SIGNAL_VOL_FORECAST])
     else:
         missing += 1
-    half, skew = glft_terms(params[GAMMA], sigma, signals[S_INTENSITY_A], signals[S_INTENSITY_K])
+    half, skew = glft_terms(params[GAMMA], sigma, signals[SIGNAL_INTENSITY_A], signals[SIGNAL_INTENSITY_K])
     half *= params[SPREAD_FACTOR]
-    if isfinite(signals[S_REGIME_MULTIPLIER]) and signals[S_REGIME_MULTIPLIER] > 0.0:
-        half *= signals[S_REGIME_MULTIPLIER]
+    if isfinite(signals[SIGNAL_REGIME_MULTIPLIER]) and signals[SIGNAL_REGIME_MULTIPLIER] > 0.0:
+        half *= signals[SIGNAL_REGIME_MULTIPLIER]
     else:
         missing += 1
-    half = max(half, break_even(signals, params, mid)) * view[V_SPREAD_PERMILLE] / 1000.0
+    half = max(half, break_even(signals, params, mid)) * view[VIEW_SPREAD_PERMILLE] / 1000.0
     move = 0.0
-    if isfinite(signals[S_EXPECTED_MOVE]):
+    if isfinite(signals[SIGNAL_EXPECTED_MOVE]):
         limit = params[MOVE_LIMIT] * half
-        move = min(limit, max(-limit, signals[S_EXPECTED_MOVE]))
+        move = min(limit, max(-limit, signals[SIGNAL_EXPECTED_MOVE]))
     else:
         missing += 1
-    out[O_FALLBACK] = missing
-    held = view[V_POSITION_LOTS] / params[P_BASE_SIZE_LOTS]
+    out[OUT_FALLBACK] = missing
+    held = view[VIEW_POSITION_LOTS] / params[PARAM_BASE_SIZE_LOTS]
     centre = mid + move - params[SKEW_SCALE] * skew * held
     return put_quotes(centre - half, centre + half, view, params, out)
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from engine.kernel.layout import PARAM_COMMON, V_SPREAD_PERMILLE
-from engine.kernel.quoting import QUOTE_SIGNATURE
+from engine.kernel.layout import PARAM_COMMON, VIEW_SPREAD_PERMILLE
+from engine.kernel.quoting.actions import QUOTE_SIGNATURE
 from engine.strategy.parameters import Parameter, Strategy
 from engine.strategy.shape import READS, inventory_ratio, mid_price, put_quotes
 
@@ -26,7 +26,7 @@ SKEW_FACTOR: Final = PARAM_COMMON + 1
 def quote(now_ns: int, view: I64, signals: F64, params: F64, out: I64) -> int:
     """Wanted quotes of one tick; see the module."""
     mid = mid_price(view)
-    half = 0.5 * params[BASE_SPREAD] * mid * view[V_SPREAD_PERMILLE] / 1000.0
+    half = 0.5 * params[BASE_SPREAD] * mid * view[VIEW_SPREAD_PERMILLE] / 1000.0
     centre = mid - params[SKEW_FACTOR] * inventory_ratio(view, params) * half
     return put_quotes(centre - half, centre + half, view, params, out)
 

@@ -1,8 +1,8 @@
 """A user's strategy file as it is run: its own text, told line by line where it is, and with an end to every loop.
 
 Into every function of the file go: the line of each statement, one round of the decision's budget for each pass of a
-loop and each call, and a check before a float becomes an integer (``engine.kernel.fence``). Decorators of numba are
-taken off: how the file is compiled is decided by us, with bounds checked and Python's rules for a division by zero.
+loop and each call, and a check before a float becomes an integer (``engine.kernel.quoting.fence``). Decorators of numba
+are taken off: how the file is compiled is decided by us, with bounds checked and Python's rules for a division by zero.
 What a strategy must not do at all (print, leave compiled code) is refused by name and line. Pure: text in, tree out.
 """
 

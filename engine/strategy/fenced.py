@@ -4,22 +4,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from engine.kernel import fence
-from engine.kernel.fence import FAILED_SENSELESS, I64
 from engine.kernel.layout import (
     CELL_FAILED_NS,
     CELL_LEFT,
     CELL_LINE,
     CELL_OUT,
     CELL_STATE,
-    O_ASK_LOTS,
-    O_ASK_TICKS,
-    O_BID_LOTS,
-    O_BID_TICKS,
+    OUT_ASK_LOTS,
+    OUT_ASK_TICKS,
+    OUT_BID_LOTS,
+    OUT_BID_TICKS,
     OUT_SIZE,
 )
+from engine.kernel.quoting import fence
+from engine.kernel.quoting.fence import FAILED_SENSELESS, I64
 
-_SIDES: Final = ((O_BID_LOTS, O_BID_TICKS), (O_ASK_LOTS, O_ASK_TICKS))
+_SIDES: Final = ((OUT_BID_LOTS, OUT_BID_TICKS), (OUT_ASK_LOTS, OUT_ASK_TICKS))
 
 
 class Own:

@@ -3,7 +3,7 @@
 Gueant, "Optimal market making" (2017), equations 4.6 and 4.7, with xi = gamma and the base size as the lot (D = 1):
     c1 = ln(1 + gamma / k) / gamma,  c2 = sqrt(gamma / (2 A k) (1 + gamma / k)^(k / gamma + 1))
     half spread = c1 + sigma c2 / 2,  skew = sigma c2 for each base size held
-in ticks and seconds. Where A, k or sigma is absent or too old it quotes as ``basic`` and says so in ``O_FALLBACK``.
+in ticks and seconds. Where A, k or sigma is absent or too old it quotes as ``basic`` and says so in ``OUT_FALLBACK``.
 """
 
 from math import log1p, sqrt
@@ -14,16 +14,16 @@ import numpy.typing as npt
 from numba import njit
 
 from engine.kernel.layout import (
-    O_FALLBACK,
-    P_BASE_SIZE_LOTS,
+    OUT_FALLBACK,
+    PARAM_BASE_SIZE_LOTS,
     PARAM_COMMON,
-    S_INTENSITY_A,
-    S_INTENSITY_K,
-    S_SIGMA,
-    V_POSITION_LOTS,
-    V_SPREAD_PERMILLE,
+    SIGNAL_INTENSITY_A,
+    SIGNAL_INTENSITY_K,
+    SIGNAL_SIGMA,
+    VIEW_POSITION_LOTS,
+    VIEW_SPREAD_PERMILLE,
 )
-from engine.kernel.quoting import QUOTE_SIGNATURE
+from engine.kernel.quoting.actions import QUOTE_SIGNATURE
 from engine.strategy.basic import STRATEGY as BASIC
 from engine.strategy.basic import quote as basic_quote
 from engine.strategy.parameters import Parameter, Strategy
@@ -54,7 +54,7 @@ def glft_terms(gamma: float, sigma: float, a: float, k: float) -> tuple[float, f
 @njit(cache=True)
 def usable(signals: F64) -> bool:
     """Whether A, k and sigma are there and of a size a market can have; beyond it the formula's powers overflow."""
-    a, k, sigma = signals[S_INTENSITY_A], signals[S_INTENSITY_K], signals[S_SIGMA]
+    a, k, sigma = signals[SIGNAL_INTENSITY_A], signals[SIGNAL_INTENSITY_K], signals[SIGNAL_SIGMA]
     return bool(LEAST <= a <= MOST and LEAST <= k <= MOST and 0.0 <= sigma <= MOST)
 
 
@@ -62,11 +62,13 @@ def usable(signals: F64) -> bool:
 def quote(now_ns: int, view: I64, signals: F64, params: F64, out: I64) -> int:
     """Wanted quotes of one tick; see the module."""
     if not usable(signals):
-        out[O_FALLBACK] = 1
+        out[OUT_FALLBACK] = 1
         return basic_quote(now_ns, view, signals, params, out)
-    half, skew = glft_terms(params[GAMMA], signals[S_SIGMA], signals[S_INTENSITY_A], signals[S_INTENSITY_K])
-    half *= params[SPREAD_FACTOR] * view[V_SPREAD_PERMILLE] / 1000.0
-    held = view[V_POSITION_LOTS] / params[P_BASE_SIZE_LOTS]
+    half, skew = glft_terms(
+        params[GAMMA], signals[SIGNAL_SIGMA], signals[SIGNAL_INTENSITY_A], signals[SIGNAL_INTENSITY_K]
+    )
+    half *= params[SPREAD_FACTOR] * view[VIEW_SPREAD_PERMILLE] / 1000.0
+    held = view[VIEW_POSITION_LOTS] / params[PARAM_BASE_SIZE_LOTS]
     centre = mid_price(view) - params[SKEW_SCALE] * skew * held
     return put_quotes(centre - half, centre + half, view, params, out)
 
@@ -80,6 +82,6 @@ STRATEGY: Final = Strategy(
         Parameter("spread_factor", 1.0, 0.1, 10.0, "factor", "on the model's half spread"),
         Parameter("skew_scale", 1.0, 0.0, 10.0, "factor", "on the model's skew"),
     ),
-    signals=(S_SIGMA, S_INTENSITY_A, S_INTENSITY_K),
+    signals=(SIGNAL_SIGMA, SIGNAL_INTENSITY_A, SIGNAL_INTENSITY_K),
     reads=READS,
 )

@@ -1,7 +1,8 @@
 """A strategy of the user's own: one Python file with ``quote(now_ns, view, signals, params, out)``.
 
 The file is loaded, refused by name and line where it cannot be used, compiled behind the fence
-(``engine.kernel.fence``) and tried on a quiet book. ``Own`` then tells where and why it failed, if it does later.
+(``engine.kernel.quoting.fence``) and tried on a quiet book. ``Own`` then tells where and why it failed, if it does
+later.
 """
 
 import ast
@@ -20,27 +21,27 @@ from numba.core import ir
 from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
-from engine.kernel import fence
-from engine.kernel.fence import I64
 from engine.kernel.layout import (
     CELL_LEFT,
     CELL_STACK,
     OUT_SIZE,
-    P_BASE_SIZE_LOTS,
-    P_LOT_SIZE,
-    P_MAX_INVENTORY_LOTS,
-    P_TICK_SIZE,
+    PARAM_BASE_SIZE_LOTS,
     PARAM_COMMON,
+    PARAM_LOT_SIZE,
+    PARAM_MAX_INVENTORY_LOTS,
+    PARAM_TICK_SIZE,
     PARAMS_SIZE,
     SIGNALS_SIZE,
-    V_ASK_LOTS,
-    V_ASK_TICKS,
-    V_BID_LOTS,
-    V_BID_TICKS,
-    V_SIZE_PERMILLE,
-    V_SPREAD_PERMILLE,
+    VIEW_ASK_LOTS,
+    VIEW_ASK_TICKS,
+    VIEW_BID_LOTS,
+    VIEW_BID_TICKS,
     VIEW_SIZE,
+    VIEW_SIZE_PERMILLE,
+    VIEW_SPREAD_PERMILLE,
 )
+from engine.kernel.quoting import fence
+from engine.kernel.quoting.fence import I64
 from engine.strategy import confine
 from engine.strategy.fenced import Own
 from engine.strategy.parameters import Parameter, Strategy, StrategyError
@@ -296,11 +297,11 @@ def _check_stores(path: Path, annotation: Any) -> None:
 def _try(path: Path, made: Strategy, own: Own) -> None:
     """Quote once on a quiet book, with and without signals: an error or a senseless quote is found here."""
     view = np.zeros(VIEW_SIZE, np.int64)
-    view[V_BID_TICKS], view[V_ASK_TICKS], view[V_BID_LOTS], view[V_ASK_LOTS] = 100_000, 100_010, 500, 500
-    view[V_SIZE_PERMILLE] = view[V_SPREAD_PERMILLE] = 1000
+    view[VIEW_BID_TICKS], view[VIEW_ASK_TICKS], view[VIEW_BID_LOTS], view[VIEW_ASK_LOTS] = 100_000, 100_010, 500, 500
+    view[VIEW_SIZE_PERMILLE] = view[VIEW_SPREAD_PERMILLE] = 1000
     params = np.zeros(PARAMS_SIZE)
-    params[P_TICK_SIZE], params[P_LOT_SIZE] = 0.01, 0.001
-    params[P_BASE_SIZE_LOTS], params[P_MAX_INVENTORY_LOTS] = 10, 100
+    params[PARAM_TICK_SIZE], params[PARAM_LOT_SIZE] = 0.01, 0.001
+    params[PARAM_BASE_SIZE_LOTS], params[PARAM_MAX_INVENTORY_LOTS] = 10, 100
     for at, parameter in enumerate(made.parameters):
         params[PARAM_COMMON + at] = parameter.default
     for signals in (np.full(SIGNALS_SIZE, np.nan), np.ones(SIGNALS_SIZE)):

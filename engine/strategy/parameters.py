@@ -9,24 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.kernel.layout import (
-    P_BASE_SIZE_LOTS,
-    P_LOT_SIZE,
-    P_MAKER_FEE,
-    P_MAX_INVENTORY_LOTS,
-    P_MIN_NOTIONAL,
-    P_TICK_SIZE,
+    PARAM_BASE_SIZE_LOTS,
     PARAM_COMMON,
+    PARAM_LOT_SIZE,
+    PARAM_MAKER_FEE,
+    PARAM_MAX_INVENTORY_LOTS,
+    PARAM_MIN_NOTIONAL,
+    PARAM_TICK_SIZE,
     PARAMS_SIZE,
-    V_ASK_LOTS,
-    V_BID_LOTS,
-    V_LAST_TRADE_SIDE,
-    V_LAST_TRADE_TICKS,
+    VIEW_ASK_LOTS,
+    VIEW_BID_LOTS,
+    VIEW_LAST_TRADE_SIDE,
+    VIEW_LAST_TRADE_TICKS,
     WATCH_ALL,
     WATCH_ALWAYS,
     WATCH_SIZES,
     WATCH_TRADES,
 )
-from engine.kernel.quoting import Quote
+from engine.kernel.quoting.actions import Quote
 from engine.strategy.fenced import Own
 
 F64 = npt.NDArray[np.float64]
@@ -56,8 +56,8 @@ class Strategy:
     name: str
     quote: Quote
     parameters: tuple[Parameter, ...]
-    signals: tuple[int, ...] = ()  # S_* it cannot quote without (it falls back where it can)
-    reads: tuple[int, ...] | None = None  # V_* its quotes depend on, where the time is not; None: on anything
+    signals: tuple[int, ...] = ()  # SIGNAL_* it cannot quote without (it falls back where it can)
+    reads: tuple[int, ...] | None = None  # VIEW_* its quotes depend on, where the time is not; None: on anything
     own: Own | None = field(default=None, compare=False)  # a user's file: how it fares
 
     @property
@@ -65,8 +65,8 @@ class Strategy:
         """What its decisions depend on, WATCH_* bits: a backtest passes over ticks at which none of it changed."""
         if self.reads is None:
             return WATCH_ALL
-        sizes = WATCH_SIZES if {V_BID_LOTS, V_ASK_LOTS} & set(self.reads) else 0
-        trades = WATCH_TRADES if {V_LAST_TRADE_TICKS, V_LAST_TRADE_SIDE} & set(self.reads) else 0
+        sizes = WATCH_SIZES if {VIEW_BID_LOTS, VIEW_ASK_LOTS} & set(self.reads) else 0
+        trades = WATCH_TRADES if {VIEW_LAST_TRADE_TICKS, VIEW_LAST_TRADE_SIDE} & set(self.reads) else 0
         return WATCH_ALWAYS | sizes | trades
 
     def values(self, given: Mapping[str, float]) -> dict[str, float]:
@@ -106,12 +106,12 @@ def fill_params(strategy: Strategy, sizing: Sizing, given: Mapping[str, float]) 
         raise StrategyError(f"base_size {sizing.base_size} is less than one lot ({sizing.lot_size})")
     if inventory_lots < 1:
         raise StrategyError(f"max_inventory {sizing.max_inventory} is less than one lot ({sizing.lot_size})")
-    params[P_TICK_SIZE] = float(sizing.tick_size)
-    params[P_LOT_SIZE] = float(sizing.lot_size)
-    params[P_MAKER_FEE] = sizing.maker_fee
-    params[P_BASE_SIZE_LOTS] = base_lots
-    params[P_MAX_INVENTORY_LOTS] = inventory_lots
-    params[P_MIN_NOTIONAL] = sizing.min_notional
+    params[PARAM_TICK_SIZE] = float(sizing.tick_size)
+    params[PARAM_LOT_SIZE] = float(sizing.lot_size)
+    params[PARAM_MAKER_FEE] = sizing.maker_fee
+    params[PARAM_BASE_SIZE_LOTS] = base_lots
+    params[PARAM_MAX_INVENTORY_LOTS] = inventory_lots
+    params[PARAM_MIN_NOTIONAL] = sizing.min_notional
     values = strategy.values(given)
     for at, parameter in enumerate(strategy.parameters):
         params[PARAM_COMMON + at] = values[parameter.name]

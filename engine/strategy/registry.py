@@ -41,7 +41,8 @@ ALIASES: Final = {"basic_mm": "basic"}
 
 
 def strategy(name: str, file: Path | None = None, cells: I64 | None = None) -> Strategy:
-    """The strategy called ``name``, or the one in ``file``, which tells in ``cells`` where it is (``kernel.fence``).
+    """The strategy called ``name``, or the one in ``file``, which tells in ``cells`` where it is
+    (``kernel.quoting.fence``).
 
     Raises StrategyError naming what is wrong and where.
     """

@@ -36,7 +36,7 @@ def highest_in(index: int) -> int:
     return ((((index & ((1 << SUB_BITS) - 1)) | (1 << SUB_BITS)) + 1) << shift) - 1
 
 
-class Window:
+class LatencyWindow:
     """Counts over the last ``slices`` calls of ``rotate`` (call it on a timer, e.g. each metrics interval)."""
 
     __slots__ = ("_at", "_counts", "_slices", "count")
@@ -73,7 +73,7 @@ class Latencies:
     """Every stage's window and, with an exporter, its histogram metric."""
 
     def __init__(self, exporter: Exporter | None = None, *, slices: int = 12) -> None:
-        self._windows = {stage: Window(slices) for stage in STAGES}
+        self._windows = {stage: LatencyWindow(slices) for stage in STAGES}
         self._histograms: dict[str, Histogram] = {}
         if exporter is not None:
             self._histograms = {

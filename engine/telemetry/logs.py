@@ -22,7 +22,7 @@ from engine.telemetry.logfile import LogFile
 from engine.telemetry.redact import MASK, Redactor
 
 if TYPE_CHECKING:
-    from engine.config.schema import Logging
+    from engine.config.schema import LoggingSection
 
 QUEUE: Final = 10_000
 MAX_LINE: Final = 16_384  # characters; a longer message is cut
@@ -45,7 +45,7 @@ class LogSettings:
     max_age: int = 30
 
     @classmethod
-    def of(cls, section: "Logging") -> "LogSettings":
+    def of(cls, section: "LoggingSection") -> "LogSettings":
         """From the configuration's section ``logging``."""
         names = ("level", "format", "file_path", "max_size", "max_backups", "max_age")
         return cls(outputs=tuple(section.outputs), **{name: getattr(section, name) for name in names})

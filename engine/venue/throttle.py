@@ -20,7 +20,7 @@ CANCEL_BURST: Final = 10
 which stops them as well."""
 
 
-class Kind(Enum):
+class BudgetKind(Enum):
     """What a budget counts."""
 
     ORDERS = "orders"  # orders placed by the account
@@ -31,7 +31,7 @@ class Kind(Enum):
 class Budget:
     """``limit`` units per ``interval_s`` seconds."""
 
-    kind: Kind
+    kind: BudgetKind
     interval_s: int
     limit: int
 
@@ -60,11 +60,15 @@ class Refusal:
 
 
 SPOT_BUDGETS: Final = (
-    Budget(Kind.WEIGHT, 60, 6000),
-    Budget(Kind.ORDERS, 10, 100),
-    Budget(Kind.ORDERS, 86400, 200_000),
+    Budget(BudgetKind.WEIGHT, 60, 6000),
+    Budget(BudgetKind.ORDERS, 10, 100),
+    Budget(BudgetKind.ORDERS, 86400, 200_000),
 )
-USDM_BUDGETS: Final = (Budget(Kind.WEIGHT, 60, 2400), Budget(Kind.ORDERS, 10, 300), Budget(Kind.ORDERS, 60, 1200))
+USDM_BUDGETS: Final = (
+    Budget(BudgetKind.WEIGHT, 60, 2400),
+    Budget(BudgetKind.ORDERS, 10, 300),
+    Budget(BudgetKind.ORDERS, 60, 1200),
+)
 """Binance's published limits, in force until exchangeInfo names the account's own."""
 
 
@@ -87,7 +91,7 @@ class _Window:
         self.budget = budget
         self.slot_ns = budget.interval_s * _SECOND // _SLOTS
         # Cancels are not counted as orders by the exchange, so only weight needs a reserve.
-        self.reserve = int(budget.limit * cancel_share) if budget.kind is Kind.WEIGHT else 0
+        self.reserve = int(budget.limit * cancel_share) if budget.kind is BudgetKind.WEIGHT else 0
         self._counts = [0] * (_SLOTS + 1)  # one more than the window, so that a slot only ever leaves when it is past
         self._head = 0
         self._moves_ns = 0  # from then on the head is another slot
@@ -203,8 +207,8 @@ class Throttle:
     def _sort(self) -> None:
         """The windows by what they count: looked through for every order."""
         kinds = [(window.budget.kind, window) for window in self._windows.values()]
-        self._of_orders = tuple(window for kind, window in kinds if kind is Kind.ORDERS)
-        self._of_weight = tuple(window for kind, window in kinds if kind is Kind.WEIGHT)
+        self._of_orders = tuple(window for kind, window in kinds if kind is BudgetKind.ORDERS)
+        self._of_weight = tuple(window for kind, window in kinds if kind is BudgetKind.WEIGHT)
 
     def learn(self, budgets: Iterable[Budget]) -> None:
         """The account's own limits (exchangeInfo). What has been counted in a window that stays is kept."""
@@ -224,9 +228,9 @@ class Throttle:
         for header, value in headers.items():
             name = header.lower()
             if name.startswith("x-mbx-used-weight-"):
-                kind = Kind.WEIGHT
+                kind = BudgetKind.WEIGHT
             elif name.startswith("x-mbx-order-count-"):
-                kind = Kind.ORDERS
+                kind = BudgetKind.ORDERS
             else:
                 continue
             interval = name.rpartition("-")[2]
@@ -236,13 +240,15 @@ class Throttle:
     def on_rate_limits(self, limits: Iterable[Mapping[str, object]], now_ns: int) -> None:
         """The ``rateLimits`` list of a WebSocket API answer."""
         for entry in limits:
-            kind = {"ORDERS": Kind.ORDERS, "REQUEST_WEIGHT": Kind.WEIGHT}.get(str(entry.get("rateLimitType")))
+            kind = {"ORDERS": BudgetKind.ORDERS, "REQUEST_WEIGHT": BudgetKind.WEIGHT}.get(
+                str(entry.get("rateLimitType"))
+            )
             unit = _INTERVALS.get(str(entry.get("interval")))
             number, count = entry.get("intervalNum"), entry.get("count")
             if kind is not None and unit is not None and isinstance(number, int) and isinstance(count, int):
                 self._report(kind, number * unit, count, now_ns)
 
-    def _report(self, kind: Kind, interval_s: int, used: int, now_ns: int) -> None:
+    def _report(self, kind: BudgetKind, interval_s: int, used: int, now_ns: int) -> None:
         window = self._windows.get(f"{kind.value}-{interval_s}s")
         if window is not None:
             window.report(used, now_ns)
@@ -273,7 +279,7 @@ def budgets_of(rate_limits: Iterable[Mapping[str, object]]) -> list[Budget]:
     """The ``rateLimits`` of exchangeInfo as budgets; kinds that are not ours to spend (RAW_REQUESTS) are left out."""
     budgets = []
     for entry in rate_limits:
-        kind = {"ORDERS": Kind.ORDERS, "REQUEST_WEIGHT": Kind.WEIGHT}.get(str(entry.get("rateLimitType")))
+        kind = {"ORDERS": BudgetKind.ORDERS, "REQUEST_WEIGHT": BudgetKind.WEIGHT}.get(str(entry.get("rateLimitType")))
         unit = _INTERVALS.get(str(entry.get("interval")))
         if kind is not None and unit is not None:
             budgets.append(Budget(kind, int(str(entry["intervalNum"])) * unit, int(str(entry["limit"]))))

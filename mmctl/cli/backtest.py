@@ -43,9 +43,9 @@ def run(
     """Run the configuration's strategy over the data and print what it would have earned."""
     from dataclasses import replace
 
-    from engine.backtest.apart import run as backtest
     from engine.backtest.candles import CandleModel
     from engine.backtest.funding import read_funding
+    from engine.backtest.isolated import run as backtest
     from engine.backtest.settings import SettingsError
     from engine.backtest.tape import TapeError, symbols_in
     from engine.strategy.parameters import StrategyError

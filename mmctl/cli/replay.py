@@ -54,7 +54,7 @@ def replay(
 
 
 def _real_time(journal: str, inputs: Path, epoch: int | None, account: str, strategy: Path | None) -> dict[str, Any]:
-    from engine.backtest.apart import relive
+    from engine.backtest.isolated import relive
     from engine.backtest.relive import compare
     from engine.backtest.tape import TapeError
     from engine.strategy.parameters import StrategyError

@@ -94,7 +94,7 @@ def _request(config: Any, values: Mapping[str, str]) -> dict[str, Any]:
 
 def _addresses(market: str, testnet: bool) -> tuple[str, str]:
     from engine.trade import Market
-    from engine.venue.endpoints import endpoints
+    from engine.venue.binance.endpoints import endpoints
 
     places = endpoints(Market.SPOT if market == "spot" else Market.USDM, testnet=testnet)
     return places.rest, places.account

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernel import book as b
-from engine.kernel.levels import M_FULL, clear_through, follow, recentre, set_level, set_levels
+from engine.kernel.book import order_book as b
+from engine.kernel.book.levels import BOOK_FULL, clear_through, follow, recentre, set_level, set_levels
 
 LEVEL = st.tuples(st.sampled_from([1, -1]), st.integers(1, 3000), st.sampled_from([0, 0, 1, 5, 9]))
 STEP = st.one_of(
@@ -50,7 +50,7 @@ def test_every_level_and_the_best_equal_a_dictionarys(steps: list[tuple[str, obj
                 clear_through(book, side, ticks)
                 model[side] = {t: q for t, q in model[side].items() if (t < ticks if side == 1 else t > ticks)}
         agree(book, model)
-    assert book.meta[M_FULL] == 0
+    assert book.meta[BOOK_FULL] == 0
 
 
 @settings(max_examples=60, deadline=None)
@@ -70,7 +70,7 @@ def test_a_crowded_far_table_loses_and_invents_nothing(seed: int) -> None:
             recentre(book, random.choice(prices))
             agree(book, model)
     agree(book, model)
-    assert book.meta[M_FULL] == 0
+    assert book.meta[BOOK_FULL] == 0
 
 
 @given(st.lists(st.integers(1, 1 << 40), min_size=20, max_size=40, unique=True))
@@ -80,4 +80,4 @@ def test_a_far_table_that_overflows_says_so_instead_of_forgetting(prices: list[i
     recentre(book, 1 << 50)
     for ticks in prices:
         set_level(book, 1, ticks, 1)
-    assert book.meta[M_FULL] == 1
+    assert book.meta[BOOK_FULL] == 1

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernel.ladder import (
-    B_BEST,
+from engine.kernel.book.ladder import (
     FAR_FULL,
+    LADDER_BEST,
     NOTHING,
     WINDOW,
     Ladders,
@@ -47,7 +47,7 @@ def test_levels_and_best_are_those_of_a_dictionary(steps: list[tuple[int, int]],
         if number == len(steps) // 2:
             clear_from(ladders, 0, 500_000 + cleared)
             truth = {at: held for at, held in truth.items() if at < 500_000 + cleared}
-        assert ladders.meta[0, B_BEST] == max(truth, default=NOTHING)
+        assert ladders.meta[0, LADDER_BEST] == max(truth, default=NOTHING)
     for key, held in truth.items():
         assert lots_at(ladders, 0, key) == held
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.live.ledger import Ledger
+from engine.live.account.ledger import Ledger
 from engine.units import units_of
 
 TICK, LOT = Decimal("0.01"), Decimal("0.001")

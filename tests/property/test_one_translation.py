@@ -21,12 +21,12 @@ from engine.backtest.settings import Simulation
 from engine.config.load import load_text
 from engine.config.schema import Config
 from engine.config.terms import most_notional
-from engine.kernel import checks
-from engine.kernel.estimate import E_HALF_LIFE_INTENSITY, E_HALF_LIFE_SIGMA
-from engine.kernel.lane import C_LOOK_NS, T_DEPTH, Lane
-from engine.kernel.quoting import Q_MIN_LIFE_NS
+from engine.kernel.quoting import checks
+from engine.kernel.quoting.actions import QUOTING_MIN_LIFE_NS
+from engine.kernel.quoting.estimate import ESTIMATE_HALF_LIFE_INTENSITY, ESTIMATE_HALF_LIFE_SIGMA
+from engine.kernel.sim.lane import CURSOR_LOOK_NS, TAPE_DEPTH, Lane
 from engine.kernel.symbol import SymbolBlock
-from engine.live.tap import Tap
+from engine.live.tick.tap import Tap
 from engine.strategy.registry import strategy
 from tests.unit import live_session
 from tests.unit.live_session import INSTRUMENT, SYMBOL, Rig, snapshot
@@ -45,14 +45,14 @@ BARE = replace(
     INSTRUMENT, min_lots=1, max_lots=0, min_notional=Decimal(0), min_ticks=1, max_ticks=0, maker_fee=Decimal("0.0002")
 )
 STATIC = [
-    checks.L_POSITION_LOTS,
-    checks.L_NOTIONAL,
-    checks.L_OPEN_ORDERS,
-    checks.L_MIN_LOTS,
-    checks.L_MAX_LOTS,
-    checks.L_MIN_NOTIONAL,
-    checks.L_FLOOR_TICKS,
-    checks.L_CEIL_TICKS,
+    checks.LIMIT_POSITION_LOTS,
+    checks.LIMIT_NOTIONAL,
+    checks.LIMIT_OPEN_ORDERS,
+    checks.LIMIT_MIN_LOTS,
+    checks.LIMIT_MAX_LOTS,
+    checks.LIMIT_MIN_NOTIONAL,
+    checks.LIMIT_FLOOR_TICKS,
+    checks.LIMIT_CEIL_TICKS,
 ]
 sizes = st.integers(100, 2_000_000).map(lambda number: Decimal(number) / 100_000)
 money = st.one_of(st.none(), st.integers(1_000, 10**8).map(lambda number: Decimal(number) / 100))
@@ -105,7 +105,9 @@ def rig(folder: str, text: tuple[str, str]) -> Iterator[Rig]:
 
 def told(of: SymbolBlock | Lane) -> dict[str, Any]:
     """What decides, as far as it follows from the configuration."""
-    estimates = of.estimates[[E_HALF_LIFE_SIGMA, E_HALF_LIFE_INTENSITY]] if len(of.estimates) else of.estimates
+    estimates = (
+        of.estimates[[ESTIMATE_HALF_LIFE_SIGMA, ESTIMATE_HALF_LIFE_INTENSITY]] if len(of.estimates) else of.estimates
+    )
     found = {"params": of.params, "rules": of.rules, "limits": of.limits[STATIC], "pace": of.pace}
     return {name: array.tolist() for name, array in {**found, "estimates": estimates}.items()}
 
@@ -113,7 +115,7 @@ def told(of: SymbolBlock | Lane) -> dict[str, Any]:
 def backtested(config: Config) -> Lane:
     columns: Any = SimpleNamespace(symbol=SYMBOL, tick_e8=10**6, lot_e8=10**5)
     chosen = strategy(config.strategy.name)
-    return build_lane(columns, tape([(T_DEPTH, 0, 1, BOOK)]), config, Simulation(), chosen)
+    return build_lane(columns, tape([(TAPE_DEPTH, 0, 1, BOOK)]), config, Simulation(), chosen)
 
 
 def relived(config: Config, lines: list[bytes]) -> SymbolBlock:
@@ -154,11 +156,11 @@ def test_every_driver_makes_the_same_of_a_configuration(text: tuple[str, str], o
             assert told(relived(config, lines)) == wanted, "and by a recorded one"
         most = most_notional(config)
         unlimited = most is None
-        assert (lane.limits[checks.L_NOTIONAL] == checks.UNLIMITED) == unlimited
-        assert most is None or lane.limits[checks.L_NOTIONAL] == int(most / Decimal("0.00001"))
-        assert lane.limits[checks.L_POSITION_LOTS] == int(config.risk.max_position / Decimal("0.001"))
-        assert lane.rules[Q_MIN_LIFE_NS] == int(config.strategy.min_quote_life)
-        assert lane.cursor[C_LOOK_NS] == int(config.strategy.tick_interval)
+        assert (lane.limits[checks.LIMIT_NOTIONAL] == checks.UNLIMITED) == unlimited
+        assert most is None or lane.limits[checks.LIMIT_NOTIONAL] == int(most / Decimal("0.00001"))
+        assert lane.limits[checks.LIMIT_POSITION_LOTS] == int(config.risk.max_position / Decimal("0.001"))
+        assert lane.rules[QUOTING_MIN_LIFE_NS] == int(config.strategy.min_quote_life)
+        assert lane.cursor[CURSOR_LOOK_NS] == int(config.strategy.tick_interval)
 
 
 def _name(keys: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernel import parse as p
+from engine.kernel.codec import parse as p
 from tests.market import diff, snapshot, text, ticker, trade
 
 TICK, LOT = Decimal("0.01"), Decimal("0.001")
@@ -46,7 +46,7 @@ def frames(draw: st.DrawFn) -> bytes:
 def parse(frame: bytes) -> tuple[int, list[tuple[int, ...]], Any]:
     head, levels = p.new_head(), p.new_levels(64)
     kind = p.parse_frame(p.as_frame(frame), len(frame), 1_000_000, 100_000, head, levels)
-    return int(kind), [tuple(map(int, row)) for row in levels[: head[p.H_LEVELS]]], head
+    return int(kind), [tuple(map(int, row)) for row in levels[: head[p.HEAD_LEVELS]]], head
 
 
 def units(value: Any, size: Decimal) -> int:
@@ -62,19 +62,23 @@ def expected(frame: bytes) -> tuple[int, list[tuple[int, ...]], int]:
         bids, asks = message.get("bids", message.get("b")), message.get("asks", message.get("a"))
         rows: list[tuple[int, ...]] = [(1, units(x, TICK), units(y, LOT)) for x, y in bids]
         rows += [(-1, units(x, TICK), units(y, LOT)) for x, y in asks]
-        return (p.K_SNAPSHOT if "bids" in message else p.K_DEPTH), rows, message.get("lastUpdateId", message.get("u"))
+        return (
+            (p.FRAME_SNAPSHOT if "bids" in message else p.FRAME_DEPTH),
+            rows,
+            message.get("lastUpdateId", message.get("u")),
+        )
     if message.get("e") == "trade":
         side = -1 if message["m"] is True else 1
-        return p.K_TRADE, [(side, units(message["p"], TICK), units(message["q"], LOT))], message["t"]
+        return p.FRAME_TRADE, [(side, units(message["p"], TICK), units(message["q"], LOT))], message["t"]
     rows = [(1, units(message["b"], TICK), units(message["B"], LOT))]
-    return p.K_BBO, [*rows, (-1, units(message["a"], TICK), units(message["A"], LOT))], message["u"]
+    return p.FRAME_BBO, [*rows, (-1, units(message["a"], TICK), units(message["A"], LOT))], message["u"]
 
 
 @settings(max_examples=400, deadline=None)
 @given(frames())
 def test_whatever_binance_sends_is_read_as_the_standard_library_reads_it(frame: bytes) -> None:
     kind, rows, head = parse(frame)
-    assert (kind, rows, head[p.H_LAST]) == expected(frame)
+    assert (kind, rows, head[p.HEAD_LAST]) == expected(frame)
 
 
 DIGITS = st.text("0123456789", max_size=12)
@@ -90,12 +94,12 @@ def test_prices_fit_the_tick_or_are_refused_and_dust_is_rounded(
     kind, rows, head = parse(frame)
     plain = bool(whole and places and lots and dust)
     if not plain or Decimal(price) % TICK or not Decimal(price):
-        assert kind == p.K_BAD
+        assert kind == p.FRAME_BAD
         return
-    assert kind == p.K_DEPTH
+    assert kind == p.FRAME_DEPTH
     exact = Decimal(quantity) / LOT
     assert rows[0] == (1, int(Decimal(price) / TICK), int(exact) if exact >= 1 or not exact else 1)
-    assert head[p.H_ROUNDED] == (exact != int(exact))
+    assert head[p.HEAD_ROUNDED] == (exact != int(exact))
 
 
 @settings(max_examples=300, deadline=None)
@@ -103,7 +107,7 @@ def test_prices_fit_the_tick_or_are_refused_and_dust_is_rounded(
 def test_a_cut_frame_is_always_refused(frame: bytes, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(frame) - 1))
     kind, rows, _ = parse(frame[:cut])
-    assert (kind, rows) == (p.K_BAD, [])
+    assert (kind, rows) == (p.FRAME_BAD, [])
 
 
 @settings(max_examples=1500, deadline=None)
@@ -122,14 +126,14 @@ def test_changed_bytes_are_refused_or_read_as_what_they_now_say(frame: bytes, da
         if not broken:
             return
     kind, rows, head = parse(bytes(broken))
-    if kind in (p.K_BAD, p.K_OTHER):
+    if kind in (p.FRAME_BAD, p.FRAME_OTHER):
         assert rows == []
         return
     want_kind, want_rows, last = expected(bytes(broken))
     assert (kind, [row[:2] for row in rows]) == (want_kind, [row[:2] for row in want_rows])
     for got, want in zip(rows, want_rows, strict=True):
-        assert got[2] == want[2] or (head[p.H_ROUNDED] > 0 and got[2] == 1 and want[2] == 0)
-    assert head[p.H_LAST] == last
+        assert got[2] == want[2] or (head[p.HEAD_ROUNDED] > 0 and got[2] == 1 and want[2] == 0)
+    assert head[p.HEAD_LAST] == last
 
 
 SCALAR = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
@@ -144,7 +148,7 @@ ANY_VALUE = st.recursive(
 @given(st.binary(max_size=80) | st.lists(ANY_VALUE, max_size=3).map(json.dumps).map(str.encode))
 def test_no_bytes_whatever_crash_the_parser(frame: bytes) -> None:
     kind, rows, _ = parse(frame)
-    assert kind in (p.K_BAD, p.K_OTHER)
+    assert kind in (p.FRAME_BAD, p.FRAME_OTHER)
     assert rows == []
 
 
@@ -152,4 +156,4 @@ def test_no_bytes_whatever_crash_the_parser(frame: bytes) -> None:
 @given(ANY_VALUE)
 def test_unknown_fields_of_any_shape_are_passed_over(value: Any) -> None:
     frame = text({"e": "depthUpdate", "new": value, "E": 1, "U": 1, "u": 2, "pu": 0, "b": [["1.00", "1"]], "a": []})
-    assert parse(frame)[:2] == (p.K_DEPTH, [(1, 100, 1000)])
+    assert parse(frame)[:2] == (p.FRAME_DEPTH, [(1, 100, 1000)])

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from engine.kernel import lane as L
 from engine.kernel import layout as at
-from engine.kernel import sim
-from engine.kernel.estimate import E_STEP
-from engine.kernel.exchange import set_rules
-from engine.kernel.latency import constant, sampled
-from engine.kernel.prepare import PACE_BAND, PACE_RATE, PACE_SIGNAL_AGE, PACE_TOLERANCE
-from engine.kernel.quoting import QUOTE_SIGNATURE, Quote, quoting_rules
+from engine.kernel.quoting.actions import QUOTE_SIGNATURE, Quote, quoting_rules
+from engine.kernel.quoting.estimate import ESTIMATE_STEP
+from engine.kernel.quoting.prepare import PACE_BAND, PACE_RATE, PACE_SIGNAL_AGE, PACE_TOLERANCE
+from engine.kernel.sim import lane as L
+from engine.kernel.sim import loop
+from engine.kernel.sim.exchange import set_rules
+from engine.kernel.sim.latency import constant, sampled
 from engine.kernel.symbol import new_symbol
 from engine.strategy.parameters import Sizing, fill_params
 from engine.strategy.registry import STRATEGIES, strategy
@@ -56,7 +56,7 @@ def run(tape: L.Tape, quote: Quote, params: np.ndarray, setting: Setting, watch:
     symbol = new_symbol()
     if signals:
         symbol.estimate(20.0, 20.0)
-        symbol.estimates[E_STEP] = 0.1
+        symbol.estimates[ESTIMATE_STEP] = 0.1
     symbol.params[: len(params)] = params
     symbol.rules[:] = quoting_rules(2, queue_ticks=setting.queue_ticks, overlap=setting.overlap)
     paced = [PACE_TOLERANCE, PACE_SIGNAL_AGE, PACE_BAND, PACE_RATE]
@@ -74,16 +74,18 @@ def run(tape: L.Tape, quote: Quote, params: np.ndarray, setting: Setting, watch:
     )
     set_rules(lane.exchange, 0, lot_size=0.001, queue_model=1)
     shared = L.new_shared()
-    sim.compile_run(lane, shared)
+    loop.compile_run(lane, shared)
     step_ns = setting.slice_ms * MS
-    until = int(tape.local_ns[0]) if step_ns else sim.NEVER
-    while sim.run(lane, shared, 0, quote, until) != L.DONE or (step_ns and until < tape.local_ns[-1]):
+    until = int(tape.local_ns[0]) if step_ns else loop.NEVER
+    while loop.run(lane, shared, 0, quote, until) != L.DONE or (step_ns and until < tape.local_ns[-1]):
         until += step_ns
-    counts = lane.cursor[[L.C_TICKS, L.C_ORDERS, L.C_CANCELS, L.C_UPTIME_NS, L.C_TIME_NS, L.C_MAX_POSITION]]
+    counts = lane.cursor[
+        [L.CURSOR_TICKS, L.CURSOR_ORDERS, L.CURSOR_CANCELS, L.CURSOR_UPTIME_NS, L.CURSOR_TIME_NS, L.CURSOR_MAX_POSITION]
+    ]
     return [
         shared.decisions[: shared.tally[0]].tolist(),
         shared.fills[: shared.tally[1]].tolist(),
-        lane.samples[: lane.cursor[L.C_SAMPLES]].tolist(),
+        lane.samples[: lane.cursor[L.CURSOR_SAMPLES]].tolist(),
         counts.tolist(),
         lane.curve.tolist(),
         lane.pnl.row.tolist(),
@@ -141,9 +143,9 @@ def test_a_strategy_reads_no_more_than_it_declares(name: str, seed: int, now_ns:
     chosen, draw = strategy(name), np.random.default_rng(seed)
     assert chosen.reads is not None
     view = draw.integers(-(1 << 40), 1 << 40, at.VIEW_SIZE)
-    view[[at.V_BID_TICKS, at.V_ASK_TICKS]] = 100_000 + np.sort(draw.integers(0, 50, 2)) + [0, 1]
-    view[[at.V_SIZE_PERMILLE, at.V_SPREAD_PERMILLE]] = draw.integers(0, 2_000, 2)
-    view[at.V_POSITION_LOTS] = draw.integers(-30, 30)
+    view[[at.VIEW_BID_TICKS, at.VIEW_ASK_TICKS]] = 100_000 + np.sort(draw.integers(0, 50, 2)) + [0, 1]
+    view[[at.VIEW_SIZE_PERMILLE, at.VIEW_SPREAD_PERMILLE]] = draw.integers(0, 2_000, 2)
+    view[at.VIEW_POSITION_LOTS] = draw.integers(-30, 30)
     signals = np.where(draw.random(at.SIGNALS_SIZE) < 0.1, np.nan, draw.random(at.SIGNALS_SIZE) * 5.0)
     params = fill_params(chosen, SIZING, {})
     other = draw.integers(-(1 << 40), 1 << 40, at.VIEW_SIZE)
@@ -157,5 +159,5 @@ def test_a_strategy_that_declares_nothing_is_asked_at_every_tick() -> None:
     assert strategy("basic").watch == at.WATCH_ALWAYS
     undeclared = strategy("basic").__class__("mine", moves_with_time, ())
     assert undeclared.watch == at.WATCH_ALL
-    sizes = strategy("basic").__class__("mine", weighs_the_touch, (), reads=(at.V_BID_LOTS,))
+    sizes = strategy("basic").__class__("mine", weighs_the_touch, (), reads=(at.VIEW_BID_LOTS,))
     assert sizes.watch == at.WATCH_ALWAYS | at.WATCH_SIZES

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernel.pnl import (
+from engine.kernel.account.pnl import (
     PNL_CASH,
     PNL_COST,
     PNL_FIFO,

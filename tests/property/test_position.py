@@ -16,16 +16,25 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.backtest.funding import Funding, pay
-from engine.kernel.layout import P_TICK_SIZE, PARAMS_SIZE
-from engine.kernel.pnl import PNL_COST, PNL_FEES, PNL_FUNDING, PNL_POSITION, PNL_REALIZED, book_fill, new_pnl, report
-from engine.live.books import AccountBooks, restore_account_book
-from engine.live.ledger import Ledger
+from engine.kernel.account.pnl import (
+    PNL_COST,
+    PNL_FEES,
+    PNL_FUNDING,
+    PNL_POSITION,
+    PNL_REALIZED,
+    book_fill,
+    new_pnl,
+    report,
+)
+from engine.kernel.layout import PARAM_TICK_SIZE, PARAMS_SIZE
+from engine.live.account.books import AccountBooks, restore_account_book
+from engine.live.account.ledger import Ledger
 from engine.position import Position
-from engine.sandbox.ledger import ClientAccount, open_account, pay_funding
-from engine.sandbox.ledger import book_fill as exchange_books
-from engine.sandbox.orders import Fill, Order
+from engine.sandbox.market.symbols import SymbolSpec, find
+from engine.sandbox.matching.ledger import ClientAccount, open_account, pay_funding
+from engine.sandbox.matching.ledger import book_fill as exchange_books
+from engine.sandbox.matching.orders import ExchangeOrder, Fill
 from engine.sandbox.settings import Fees
-from engine.sandbox.symbols import SymbolSpec, find
 from engine.trade import Instrument, Market, Side, VenueFill
 
 SIDE = st.sampled_from([1, -1])
@@ -91,7 +100,9 @@ OPENING = 10**15  # 1e-8 USDT
 def _traded(
     account: ClientAccount, spec: SymbolSpec, number: int, side: int, ticks: int, lots: int, maker: bool
 ) -> Fill:
-    order = Order(spec, account.name, number, f"c{number}", side, "LIMIT", "GTC", ticks, lots, number, filled=lots)
+    order = ExchangeOrder(
+        spec, account.name, number, f"c{number}", side, "LIMIT", "GTC", ticks, lots, number, filled=lots
+    )
     fill = Fill(number, ticks, lots, 0, "", maker, number)
     exchange_books(account, order, fill, Fees())
     return fill
@@ -100,7 +111,7 @@ def _traded(
 def _lane(tick_size: float) -> Any:
     """Of a lane what a funding needs."""
     params = np.zeros(PARAMS_SIZE)
-    params[P_TICK_SIZE] = tick_size
+    params[PARAM_TICK_SIZE] = tick_size
     return SimpleNamespace(pnl=new_pnl(), params=params)
 
 

@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kernel.checks import L_NOTIONAL, L_OPEN_ORDERS, L_POSITION_LOTS, Reason, no_limits, refuse_place
+from engine.kernel.quoting.checks import (
+    LIMIT_NOTIONAL,
+    LIMIT_OPEN_ORDERS,
+    LIMIT_POSITION_LOTS,
+    Reason,
+    no_limits,
+    refuse_place,
+)
 from engine.risk.breaker import HALTING, NS, Breaker, BreakerRules, BreakerState, Cause, Trip
 from engine.risk.limits import Equity as EquityNow
 from engine.risk.limits import Exposure, Limits, uses
@@ -73,7 +80,7 @@ def test_accepted_orders_never_take_the_worst_case_past_a_limit(steps: list[tupl
     """Orders the kernel lets through are filled or left working in any order; whatever fills, no limit is passed."""
     limits = Limits(position=5.0, notional=12_000, open_orders=8)
     row, mark = no_limits(), 2000
-    row[L_POSITION_LOTS], row[L_NOTIONAL], row[L_OPEN_ORDERS] = 500, 1_200_000, 8
+    row[LIMIT_POSITION_LOTS], row[LIMIT_NOTIONAL], row[LIMIT_OPEN_ORDERS] = 500, 1_200_000, 8
     position, working = 0, list[int]()
     for side, lots, fill, cancel in steps:
         pending = sum(abs(work) for work in working if work * side > 0)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.kernel import layout as at
-from engine.kernel.checks import Reason
-from engine.kernel.quoting import sane
+from engine.kernel.quoting.actions import sane
+from engine.kernel.quoting.checks import Reason
 from engine.models.glft import closed_form
 from engine.strategy.adaptive import ADVERSE_DEFAULT
 from engine.strategy.glft import glft_terms
@@ -23,8 +23,8 @@ NUMBER = st.one_of(st.just(math.nan), st.floats(-1e6, 1e6), st.sampled_from([0.0
 
 def book(bid: int = 268_100, spread: int = 2, position: int = 0) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     view = np.zeros(at.VIEW_SIZE, np.int64)
-    view[at.V_BID_TICKS], view[at.V_ASK_TICKS], view[at.V_POSITION_LOTS] = bid, bid + spread, position
-    view[at.V_SIZE_PERMILLE] = view[at.V_SPREAD_PERMILLE] = 1000
+    view[at.VIEW_BID_TICKS], view[at.VIEW_ASK_TICKS], view[at.VIEW_POSITION_LOTS] = bid, bid + spread, position
+    view[at.VIEW_SIZE_PERMILLE] = view[at.VIEW_SPREAD_PERMILLE] = 1000
     return view
 
 
@@ -40,7 +40,7 @@ def quotes(
     return [int(value) for value in out]
 
 
-MODEL = {at.S_SIGMA: 10.69, at.S_INTENSITY_A: 2.986162360812285, at.S_INTENSITY_K: 0.04235741115084049}
+MODEL = {at.SIGNAL_SIGMA: 10.69, at.SIGNAL_INTENSITY_A: 2.986162360812285, at.SIGNAL_INTENSITY_K: 0.04235741115084049}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -56,42 +56,42 @@ def test_quotes_are_sane_within_the_inventory_and_never_cross(
     name: str, bid: int, spread: int, position: int, signals: list[float], size: int
 ) -> None:
     view = book(bid, spread, position)
-    view[at.V_SIZE_PERMILLE] = size
+    view[at.VIEW_SIZE_PERMILLE] = size
     found = strategy(name)
     out = np.zeros(at.OUT_SIZE, np.int64)
     assert found.quote(1, view, np.array(signals), fill_params(found, SIZING, {}), out) == 0
     assert sane(out)
-    if out[at.O_BID_LOTS]:
-        assert out[at.O_BID_TICKS] < bid + spread
-        assert position + out[at.O_BID_LOTS] <= 500
+    if out[at.OUT_BID_LOTS]:
+        assert out[at.OUT_BID_TICKS] < bid + spread
+        assert position + out[at.OUT_BID_LOTS] <= 500
     else:
-        assert out[at.O_BID_REASON] != Reason.NONE
-    if out[at.O_ASK_LOTS]:
-        assert out[at.O_ASK_TICKS] > bid
-        assert position - out[at.O_ASK_LOTS] >= -500
+        assert out[at.OUT_BID_REASON] != Reason.NONE
+    if out[at.OUT_ASK_LOTS]:
+        assert out[at.OUT_ASK_TICKS] > bid
+        assert position - out[at.OUT_ASK_LOTS] >= -500
     else:
-        assert out[at.O_ASK_REASON] != Reason.NONE
+        assert out[at.OUT_ASK_REASON] != Reason.NONE
 
 
 def test_basic_quotes_its_spread_around_the_mid_and_skews_against_the_inventory() -> None:
     out = quotes("basic", book(), base_spread=0.001, skew_factor=0.5)
     mid = 268_101.0
-    assert out[at.O_BID_TICKS] == math.floor(mid - 0.0005 * mid)
-    assert out[at.O_ASK_TICKS] == math.ceil(mid + 0.0005 * mid)
+    assert out[at.OUT_BID_TICKS] == math.floor(mid - 0.0005 * mid)
+    assert out[at.OUT_ASK_TICKS] == math.ceil(mid + 0.0005 * mid)
     long = quotes("basic", book(position=400), base_spread=0.001, skew_factor=0.5)
     shift = 0.5 * 0.8 * 0.0005 * mid
-    assert long[at.O_BID_TICKS] == math.floor(mid - shift - 0.0005 * mid)
-    assert long[at.O_BID_LOTS] == 100
+    assert long[at.OUT_BID_TICKS] == math.floor(mid - shift - 0.0005 * mid)
+    assert long[at.OUT_BID_LOTS] == 100
     full = quotes("basic", book(position=500))
-    assert (full[at.O_BID_LOTS], full[at.O_BID_REASON]) == (0, Reason.MAX_INVENTORY)
+    assert (full[at.OUT_BID_LOTS], full[at.OUT_BID_REASON]) == (0, Reason.MAX_INVENTORY)
 
 
 def test_the_breaker_shrinks_the_size_and_widens_the_spread() -> None:
     view = book()
-    view[at.V_SIZE_PERMILLE], view[at.V_SPREAD_PERMILLE] = 250, 2000
+    view[at.VIEW_SIZE_PERMILLE], view[at.VIEW_SPREAD_PERMILLE] = 250, 2000
     out = quotes("basic", view, base_spread=0.001, skew_factor=0.0)
-    assert out[at.O_BID_LOTS] == 25
-    assert out[at.O_BID_TICKS] == math.floor(268_101 - 0.001 * 268_101)
+    assert out[at.OUT_BID_LOTS] == 25
+    assert out[at.OUT_BID_TICKS] == math.floor(268_101 - 0.001 * 268_101)
 
 
 def test_glft_agrees_with_the_golden_vector_and_with_the_model() -> None:
@@ -104,10 +104,10 @@ def test_glft_agrees_with_the_golden_vector_and_with_the_model() -> None:
 
 def test_glft_quotes_the_closed_form_and_leans_against_the_inventory() -> None:
     out = quotes("glft", book(), MODEL)
-    assert (out[at.O_BID_TICKS], out[at.O_ASK_TICKS]) == (268_080, 268_122)
-    assert out[at.O_FALLBACK] == 0
+    assert (out[at.OUT_BID_TICKS], out[at.OUT_ASK_TICKS]) == (268_080, 268_122)
+    assert out[at.OUT_FALLBACK] == 0
     long = quotes("glft", book(position=200), MODEL)
-    assert long[at.O_BID_TICKS] == math.floor(268_101 - 2 * 9.76326865029227 - 20.47208533844371)
+    assert long[at.OUT_BID_TICKS] == math.floor(268_101 - 2 * 9.76326865029227 - 20.47208533844371)
 
 
 @pytest.mark.parametrize("name", ["glft", "adaptive"])
@@ -116,14 +116,18 @@ def test_without_its_signals_it_quotes_as_basic_and_says_so(name: str) -> None:
     for missing in MODEL:
         out = quotes(name, book(), {key: value for key, value in MODEL.items() if key != missing})
         assert out[:4] == plain[:4]
-        assert out[at.O_FALLBACK] > 0
+        assert out[at.OUT_FALLBACK] > 0
 
 
 def test_adaptive_widens_with_the_regime_and_follows_the_expected_move_within_its_limit() -> None:
     def distance(**signals: float) -> tuple[int, int]:
-        numbers = {"regime": at.S_REGIME_MULTIPLIER, "move": at.S_EXPECTED_MOVE, "vol": at.S_VOL_FORECAST}
+        numbers = {
+            "regime": at.SIGNAL_REGIME_MULTIPLIER,
+            "move": at.SIGNAL_EXPECTED_MOVE,
+            "vol": at.SIGNAL_VOL_FORECAST,
+        }
         out = quotes("adaptive", book(), MODEL | {numbers[key]: value for key, value in signals.items()}, gamma=0.05)
-        return out[at.O_BID_TICKS], out[at.O_ASK_TICKS]
+        return out[at.OUT_BID_TICKS], out[at.OUT_ASK_TICKS]
 
     bid, ask = distance()
     wide = distance(regime=10.0)
@@ -135,10 +139,10 @@ def test_adaptive_widens_with_the_regime_and_follows_the_expected_move_within_it
 
 
 def test_adaptive_never_quotes_below_what_a_fill_costs() -> None:
-    calm = {at.S_SIGMA: 0.0, at.S_INTENSITY_A: 100.0, at.S_INTENSITY_K: 50.0}
+    calm = {at.SIGNAL_SIGMA: 0.0, at.SIGNAL_INTENSITY_A: 100.0, at.SIGNAL_INTENSITY_K: 50.0}
     out = quotes("adaptive", book(), calm)
     least = 0.0002 * 268_101 + 0.5
-    assert out[at.O_BID_TICKS] == math.floor(268_101 - least)
+    assert out[at.OUT_BID_TICKS] == math.floor(268_101 - least)
     assert strategy("adaptive").parameters[ADVERSE_DEFAULT - at.PARAM_COMMON].default == 0.5
 
 

@@ -14,11 +14,11 @@ from engine.orders.order import Effects, Incident, Order, Severity
 from engine.sandbox import SandboxExchange
 from engine.sandbox.settings import DEFAULT_KEY, KeySettings
 from engine.trade import Answer, Instrument, Market, OrderUpdate, PlaceRequest, Side, VenueFill
-from engine.venue.binance import BinanceGateway, BinanceSettings
-from engine.venue.endpoints import Endpoints, endpoints
+from engine.venue.binance.endpoints import Endpoints, endpoints
+from engine.venue.binance.gateway import BinanceGateway, BinanceSettings
+from engine.venue.binance.signing import Credentials
 from engine.venue.link import LinkTimes
 from engine.venue.protocol import OrderNotFound, StreamState, VenueError, VenueEvent
-from engine.venue.signing import Credentials
 
 # A machine that stands still for half a second must not look like an exchange that does: every deadline is long but
 # where its end is what a test waits for. Retries are quick, because tests wait for those.

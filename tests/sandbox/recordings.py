@@ -6,8 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from engine.sandbox.symbols import find
-from engine.sandbox.synthetic import SyntheticSource
+from engine.sandbox.market.symbols import find
+from engine.sandbox.market.synthetic import SyntheticSource
 from engine.trade import Market
 
 START_NS = 1_723_161_255_000_000_000

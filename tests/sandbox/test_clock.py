@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from engine.sandbox import SandboxExchange
-from engine.sandbox.faults import read_rule
+from engine.sandbox.admin.faults import read_rule
 from engine.trade import Market
-from engine.venue import ccxt_gateway
-from engine.venue.binance import BinanceSettings
+from engine.venue.binance.gateway import BinanceSettings
+from engine.venue.ccxt import gateway
 from engine.venue.clock import EVERY_S
 from mmctl.client.metrics import parse
 from tests.sandbox.conftest import StartProcess
@@ -31,7 +31,7 @@ def test_three_samples_are_taken_within_ten_seconds() -> None:
 async def test_a_step_is_found_within_three_samples(
     sandbox: SandboxExchange, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ccxt_gateway, "EVERY_S", 0.05)
+    monkeypatch.setattr(gateway, "EVERY_S", 0.05)
     market = Market.SPOT if way == "spot" else Market.USDM
     settings = replace(settings_for(sandbox, market), clock_every_s=0.05)
     async with ccxt_on(sandbox, market) if way == "ccxt" else bench_on(sandbox, market, settings) as bench:

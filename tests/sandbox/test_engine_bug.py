@@ -12,7 +12,7 @@ BUG = """
 import sys
 from engine.compiled import use_cache
 use_cache()
-from engine.live.fast_path import TAKE_AND_DECIDE, FastPath
+from engine.live.tick.fast_path import TAKE_AND_DECIDE, FastPath
 usual = FastPath.take
 
 def take(self, payload, recv_ns, what=TAKE_AND_DECIDE):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.venue.ccxt_urls import Elsewhere
+from engine.venue.ccxt.urls import Elsewhere
 from tests.sandbox.conftest import StartProcess
 from tests.sandbox.engines import CONFIG, Engine, StartEngine, Venue, until
 

@@ -101,7 +101,7 @@ def test_an_ed25519_key_is_signed_with_by_the_hosts_openssl() -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    from engine.venue.signing import Ed25519Signer
+    from engine.venue.binance.signing import Ed25519Signer
 
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     assert exchange_probe.signed(pem, b"a=1&b=2") == Ed25519Signer(pem).sign(b"a=1&b=2")

@@ -11,7 +11,7 @@ import pytest
 from engine.app import App
 from engine.config.load import load
 from engine.orders.states import OrderState
-from engine.venue.lane import OrderLane
+from engine.venue.binance.socket_buffer import SocketBuffer
 from tests.ports import free_port
 from tests.sandbox.conftest import StartProcess, start_sandbox_process
 from tests.sandbox.engines import CONFIG, TOKEN, Venue
@@ -29,18 +29,18 @@ async def until(true: Callable[[], bool], what: str, seconds: float = 60.0) -> N
 
 
 @pytest.mark.parametrize("market", ["spot", "usdm"])
-async def test_orders_leave_over_the_lane_and_books_and_exchange_agree(
+async def test_orders_leave_over_the_order_buffer_and_books_and_exchange_agree(
     start_sandbox_process: StartProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, market: str
 ) -> None:
     port = start_sandbox_process("--symbols", f"{market}:ETHUSDT", *MARKET)
     venue, sent = Venue(port), list[int]()
-    send = OrderLane.send
+    send = SocketBuffer.send
 
-    def spy(lane: OrderLane, size: int) -> bool:
+    def spy(buffer: SocketBuffer, size: int) -> bool:
         sent.append(size)
-        return send(lane, size)
+        return send(buffer, size)
 
-    monkeypatch.setattr(OrderLane, "send", spy)
+    monkeypatch.setattr(SocketBuffer, "send", spy)
     path = tmp_path / "config.yaml"
     values = {"market": market, "spread": 0.0001, "data": tmp_path / "data", "venue": port}
     path.write_text(CONFIG.format(**values, port=free_port(), token=TOKEN, **ed25519_key(port)))

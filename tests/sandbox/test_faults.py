@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from engine.sandbox import SandboxError, SandboxExchange
-from engine.sandbox.faults import KINDS, Faults
+from engine.sandbox.admin.faults import KINDS, Faults
 from engine.sandbox.foreground import read_faults
 from engine.trade import Market
 from tests.needs import ROOT

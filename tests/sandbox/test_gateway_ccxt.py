@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engine.config.secret import Secret
-from engine.kernel.book import LIVE, M_STATE
-from engine.kernel.feed import new_block, on_frame, views
-from engine.kernel.parse import as_frame
+from engine.kernel.book.feed import new_block, on_frame, views
+from engine.kernel.book.order_book import BOOK_STATE, LIVE
+from engine.kernel.codec.parse import as_frame
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
 from engine.trade import (
@@ -19,11 +19,11 @@ from engine.trade import (
     Side,
     VenueCause,
 )
-from engine.venue.ccxt_gateway import CcxtGateway
-from engine.venue.ccxt_reads import CcxtSettings
+from engine.venue.binance.order_texts import Grid
+from engine.venue.binance.signing import Credentials
+from engine.venue.ccxt.gateway import CcxtGateway
+from engine.venue.ccxt.reads import CcxtSettings
 from engine.venue.protocol import OrderNotFound, StreamState, VenueError
-from engine.venue.signing import Credentials
-from engine.venue.wire import Grid
 from tests.sandbox.gateways import SYMBOL, Bench, live_at
 
 BOTH = pytest.mark.parametrize("market", list(Market), ids=lambda market: market.value)
@@ -116,7 +116,7 @@ async def test_the_book_of_any_exchange_reaches_the_kernel_in_sequence(
 
         def feed(symbol: str, payload: memoryview | bytes, recv_ns: int, more: bool = False) -> None:
             on_frame(as_frame(payload), recv_ns, grid.tick_e8, grid.lot_e8, block)
-            states.add(int(book.meta[M_STATE]))
+            states.add(int(book.meta[BOOK_STATE]))
 
         stream = bench.gateway.market_stream([SYMBOL], feed)
         await bench.until(lambda: stream.connected)
@@ -125,7 +125,7 @@ async def test_the_book_of_any_exchange_reaches_the_kernel_in_sequence(
         states.clear()
         await bench.until(lambda: LIVE in states)
         await asyncio.sleep(0.5)
-        assert int(book.meta[M_STATE]) == LIVE
+        assert int(book.meta[BOOK_STATE]) == LIVE
         assert StreamState("market", True) in bench.events
         stream.drop("told by the test")
         assert not stream.connected

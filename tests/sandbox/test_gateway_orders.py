@@ -8,7 +8,7 @@ import pytest
 
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
-from engine.sandbox.faults import read_rule
+from engine.sandbox.admin.faults import read_rule
 from engine.trade import (
     Market,
     Outcome,

@@ -10,7 +10,7 @@ import pytest
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
 from engine.trade import Market, Outcome, PlaceRequest, Side, VenueOrderStatus
-from engine.venue.paper import PaperGateway, PaperSettings
+from engine.venue.paper.gateway import PaperGateway, PaperSettings
 from engine.venue.protocol import OrderNotFound
 from tests.sandbox.gateways import SYMBOL, Bench, live_at, places_of
 

@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from engine.config.secret import Secret
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
-from engine.sandbox.faults import read_rule
+from engine.sandbox.admin.faults import read_rule
 from engine.sandbox.settings import DEFAULT_KEY, WITHDRAW_KEY, KeySettings
 from engine.trade import Market
+from engine.venue.binance.signing import Credentials
 from engine.venue.protocol import OrderNotFound, VenueError
-from engine.venue.signing import Credentials
 from tests.sandbox.gateways import SYMBOL, Bench, bench_on, settings_for
 
 BOTH = pytest.mark.parametrize("market", list(Market), ids=lambda market: market.value)

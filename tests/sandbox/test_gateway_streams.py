@@ -7,10 +7,10 @@ import pytest
 
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange, Settings
-from engine.sandbox.faults import read_rule
+from engine.sandbox.admin.faults import read_rule
 from engine.sandbox.settings import KeySettings, RateLimits
 from engine.trade import Market, OrderUpdate, Outcome
-from engine.venue.binance import BinanceGateway
+from engine.venue.binance.gateway import BinanceGateway
 from engine.venue.protocol import StreamState, VenueError
 from tests.sandbox.gateways import PATIENT, QUICK, SYMBOL, bench_on, live_at, settings_for
 

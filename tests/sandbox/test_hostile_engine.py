@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from engine.live import ledger
-from engine.live.reconciler import Reconciler
+from engine.live.account import ledger
+from engine.live.account.reconciler import Reconciler
 from engine.orders.fills import FillBook
 from engine.orders.funds import Bounds, Funds, Holding, _Change
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects
 from engine.orders.table import OrderTable
 from engine.trade import Answer, Outcome, VenueFill
-from engine.venue import order_socket
+from engine.venue.binance import order_socket
 from tests.needs import ROOT
 from tests.sandbox.hostile.schedule import play, stage
 from tests.sandbox.hostile.share import replay
@@ -151,7 +151,7 @@ def test_hostile_schedules_find_an_engine_that_believes_the_first_not_found(
 def test_hostile_schedules_find_an_engine_that_books_a_repeated_trade_again(
     on_stage: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.live.books import AccountBook
+    from engine.live.account.books import AccountBook
 
     monkeypatch.setattr(FillBook, "book", lambda self, fill: True)
     monkeypatch.setattr(AccountBook, "holds", lambda self, trade_id: False)

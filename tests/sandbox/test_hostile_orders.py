@@ -14,7 +14,7 @@ import pytest
 from engine.orders.reconcile import Local, VenueSnapshot, reconcile
 from engine.orders.states import TERMINAL, OrderState
 from engine.sandbox import SandboxExchange
-from engine.sandbox.orders import Order
+from engine.sandbox.matching.orders import ExchangeOrder
 from engine.trade import Account, Market, Side
 from engine.venue.protocol import VenueError
 from tests.property import hostile_orders
@@ -61,7 +61,7 @@ def test_hostile_schedules_break_no_promise(seeds: range) -> None:
             raise AssertionError(f"--seeds 1 --seed-base {seed} replays it: {broken}") from broken
 
 
-def told(bench: Bench, order: Order) -> int:
+def told(bench: Bench, order: ExchangeOrder) -> int:
     """Filled lots of an ended order, without a late fill the exchange has kept to itself: it said it was cancelled,
     filled it after that, and the event was lost. No one can count what nobody was told; ``settle`` must find it."""
     ours = bench.manager.get(order.client_id)

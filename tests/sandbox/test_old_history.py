@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.sandbox import SandboxExchange
-from engine.sandbox.history import add_trade, change_filters
+from engine.sandbox.admin.history import add_trade, change_filters
 from engine.trade import Market
 from engine.venue.protocol import VenueError
 from tests.sandbox.conftest import StartProcess

@@ -14,7 +14,7 @@ from engine.backtest.journalled import Journalled
 from engine.backtest.replay import replay
 from engine.backtest.settings import LatencySpec, Simulation
 from engine.config.load import load
-from engine.config.schema import Paper
+from engine.config.schema import PaperSection
 from engine.sandbox import SandboxExchange, Settings
 from engine.trade import Market
 from tests.needs import DATA, ROOT
@@ -143,8 +143,8 @@ def decisions(engine: Engine) -> list[Journalled]:
     ],
     ids=[
         "usdm-basic",
-        "spot-basic-lane",
-        "usdm-glft-lane",
+        "spot-basic-ed25519",
+        "usdm-glft-ed25519",
         "spot-basic-that-can-pay-little",
         "usdm-basic-little-margin",
     ],
@@ -187,7 +187,7 @@ def test_the_daemon_and_the_backtest_take_the_same_decisions(
     replayed = replay(taken, [data], load(engine.config), simulation)
     assert replayed.same, replayed.first_difference
     if balances:
-        unbound = load(engine.config).model_copy(update={"paper": Paper()})
+        unbound = load(engine.config).model_copy(update={"paper": PaperSection()})
         assert not replay(taken, [data], unbound, simulation).same, "the balances bind nothing here"
     else:
         assert replayed.live_decisions > 50

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.sandbox import SandboxExchange
-from engine.sandbox.ledger import ClientAccount
+from engine.sandbox.matching.ledger import ClientAccount
 from engine.trade import Market
 from tests.needs import data_file
 from tests.sandbox.clients import Rest

@@ -8,7 +8,7 @@ import pytest
 
 from engine.market.recording import frames
 from engine.sandbox import RateLimits, SandboxError, SandboxExchange, Settings
-from engine.sandbox.tracks import load_track
+from engine.sandbox.market.tracks import load_track
 from engine.trade import Market
 from tests.needs import data_file
 from tests.sandbox import recordings

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from engine.sandbox import SandboxExchange
-from engine.sandbox.symbols import MarketKey, parse_names
-from engine.sandbox.synthetic import SyntheticSource
+from engine.sandbox.market.symbols import MarketKey, parse_names
+from engine.sandbox.market.synthetic import SyntheticSource
 from engine.trade import Market
 from tests.sandbox.clients import Rest
 from tests.sandbox.sockets import Socket

@@ -2,9 +2,9 @@
 
 import hashlib
 
-from engine.sandbox.price_process import LIVELY, USUAL, Temper
-from engine.sandbox.symbols import parse_names
-from engine.sandbox.synthetic import SyntheticSource
+from engine.sandbox.market.price_process import LIVELY, USUAL, Temper
+from engine.sandbox.market.symbols import parse_names
+from engine.sandbox.market.synthetic import SyntheticSource
 
 STEPS = 3_000  # of 50 ms
 

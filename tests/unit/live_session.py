@@ -8,12 +8,12 @@ from typing import Any
 
 from engine.config.load import load_text
 from engine.config.schema import Config
-from engine.live.assembly import Markets, build_session
 from engine.live.memory import Memory
 from engine.live.rules import risk_rules
-from engine.live.session import Session
-from engine.live.storage import Storage
-from engine.live.tactics import strategy_of
+from engine.live.session.assembly import Markets, build_session
+from engine.live.session.session import Session
+from engine.live.session.storage import Storage
+from engine.live.strategy.arrays import strategy_of
 from engine.risk.centre import RiskCentre
 from engine.store.records import Record
 from engine.telemetry.latency import Latencies
@@ -28,7 +28,7 @@ from engine.trade import (
     VenueOrder,
     VenueOrderStatus,
 )
-from engine.venue.outcome import cause_of
+from engine.venue.binance.outcome import cause_of
 
 SYMBOL = "ETHUSDT"
 CONFIG = """

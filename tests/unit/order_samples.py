@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from engine.orders.intent import ApprovedOrder, Intent
 from engine.orders.manager import OrderManager
-from engine.orders.order import Effects, Incident, Order, Severity, Transition
+from engine.orders.order import Effects, Incident, Order, OrderTransition, Severity
 from engine.orders.states import OrderState
 from engine.trade import Answer, Outcome, PlaceRequest, Side, VenueCause, VenueFill, VenueOrder, VenueOrderStatus
 
@@ -88,8 +88,8 @@ def kinds(effects: Effects) -> list[str]:
     return [incident.kind for incident in effects.incidents]
 
 
-def went(before: OrderState, after: OrderState, reason: str, ns: int, client_id: str = ID) -> Transition:
-    return Transition(client_id, SYMBOL, before, after, reason, ns)
+def went(before: OrderState, after: OrderState, reason: str, ns: int, client_id: str = ID) -> OrderTransition:
+    return OrderTransition(client_id, SYMBOL, before, after, reason, ns)
 
 
 def told(kind: str, severity: Severity, message: str, client_id: str = ID) -> Incident:

@@ -3,31 +3,51 @@
 import numpy as np
 import pytest
 
-from engine.kernel.afford import payable, short_of
-from engine.kernel.checks import (
-    L_BUY_MONEY,
-    L_MARGIN_CASH,
-    L_MARGIN_TIMES,
-    L_MIN_LOTS,
-    L_MIN_NOTIONAL,
-    L_OWED_BUYS,
-    L_OWED_SELLS,
-    L_SELL_LOTS,
+from engine.kernel.account.pnl import PNL_CASH, PNL_FEES, PNL_SIZE
+from engine.kernel.account.purse import (
+    MARGIN,
+    PURSE_BASE,
+    PURSE_QUOTE,
+    SPOT,
+    UNBOUNDED,
+    bound,
+    kept_for_fee,
+    new_purse,
+    pay,
+)
+from engine.kernel.layout import VIEW_ASK_TICKS, VIEW_BID_TICKS, VIEW_POSITION_LOTS, VIEW_SIZE
+from engine.kernel.quoting.actions import (
+    CANCEL,
+    I64,
+    KEEP,
+    PLACE,
+    REFUSE,
+    STATE_CANCELLING,
+    STATE_SENT,
+    STATE_WORKING,
+    quoting_rules,
+)
+from engine.kernel.quoting.afford import payable, short_of
+from engine.kernel.quoting.checks import (
+    LIMIT_BUY_MONEY,
+    LIMIT_MARGIN_CASH,
+    LIMIT_MARGIN_TIMES,
+    LIMIT_MIN_LOTS,
+    LIMIT_MIN_NOTIONAL,
+    LIMIT_OWED_BUYS,
+    LIMIT_OWED_SELLS,
+    LIMIT_SELL_LOTS,
     UNLIMITED,
     Reason,
     no_limits,
 )
-from engine.kernel.layout import V_ASK_TICKS, V_BID_TICKS, V_POSITION_LOTS, VIEW_SIZE
-from engine.kernel.pnl import PNL_CASH, PNL_FEES, PNL_SIZE
-from engine.kernel.purse import MARGIN, PURSE_BASE, PURSE_QUOTE, SPOT, UNBOUNDED, bound, kept_for_fee, new_purse, pay
-from engine.kernel.quoting import CANCEL, I64, KEEP, PLACE, REFUSE, S_CANCELLING, S_SENT, S_WORKING, quoting_rules
 from tests.unit.test_quoting import BUY, SELL, act, only
 
 
 def holds(sell: int = UNLIMITED, buy: int = UNLIMITED, **more: int) -> I64:
     limits = no_limits()
-    limits[L_SELL_LOTS], limits[L_BUY_MONEY] = sell, buy
-    limits[L_MIN_LOTS], limits[L_MIN_NOTIONAL] = more.get("min_lots", 1), more.get("min_notional", 0)
+    limits[LIMIT_SELL_LOTS], limits[LIMIT_BUY_MONEY] = sell, buy
+    limits[LIMIT_MIN_LOTS], limits[LIMIT_MIN_NOTIONAL] = more.get("min_lots", 1), more.get("min_notional", 0)
     return limits
 
 
@@ -60,34 +80,34 @@ def test_a_balance_nobody_has_told_quotes_nothing() -> None:
 
 
 def test_an_order_that_stands_has_been_paid_for_whatever_the_balance_says_now() -> None:
-    kept = act([(1, SELL, 103, 6, S_WORKING)], limits=holds(sell=0))
+    kept = act([(1, SELL, 103, 6, STATE_WORKING)], limits=holds(sell=0))
     assert (KEEP, SELL, 103, 6, 1, 0) in kept
     assert only(CANCEL, kept) == []
 
 
 def test_an_order_on_its_way_is_not_given_up_for_a_balance() -> None:
-    assert only(CANCEL, act([(1, SELL, 103, 6, S_SENT)], limits=holds(sell=0))) == []
+    assert only(CANCEL, act([(1, SELL, 103, 6, STATE_SENT)], limits=holds(sell=0))) == []
 
 
 def test_a_balance_is_free_only_when_the_cancel_is_known() -> None:
     """Also where a successor may be placed while its predecessor is still being cancelled."""
-    orders = [(1, SELL, 104, 10, S_CANCELLING)]
+    orders = [(1, SELL, 104, 10, STATE_CANCELLING)]
     actions = act(orders, limits=holds(sell=10), rules=quoting_rules(overlap=True))
     assert only(REFUSE, actions) == [(REFUSE, SELL, 103, 10, 0, Reason.BASE_BALANCE)]
-    bought = act([(1, BUY, 90, 10, S_CANCELLING)], limits=holds(buy=1_000), rules=quoting_rules(overlap=True))
+    bought = act([(1, BUY, 90, 10, STATE_CANCELLING)], limits=holds(buy=1_000), rules=quoting_rules(overlap=True))
     assert only(REFUSE, bought) == [(REFUSE, BUY, 99, 10, 0, Reason.QUOTE_BALANCE)]
     assert len(only(PLACE, act(orders, limits=holds(sell=20), rules=quoting_rules(overlap=True)))) == 2
 
 
 def view(position: int = 0) -> I64:
     made = np.zeros(VIEW_SIZE, np.int64)
-    made[V_BID_TICKS], made[V_ASK_TICKS], made[V_POSITION_LOTS] = 99, 101, position
+    made[VIEW_BID_TICKS], made[VIEW_ASK_TICKS], made[VIEW_POSITION_LOTS] = 99, 101, position
     return made
 
 
 def margin(worth: int, position: int = 0, times: int = 990) -> I64:
     limits = no_limits()
-    limits[L_MARGIN_CASH], limits[L_MARGIN_TIMES] = worth - 100 * position, times
+    limits[LIMIT_MARGIN_CASH], limits[LIMIT_MARGIN_TIMES] = worth - 100 * position, times
     return limits
 
 
@@ -113,17 +133,17 @@ def test_what_closes_a_position_that_may_be_closed_already_needs_its_margin() ->
     """Its trade was named and not seen: the position is still held, and a second sale would open one the other way."""
     poor = margin(3_000, 40)
     assert payable(SELL, 100, 100, 0, poor, view(40)) == 69
-    poor[L_OWED_SELLS] = 40
+    poor[LIMIT_OWED_SELLS] = 40
     assert payable(SELL, 100, 100, 0, poor, view(40)) == 29
     assert short_of(SELL, 100, 30, 0, 0, poor, view(40)) == Reason.MARGIN
     assert payable(BUY, 100, 100, 0, poor, view(40)) == 0
-    poor[L_OWED_BUYS] = 5
+    poor[LIMIT_OWED_BUYS] = 5
     assert payable(SELL, 100, 100, 0, poor, view(40)) == 29
 
 
 def test_an_unknown_margin_is_named_as_such() -> None:
     limits = no_limits()
-    limits[L_MARGIN_CASH], limits[L_MARGIN_TIMES] = -UNLIMITED, 1
+    limits[LIMIT_MARGIN_CASH], limits[LIMIT_MARGIN_TIMES] = -UNLIMITED, 1
     refusals = act([], limits=limits)
     assert [(kind, reason) for kind, *_, reason in refusals] == [(REFUSE, Reason.BALANCE_UNKNOWN)] * 2
 
@@ -138,8 +158,8 @@ def test_a_purse_pays_and_receives_as_the_exchange_does() -> None:
     assert (purse[PURSE_BASE], purse[PURSE_QUOTE]) == (4_998_000, 100_000_000_000 - 2 * 5_364_000)
     limits = no_limits()
     bound(purse, np.zeros(PNL_SIZE, np.int64), limits)
-    assert limits[L_SELL_LOTS] == 499
-    assert limits[L_BUY_MONEY] == (100_000_000_000 - 2 * 5_364_000) // 100 * 1_000_000 // 1_001_000
+    assert limits[LIMIT_SELL_LOTS] == 499
+    assert limits[LIMIT_BUY_MONEY] == (100_000_000_000 - 2 * 5_364_000) // 100 * 1_000_000 // 1_001_000
 
 
 def test_a_rebate_is_added_to_what_is_received() -> None:
@@ -160,5 +180,5 @@ def test_a_margin_account_is_worth_what_it_opened_with_and_has_earned_since() ->
     earned, limits = np.zeros(PNL_SIZE, np.int64), no_limits()
     earned[PNL_CASH], earned[PNL_FEES] = -2 * 200_000, 10**8
     bound(purse, earned, limits)
-    assert limits[L_MARGIN_CASH] == 99_900_000 - 200_000
-    assert limits[L_MARGIN_TIMES] == 3 * 990
+    assert limits[LIMIT_MARGIN_CASH] == 99_900_000 - 200_000
+    assert limits[LIMIT_MARGIN_TIMES] == 3 * 990

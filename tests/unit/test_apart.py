@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-import engine.apart
-from engine.apart import apart, described
-from engine.backtest.apart import run
+import engine.isolation.process
+from engine.backtest.isolated import run
 from engine.backtest.settings import Simulation
 from engine.config.load import load_text
+from engine.isolation.process import apart, described
 from engine.strategy.parameters import StrategyError
 from engine.trade import Market
 from tests.sandbox import recordings
@@ -75,7 +75,7 @@ def test_a_file_that_ends_its_process_is_told(tmp_path: Path, before: str, cause
 def test_a_file_that_is_never_loaded_is_told_with_the_line_it_is_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.apart, "LOAD_S", 15.0)
+    monkeypatch.setattr(engine.isolation.process, "LOAD_S", 15.0)
     with pytest.raises(StrategyError, match=r"mine.py:3: it was not loaded and tried within 15 s"):
         described(written(tmp_path, "x = 0\nwhile True:\n    x += 1\n"), "mine")
 
@@ -83,14 +83,14 @@ def test_a_file_that_is_never_loaded_is_told_with_the_line_it_is_at(
 def test_a_decision_that_does_not_return_is_told_with_its_line(
     tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.apart, "STUCK_S", 3.0)
+    monkeypatch.setattr(engine.isolation.process, "STUCK_S", 3.0)
     config = load_text(CONFIG.format(file=written(tmp_path, body=FOREVER)))
     with pytest.raises(StrategyError, match=rf"mine.py:{BODY_LINE}: a decision did not return within 3 s"):
         run([recording], config, Simulation())
 
 
 def test_no_secret_goes_to_the_other_process(tmp_path: Path) -> None:
-    from engine.backtest.apart import without_secrets
+    from engine.backtest.isolated import without_secrets
 
     config = without_secrets(load_text(CONFIG.format(file=written(tmp_path))))
     assert config.exchange.api_key is None
@@ -107,7 +107,7 @@ def _children(marker: str) -> list[int]:
     found = []
     for process in psutil.process_iter(["pid", "cmdline"]):
         line = process.info["cmdline"] or []
-        if "engine.apart" in line and marker in line[-1]:
+        if "engine.isolation.process" in line and marker in line[-1]:
             found.append(process.info["pid"])
     return found
 

@@ -6,12 +6,12 @@ from typing import Any
 from engine.backtest.driver import build_lane
 from engine.backtest.settings import LatencySpec, Simulation
 from engine.config.load import load_text
-from engine.kernel import lane as lanes
-from engine.kernel import sim
-from engine.kernel.checks import Reason
-from engine.kernel.lane import Lane, new_shared
-from engine.kernel.layout import O_ASK_REASON, O_BID_REASON
-from engine.kernel.quoting import CANCEL, PLACE
+from engine.kernel.layout import OUT_ASK_REASON, OUT_BID_REASON
+from engine.kernel.quoting.actions import CANCEL, PLACE
+from engine.kernel.quoting.checks import Reason
+from engine.kernel.sim import lane as lanes
+from engine.kernel.sim import loop
+from engine.kernel.sim.lane import Lane, new_shared
 from engine.strategy.registry import strategy
 from tests.unit.test_simulation import Message, tape
 
@@ -43,25 +43,25 @@ def run(
         columns, tape(messages), config, Simulation(latency=LatencySpec(entry_ns=10**6, response_ns=10**6)), chosen
     )
     shared = new_shared()
-    sim.compile_run(lane, shared)
-    assert sim.run(lane, shared, 0, chosen.quote, sim.NEVER) == lanes.DONE
+    loop.compile_run(lane, shared)
+    assert loop.run(lane, shared, 0, chosen.quote, loop.NEVER) == lanes.DONE
     return lane, [[row[0] // 10**6, *row[2:]] for row in shared.decisions[: shared.tally[0]].tolist()]
 
 
 def test_no_more_capital_is_at_work_than_the_stage_allows() -> None:
-    market: list[Message] = [(lanes.T_DEPTH, 0, 1, book(0)), (lanes.T_DEPTH, 100, 101, book(0))]
+    market: list[Message] = [(lanes.TAPE_DEPTH, 0, 1, book(0)), (lanes.TAPE_DEPTH, 100, 101, book(0))]
     _, free = run(market)
     assert [row[2] for row in free] == [PLACE, PLACE]
     lane, capped = run(market, risk_keys=", capital: 150")  # 0.1 at 2000 is more
     assert capped == []
-    assert {int(lane.out[O_BID_REASON]), int(lane.out[O_ASK_REASON])} == {Reason.NOTIONAL_LIMIT}
+    assert {int(lane.out[OUT_BID_REASON]), int(lane.out[OUT_ASK_REASON])} == {Reason.NOTIONAL_LIMIT}
     _, both = run(market, risk_keys=", capital: 5000, max_notional: 150")
     assert both == [], "the smaller of the two binds"
 
 
 def test_a_young_order_stays_while_it_is_safe_and_goes_when_it_is_old_enough() -> None:
-    market: list[Message] = [(lanes.T_DEPTH, 0, 1, book(0))]
-    market += [(lanes.T_DEPTH, at, at + 1, book(40)) for at in range(100, 3_000, 100)]  # upwards: the bid is behind
+    market: list[Message] = [(lanes.TAPE_DEPTH, 0, 1, book(0))]
+    market += [(lanes.TAPE_DEPTH, at, at + 1, book(40)) for at in range(100, 3_000, 100)]  # upwards: the bid is behind
     _, at_once = run(market)
     assert [row[:3] for row in at_once if row[2] == CANCEL] == [[101, 1, CANCEL], [101, -1, CANCEL]]
     _, later = run(market, ", min_quote_life: 1s")
@@ -71,9 +71,9 @@ def test_a_young_order_stays_while_it_is_safe_and_goes_when_it_is_old_enough() -
 
 def test_quotes_are_looked_at_where_no_tick_comes() -> None:
     market: list[Message] = [
-        (lanes.T_DEPTH, 0, 1, book(0)),
-        (lanes.T_DEPTH, 100, 101, book(40)),  # both are cancelled; that is heard two milliseconds later
-        (lanes.T_DEPTH, 60 * SECOND, 60 * SECOND + 1, book(40)),
+        (lanes.TAPE_DEPTH, 0, 1, book(0)),
+        (lanes.TAPE_DEPTH, 100, 101, book(40)),  # both are cancelled; that is heard two milliseconds later
+        (lanes.TAPE_DEPTH, 60 * SECOND, 60 * SECOND + 1, book(40)),
     ]
     _, seldom = run(market, ", tick_interval: 1h")
     assert [row[0] for row in seldom if row[2] == PLACE] == [1, 1, 60_001, 60_001]
@@ -86,7 +86,7 @@ def test_quotes_are_looked_at_where_no_tick_comes() -> None:
 
 def test_a_look_is_no_tick_and_where_nothing_has_changed_it_decides_nothing() -> None:
     market: list[Message] = [
-        (lanes.T_DEPTH, at * SECOND + more, at * SECOND + more + 1, book(40 * (at % 2)))
+        (lanes.TAPE_DEPTH, at * SECOND + more, at * SECOND + more + 1, book(40 * (at % 2)))
         for at in range(6)
         for more in (0, 50)
     ]
@@ -94,5 +94,5 @@ def test_a_look_is_no_tick_and_where_nothing_has_changed_it_decides_nothing() ->
     lane, looked = run(market, ", tick_interval: 100ms")
     assert looked == plain
     assert len(plain) > 10
-    assert int(lane.cursor[lanes.C_TICKS]) == len(market)
-    assert int(lane.cursor[lanes.C_TIME_NS]) == int(lane.tape.local_ns[-1] - lane.tape.local_ns[0])
+    assert int(lane.cursor[lanes.CURSOR_TICKS]) == len(market)
+    assert int(lane.cursor[lanes.CURSOR_TIME_NS]) == int(lane.tape.local_ns[-1] - lane.tape.local_ns[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.kernel.queue import MODELS
+from engine.kernel.sim.queue import MODELS
 from engine.trade import Market
 from tests.needs import ROOT
 from tests.sandbox import recordings
@@ -159,16 +159,16 @@ def test_a_run_that_does_nothing_says_why(tmp_path: Path, mmctl: Mmctl, good: Li
 
 
 STRATEGY = '''"""A strategy of the user's."""
-from engine.kernel.layout import (O_ASK_LOTS, O_ASK_TICKS, O_BID_LOTS, O_BID_TICKS, V_ASK_TICKS, V_BID_TICKS,
-                                  V_POSITION_LOTS)
+from engine.kernel.layout import (OUT_ASK_LOTS, OUT_ASK_TICKS, OUT_BID_LOTS, OUT_BID_TICKS, VIEW_ASK_TICKS,
+                                  VIEW_BID_TICKS, VIEW_POSITION_LOTS)
 import numpy as np
 
 
 def quote(now_ns, view, signals, params, out):
 BODY
-    out[O_BID_TICKS] = np.int64(mid - 3.0)
-    out[O_ASK_TICKS] = np.int64(mid + 4.0)
-    out[O_BID_LOTS] = out[O_ASK_LOTS] = 10
+    out[OUT_BID_TICKS] = np.int64(mid - 3.0)
+    out[OUT_ASK_TICKS] = np.int64(mid + 4.0)
+    out[OUT_BID_LOTS] = out[OUT_ASK_LOTS] = 10
     return 0
 '''
 
@@ -178,7 +178,7 @@ BODY
     [
         ("    mid = np.nan", 10, "mine.py:9: ValueError: cannot convert float NaN to integer"),
         (
-            "    mid = 0.5 * (view[V_BID_TICKS] + view[V_ASK_TICKS])\n    if now_ns > 1:\n        mid = np.nan",
+            "    mid = 0.5 * (view[VIEW_BID_TICKS] + view[VIEW_ASK_TICKS])\n    if now_ns > 1:\n        mid = np.nan",
             10,
             r"mine.py:11: ValueError: cannot convert float NaN to integer \(decision of 2024-08-08T",
         ),
@@ -202,7 +202,7 @@ def test_a_strategy_that_cannot_be_used_is_named_by_file_and_line(
 
 def test_the_same_strategy_without_its_fault_trades(tmp_path: Path, mmctl: Mmctl, good: Lines) -> None:
     mine = tmp_path / "mine.py"
-    mine.write_text(STRATEGY.replace("BODY", "    mid = 0.5 * (view[V_BID_TICKS] + view[V_ASK_TICKS])"))
+    mine.write_text(STRATEGY.replace("BODY", "    mid = 0.5 * (view[VIEW_BID_TICKS] + view[VIEW_ASK_TICKS])"))
     data = recordings.write(tmp_path / "good.gz", good)
     code, out, err = _run(mmctl, tmp_path, data, f"mine\n  file: {mine}")
     assert code == 0, err

@@ -62,8 +62,8 @@ def test_the_decisions_that_are_timed_are_those_of_the_source_interpreted(capsys
 @pytest.mark.parametrize("name", ["basic", "glft", "adaptive"])
 def test_the_decisions_that_are_timed_place_cancel_and_keep(name: str) -> None:
     from benchmarks.decision import case
-    from engine.kernel.prepare import prepare
-    from engine.kernel.quoting import CANCEL, KEEP, PLACE, step
+    from engine.kernel.quoting.actions import CANCEL, KEEP, PLACE, step
+    from engine.kernel.quoting.prepare import prepare
 
     quote, bids, made = case(name, 2_000)
     kinds: set[int] = set()

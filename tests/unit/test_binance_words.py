@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from engine.trade import Market, Side, VenueOrderStatus
-from engine.venue import binance_words as words
+from engine.venue.binance import words
+from engine.venue.binance.order_texts import Grid
 from engine.venue.protocol import VenueError
-from engine.venue.wire import Grid
 from tests.needs import data_file
 
 GRIDS = {

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from engine.kernel import book as b
-from engine.kernel.frame import K_BAD
-from engine.kernel.levels import M_DROPPED
+from engine.kernel.book import order_book as b
+from engine.kernel.book.levels import BOOK_DROPPED
+from engine.kernel.codec.frame import FRAME_BAD
 from engine.market.sync import BookFeed
 from tests.market import diff, snapshot, ticker
 
@@ -88,10 +88,10 @@ def test_a_repeated_diff_is_dropped_without_harm(futures: bool) -> None:
     feed = live(futures)
     frame = diff(102, 103, 101 if futures else None, [("9.99", "7")])
     feed.on_frame(frame, 3)
-    dropped = feed.book.meta[M_DROPPED]
+    dropped = feed.book.meta[BOOK_DROPPED]
     feed.on_frame(frame, 4)
     assert (feed.state, best(feed)[1]) == (b.LIVE, 7000)
-    assert feed.book.meta[M_DROPPED] == dropped + 1
+    assert feed.book.meta[BOOK_DROPPED] == dropped + 1
 
 
 def test_diffs_before_the_snapshot_wait_for_it_and_are_applied_by_the_rules() -> None:
@@ -165,7 +165,7 @@ def test_an_old_book_is_stale_until_the_next_diff() -> None:
 
 def test_an_unreadable_frame_is_a_gap_and_says_what_was_wrong() -> None:
     feed = live()
-    assert feed.on_frame(diff(102, 103, 101, [("9.995", "1")]), 3) == K_BAD
+    assert feed.on_frame(diff(102, 103, 101, [("9.995", "1")]), 3) == FRAME_BAD
     assert (feed.state, feed.bad_frames) == (b.GAP, 1)
     assert "multiple of the tick" in feed.last_fault
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.backtest.calibration import calibrate
-from engine.kernel.frame import K_BBO, K_TRADE
+from engine.kernel.codec.frame import FRAME_BBO, FRAME_TRADE
 from engine.market.columns import Columns, ColumnsReport, save
 from engine.models.intensity import CalibrationError
 from engine.trade import Market
@@ -36,9 +36,9 @@ def market(*, decay: bool = True, prints: int = 1, tied: bool = False, seed: int
     far = mids[(at - 1) // 1_000_000_000] + side * np.floor(reach).astype(np.int64)
 
     when = np.concatenate((tickers, np.repeat(at, prints)))
-    kinds = np.concatenate((np.full(SECONDS, K_BBO), np.full(n * prints, K_TRADE))).astype(np.uint8)
+    kinds = np.concatenate((np.full(SECONDS, FRAME_BBO), np.full(n * prints, FRAME_TRADE))).astype(np.uint8)
     order = np.argsort(when, kind="stable")
-    counts = np.where(kinds == K_BBO, 2, 1)[order]
+    counts = np.where(kinds == FRAME_BBO, 2, 1)[order]
     start = np.concatenate(([0], np.cumsum(counts)))
     nearer = far[:, None] - side[:, None] * np.arange(prints)[None, ::-1]  # an order's prints, the furthest last
     bids_and_asks = np.stack((mids - 1, mids + 1), 1)
@@ -72,7 +72,7 @@ def test_the_prints_of_one_order_are_one_order() -> None:
 def test_an_order_met_the_mid_before_the_bookticker_of_its_own_time() -> None:
     whole = market(tied=True)
     found = calibrate(whole, 0.0)
-    tickers, trades = whole.kind == K_BBO, whole.kind == K_TRADE
+    tickers, trades = whole.kind == FRAME_BBO, whole.kind == FRAME_TRADE
     mids = whole.ticks[whole.start[:-1][tickers]] + 1
     reaches = whole.side[whole.start[:-1][trades]] * (whole.ticks[whole.start[:-1][trades]] - mids[:-1])
     assert found.k == pytest.approx(1 / float(reaches.mean()))
@@ -86,7 +86,7 @@ def test_a_decay_that_is_none_is_told() -> None:
 
 def test_without_best_prices_or_trades_there_is_no_estimate() -> None:
     whole = market()
-    for kind, says in ((K_BBO, "no bookTicker"), (K_TRADE, "no trades")):
+    for kind, says in ((FRAME_BBO, "no bookTicker"), (FRAME_TRADE, "no trades")):
         other = np.where(whole.kind == kind, 0, whole.kind).astype(np.uint8)
         values = {name: getattr(whole, name) for name in whole.__slots__}
         with pytest.raises(CalibrationError, match=says):

@@ -4,7 +4,7 @@ import pytest
 from ccxt.base import errors
 
 from engine.trade import Outcome, VenueCause
-from engine.venue.ccxt_words import cause_of, outcome_of, told
+from engine.venue.ccxt.words import cause_of, outcome_of, told
 
 
 @pytest.mark.parametrize(

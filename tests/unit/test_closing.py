@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from engine.live.closing import IDLE_PIECES, MAX_PIECES, Closed, Holding, Traded, close_position
+from engine.live.orders.closing import IDLE_PIECES, MAX_PIECES, Closed, ToClose, Traded, close_position
 from engine.trade import Market, MarketRules
 from tests.unit.live_session import INSTRUMENT
 
@@ -25,10 +25,10 @@ class Account:
     """A spot account whose orders do what ``answer`` says."""
 
     def __init__(self, position: str, free: str, *, fees: str = "0", locked: str = "0", answer: Answer = everything):
-        self.held = Holding(D(position), PRICE, D(free), D(locked), D(100_000), D(fees))
+        self.held = ToClose(D(position), PRICE, D(free), D(locked), D(100_000), D(fees))
         self.answer, self.orders = answer, list[Decimal]()
 
-    async def holding(self, end: float) -> Holding | str:
+    async def holding(self, end: float) -> ToClose | str:
         return self.held
 
     async def trade(self, quantity: Decimal, end: float) -> Traded | str:

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.convert import same_events, their_convert
 from engine.backtest.tape import TapeError, read_columns
-from engine.kernel.parse import K_BBO, K_DEPTH, K_SNAPSHOT, K_TRADE
+from engine.kernel.codec.parse import FRAME_BBO, FRAME_DEPTH, FRAME_SNAPSHOT, FRAME_TRADE
 from engine.kernel.scale import ScaleError, size_e8, to_decimal, to_units
 from engine.market.columns import ColumnsError, open_columns
 from engine.market.convert import Sizes, convert, load, sizes_from_exchange_info
@@ -34,7 +34,7 @@ def test_every_message_keeps_its_rows_ids_and_times(tmp_path: Path) -> None:
     target = tmp_path / "columns"
     report = convert([record(tmp_path / "r.gz", FRAMES)], target)
     c = open_columns(target)
-    assert c.kind.tolist() == [K_SNAPSHOT, K_DEPTH, K_TRADE, K_BBO]
+    assert c.kind.tolist() == [FRAME_SNAPSHOT, FRAME_DEPTH, FRAME_TRADE, FRAME_BBO]
     assert c.last_id.tolist() == [100, 101, 7, 101]
     assert c.prev_id.tolist() == [-1, 99, -1, -1]
     assert c.start.tolist() == [0, 3, 4, 5, 7]
@@ -49,7 +49,7 @@ def test_every_message_keeps_its_rows_ids_and_times(tmp_path: Path) -> None:
 def test_a_slow_clock_is_put_right_by_what_the_earliest_message_needs(tmp_path: Path) -> None:
     c = load([record(tmp_path / "r.gz", FRAMES, START_NS - 1_000_000_000)])
     assert c.report.clock_shift_ns == 1_002_000_000  # the diff: received at -999 ms, sent at 3 ms
-    assert ((c.local_ns - c.exch_ns)[c.kind == K_DEPTH] == 0).all()
+    assert ((c.local_ns - c.exch_ns)[c.kind == FRAME_DEPTH] == 0).all()
     assert (c.local_ns >= c.exch_ns).all()
 
 
@@ -57,7 +57,7 @@ def test_exchange_order_is_by_exchange_time_with_ties_as_recorded(tmp_path: Path
     c = load([record(tmp_path / "r.gz", FRAMES, START_NS + 10**9)], need_snapshot=True)
     by_time = c.exch_ns[c.exch]
     assert (np.diff(by_time) >= 0).all()
-    depth_and_trade = [int(m) for m in c.exch if c.kind[m] in (K_DEPTH, K_TRADE)]
+    depth_and_trade = [int(m) for m in c.exch if c.kind[m] in (FRAME_DEPTH, FRAME_TRADE)]
     assert depth_and_trade == [2, 1], "the trade left the exchange before the diff that was received first"
 
 
@@ -67,7 +67,7 @@ def test_lines_slightly_out_of_order_are_sorted_and_counted(tmp_path: Path) -> N
     path.write_bytes(b"".join([content[0], content[2], content[1], content[3]]))
     c = load([path])
     assert (np.diff(c.local_ns) >= 0).all()
-    assert c.kind.tolist() == [K_SNAPSHOT, K_DEPTH, K_TRADE, K_BBO]
+    assert c.kind.tolist() == [FRAME_SNAPSHOT, FRAME_DEPTH, FRAME_TRADE, FRAME_BBO]
     assert c.ticks[c.start[2]] == 1000
     assert c.lots[c.start[2]] == 5
     assert c.report.reordered == 1

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.live import warm
+from engine.live.start import warm
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_where_no_process_can_be_started_the_start_goes_on(
 ENGINE = """
 import asyncio, sys
 from pathlib import Path
-from engine.live.warm import compile_ahead
+from engine.live.start.warm import compile_ahead
 asyncio.run(compile_ahead(Path(sys.argv[1]), None))
 """
 

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernel.tick import F_DECIDED
+from engine.kernel.tick import FOUND_DECIDED
 from engine.risk.breaker import BreakerState
 from engine.store.records import DecisionRecord
 from engine.trade import Market, PlaceRequest, Side
-from engine.venue.lane import OrderLane
-from engine.venue.throttle import Budget, Kind, Throttle
-from engine.venue.wire import Grid, OrderWriter
+from engine.venue.binance.order_texts import Grid, OrderWriter
+from engine.venue.binance.socket_buffer import SocketBuffer
+from engine.venue.throttle import Budget, BudgetKind, Throttle
 from tests.unit.live_session import SYMBOL, Exchange, Rig, diff
-from tests.unit.test_order_lane import SESSION, Line, messages
+from tests.unit.test_socket_buffer import SESSION, Line, messages
 
 GRID = Grid(SYMBOL, 10**6, 10**5)
 
@@ -29,7 +29,7 @@ GRID = Grid(SYMBOL, 10**6, 10**5)
 class Socket(Line):
     """The line, and its answers when the exchange of the test gives them."""
 
-    def __init__(self, exchange: "LaneExchange") -> None:
+    def __init__(self, exchange: "BufferExchange") -> None:
         super().__init__()
         self._exchange = exchange
 
@@ -38,7 +38,7 @@ class Socket(Line):
         self.expected.append((number, client_id))
 
 
-class LaneExchange(Exchange):
+class BufferExchange(Exchange):
     """An exchange whose session is logged on: the kernel writes its requests. It reads them off the line."""
 
     def __init__(self, orders: int = 10**6) -> None:
@@ -46,12 +46,12 @@ class LaneExchange(Exchange):
         self.line = Socket(self)
         self.writer = OrderWriter(Market.SPOT, "key", SESSION, 5000)
         self.writer.logged_on = True
-        self.throttle = Throttle([Budget(Kind.ORDERS, 10, orders)])
+        self.throttle = Throttle([Budget(BudgetKind.ORDERS, 10, orders)])
         self.throttle.request(0, 1)
 
-    def lane(self, symbol: str, epoch: int) -> OrderLane:
+    def buffer(self, symbol: str, epoch: int) -> SocketBuffer:
         line: Any = self.line
-        return OrderLane(line, self.writer, self.throttle, GRID, epoch, lambda symbol, told: told)
+        return SocketBuffer(line, self.writer, self.throttle, GRID, epoch, lambda symbol, told: told)
 
     def read(self) -> list[tuple[str, str]]:
         """(method, client id) of every message on the line, which is emptied; placements become requests."""
@@ -75,7 +75,7 @@ def rig_with(folder: Path, exchange: Exchange, **more: str) -> Rig:
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    made = rig_with(tmp_path, LaneExchange())
+    made = rig_with(tmp_path, BufferExchange())
     settle(made)
     yield made
     await made.feed.close()
@@ -90,8 +90,8 @@ def settle(rig: Rig) -> None:
     rig.exchange.answer()
 
 
-def exchange_of(rig: Rig) -> LaneExchange:
-    assert isinstance(rig.exchange, LaneExchange)
+def exchange_of(rig: Rig) -> BufferExchange:
+    assert isinstance(rig.exchange, BufferExchange)
     return rig.exchange
 
 
@@ -122,7 +122,7 @@ async def test_a_ticks_orders_leave_in_one_write_and_are_held_with_their_answers
 def test_both_ways_decide_the_same_whatever_the_market_does(data: st.DataObject) -> None:
     async def play() -> None:
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-            fast, slow = rig_with(Path(one), LaneExchange()), rig_with(Path(two), Exchange())
+            fast, slow = rig_with(Path(one), BufferExchange()), rig_with(Path(two), Exchange())
             slow.feed.decider = None
             fast.live(), slow.live()
             for _ in range(data.draw(st.integers(5, 40))):
@@ -186,19 +186,19 @@ async def test_a_price_jump_trips_before_an_order_leaves(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("why", "room", "by_lane"),
+    ("why", "room", "by_buffer"),
     [("no room for orders", (0, 100), 2), ("for one request", (100, 1), 0), ("logged off", None, 0), ("down", None, 0)],
 )
-async def test_what_the_lane_cannot_take_goes_the_long_way(
-    tmp_path: Path, why: str, room: tuple[int, int] | None, by_lane: int
+async def test_what_the_order_buffer_cannot_take_goes_the_long_way(
+    tmp_path: Path, why: str, room: tuple[int, int] | None, by_buffer: int
 ) -> None:
-    exchange = LaneExchange()
+    exchange = BufferExchange()
     rig = rig_with(tmp_path, exchange)
     settle(rig)
     exchange.throttle.room = room or exchange.throttle.room
     exchange.writer.logged_on, exchange.line.link.connected = why != "logged off", why != "down"
     move(300, 10)(rig)
-    assert (len(exchange.read()), len(exchange.cancelled)) == (by_lane, 2 - by_lane)
+    assert (len(exchange.read()), len(exchange.cancelled)) == (by_buffer, 2 - by_buffer)
     exchange.answer()
     exchange.throttle.room = room or exchange.throttle.room
     rig.tick()
@@ -259,12 +259,12 @@ async def test_a_touch_changes_nothing(rig: Rig) -> None:
 
 async def test_nothing_is_decided_without_leave(rig: Rig) -> None:
     path, exchange = rig.session.paths[SYMBOL], exchange_of(rig)
-    assert path.decide(rig.now) & F_DECIDED
+    assert path.decide(rig.now) & FOUND_DECIDED
     rig.session.quoting_off("test")
     exchange.read()
-    assert not path.decide(rig.now) & F_DECIDED
+    assert not path.decide(rig.now) & FOUND_DECIDED
     rig.session.quoting_on()
-    assert path.decide(rig.now) & F_DECIDED
+    assert path.decide(rig.now) & FOUND_DECIDED
 
 
 async def test_the_detector_of_price_moves_follows_what_the_fast_path_took(rig: Rig) -> None:
@@ -275,7 +275,7 @@ async def test_the_detector_of_price_moves_follows_what_the_fast_path_took(rig: 
 
 
 async def test_a_young_quote_stays_where_it_is_safe(tmp_path: Path) -> None:
-    exchange = LaneExchange()
+    exchange = BufferExchange()
     rig = rig_with(tmp_path, exchange, strategy=", min_quote_life: 10s")
     settle(rig)
     bid, ask = (order.client_id for order in rig.pair.quoter.orders)

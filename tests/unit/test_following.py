@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from engine.live.following import Follower
-from engine.live.guard import Report
 from engine.live.memory import Memory
+from engine.live.outside.following import ConfigFollower
+from engine.live.outside.sentinel_actions import SentinelReport
 from engine.risk.sentinel import Act, EngineSeen, OrderSeen, VenueSeen
 from engine.sentinel import Sentinel
 from tests.unit.live_session import CONFIG
@@ -44,18 +44,18 @@ class Outside:
     async def see_venue(self) -> VenueSeen:
         return self.venue
 
-    async def cancel(self) -> Report:
+    async def cancel(self) -> SentinelReport:
         return self._did("cancel")
 
-    async def flatten(self) -> Report:
+    async def flatten(self) -> SentinelReport:
         return self._did("flatten")
 
-    async def halt(self, reason: str, actor: str) -> Report:
+    async def halt(self, reason: str, actor: str) -> SentinelReport:
         return self._did("halt")
 
-    def _did(self, what: str) -> Report:
+    def _did(self, what: str) -> SentinelReport:
         self.done.append(what)
-        return Report(what, "test", proved=True)
+        return SentinelReport(what, "test", proved=True)
 
 
 class Bench:
@@ -71,7 +71,7 @@ class Bench:
         config = load(self.path)
         self.outside.config = config
         guard: Any = self.outside
-        self.sentinel = Sentinel(config, guard, Follower(config, digest, self.path, None))
+        self.sentinel = Sentinel(config, guard, ConfigFollower(config, digest, self.path, None))
 
     def write(
         self, interval: str = "10s", timeout: str = "30s", flatten: str = "false", replace: tuple[str, str] = ("", "")

@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.kernel.hashing import _FIRST, _ROUNDS, PADS, SCRATCH, absorb_pads, signature
-from engine.venue.signing import HmacSigner
+from engine.kernel.codec.hashing import _FIRST, _ROUNDS, PADS, SCRATCH, absorb_pads, signature
+from engine.venue.binance.signing import HmacSigner
 
 
 def signed(key: str, text: bytes) -> str:

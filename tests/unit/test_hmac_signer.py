@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from engine.venue.signing import HmacSigner
+from engine.venue.binance.signing import HmacSigner
 
 
 @pytest.mark.parametrize("length", [1, 63, 64, 65, 200])

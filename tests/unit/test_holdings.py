@@ -11,11 +11,19 @@ from engine.backtest.holdings import MOST_E8, assets_of, balance_notes, purses
 from engine.backtest.settings import Simulation
 from engine.config.load import load_text
 from engine.config.schema import Config
-from engine.kernel.purse import MARGIN, PURSE_BASE, PURSE_BASE_KEPT, PURSE_KIND, PURSE_LEVERAGE, PURSE_QUOTE, SPOT
-from engine.kernel.purse import UNBOUNDED as FREE
+from engine.kernel.account.purse import (
+    MARGIN,
+    PURSE_BASE,
+    PURSE_BASE_KEPT,
+    PURSE_KIND,
+    PURSE_LEVERAGE,
+    PURSE_QUOTE,
+    SPOT,
+)
+from engine.kernel.account.purse import UNBOUNDED as FREE
 from engine.sandbox.errors import SandboxError
 from engine.sandbox.foreground import read_balances
-from engine.sandbox.ledger import ClientAccount, deposit
+from engine.sandbox.matching.ledger import ClientAccount, deposit
 from engine.sandbox.settings import AMPLE, DEFAULT_ACCOUNTS, Settings, holding
 from engine.trade import Market
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.telemetry.exporter import Exporter
-from engine.telemetry.latency import HIGHEST_NS, SIZE, Latencies, Window, bucket, highest_in
+from engine.telemetry.latency import HIGHEST_NS, SIZE, Latencies, LatencyWindow, bucket, highest_in
 from engine.telemetry.notify import Notifier
 
 
@@ -30,7 +30,7 @@ def test_a_larger_value_never_has_a_smaller_bucket(ns: int) -> None:
 def test_quantiles_agree_with_the_exact_ones_within_the_error() -> None:
     draw = random.Random(7)
     values = [int(draw.lognormvariate(math.log(300_000), 1.2)) for _ in range(20_000)]
-    window = Window()
+    window = LatencyWindow()
     for value in values:
         window.record(value)
     values.sort()
@@ -41,7 +41,7 @@ def test_quantiles_agree_with_the_exact_ones_within_the_error() -> None:
 
 
 def test_old_observations_leave_the_window() -> None:
-    window = Window(slices=3)
+    window = LatencyWindow(slices=3)
     window.record(10**9)
     for _ in range(2):
         window.rotate()
@@ -70,7 +70,7 @@ def test_a_stage_is_in_the_summary_and_on_the_page() -> None:
 
 
 def test_a_slower_value_than_the_scale_counts_as_its_end() -> None:
-    window = Window()
+    window = LatencyWindow()
     window.record(10**15)
     assert window.quantiles((0.5,)) == [highest_in(bucket(HIGHEST_NS)) / 1e9]
 

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from engine.live.lineage import Lineage, judge, older, read_lineage
-from engine.live.reconciler import Unexplained, _begin
+from engine.live.account.reconciler import Unexplained, _begin
+from engine.live.start.lineage import Lineage, judge, older, read_lineage
 from engine.orders.reconcile import Unread, history_of_ours
 from engine.trade import Account, Market, Side, VenueFill, VenuePosition
 from tests.unit.live_session import INSTRUMENT, SYMBOL
@@ -71,7 +71,7 @@ def test_only_trades_under_our_ids_are_history_of_ours() -> None:
 
 
 def test_a_failed_reading_begins_nothing() -> None:
-    from engine.live.books import restore_account_book
+    from engine.live.account.books import restore_account_book
 
     book = restore_account_book(INSTRUMENT, None)
     assert _begin(book, Unread("x"), [trade(1, 5)], Account({}, {}, True, None, 1), False)
@@ -94,7 +94,7 @@ def test_a_failed_reading_begins_nothing() -> None:
 def test_a_new_spot_ledger_begins_where_nothing_of_ours_was_traded_or_where_the_trades_add_up(
     fills: list[VenueFill], held: str, begins: object, rebuild: bool
 ) -> None:
-    from engine.live.books import restore_account_book
+    from engine.live.account.books import restore_account_book
 
     assert INSTRUMENT.market is Market.SPOT
     book = restore_account_book(INSTRUMENT, None)
@@ -111,7 +111,7 @@ def test_a_new_spot_ledger_begins_where_nothing_of_ours_was_traded_or_where_the_
 def test_a_futures_ledger_is_rebuilt_only_to_the_exchanges_own_position() -> None:
     from dataclasses import replace
 
-    from engine.live.books import restore_account_book
+    from engine.live.account.books import restore_account_book
 
     futures = replace(INSTRUMENT, market=Market.USDM)
     for lots, fits in ((500, True), (499, False), (0, False)):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.live.proof import cancel_and_prove
+from engine.live.orders.proof import cancel_and_prove
 from engine.risk.breaker import BreakerState
 from engine.store.records import StateRecord
 from engine.trade import OrderUpdate, Side, VenueOrder, VenueOrderStatus

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from engine.config.schema import Config
-from engine.live.commands import Commands
-from engine.live.reloader import Reloader
-from engine.live.tactics import strategy_of
+from engine.live.operators.commands import Commands
+from engine.live.operators.reloader import Reloader
+from engine.live.strategy.arrays import strategy_of
 from engine.store.records import ConfigChangeRecord
 from engine.telemetry.state import ControlRefused
 from tests.unit.live_session import CONFIG, SYMBOL, Rig

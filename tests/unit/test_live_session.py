@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.kernel.checks import L_POSITION_LOTS
-from engine.kernel.layout import V_POSITION_LOTS
-from engine.live.gate import Facts, account_block
+from engine.kernel.layout import VIEW_POSITION_LOTS
+from engine.kernel.quoting.checks import LIMIT_POSITION_LOTS
+from engine.live.tick.gate import Facts, account_block
 from engine.orders.states import OrderState
 from engine.risk.breaker import BreakerState, Cause, Trip
 from engine.store.records import FillRecord, OrderRecord, RiskEventRecord, StateRecord
@@ -271,17 +271,17 @@ async def test_a_young_quote_is_not_replaced_unless_it_is_unsafe(tmp_path: Path)
 
 def test_a_remainder_smaller_than_a_lot_counts_on_both_sides(rig: Rig) -> None:
     """Rounded up, the position holds buys back; what selling could go too far by, the limit gives up."""
-    limit = int(rig.feed.limits[L_POSITION_LOTS])
+    limit = int(rig.feed.limits[LIMIT_POSITION_LOTS])
     rig.pair.account_book.ledger.adopt(Decimal("12.3"), Decimal(200_000))
     rig.session.parts.desk.touch(SYMBOL)
     rig.tick()
-    assert rig.feed.view[V_POSITION_LOTS] == 13
-    assert rig.feed.limits[L_POSITION_LOTS] == limit - 1
+    assert rig.feed.view[VIEW_POSITION_LOTS] == 13
+    assert rig.feed.limits[LIMIT_POSITION_LOTS] == limit - 1
     assert rig.pair.exposure(rig.session.parts.desk.manager).position == pytest.approx(0.0123)
     rig.pair.account_book.ledger.adopt(12, Decimal(200_000))
     rig.session.parts.desk.touch(SYMBOL)
     rig.tick()
-    assert (rig.feed.view[V_POSITION_LOTS], rig.feed.limits[L_POSITION_LOTS]) == (12, limit)
+    assert (rig.feed.view[VIEW_POSITION_LOTS], rig.feed.limits[LIMIT_POSITION_LOTS]) == (12, limit)
 
 
 async def test_an_order_the_journal_kept_from_another_grid_is_held_and_journalled_exactly(rig: Rig) -> None:

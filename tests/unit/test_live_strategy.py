@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.live.deciding import Lookout, tell, verdict
-from engine.live.failing import ask_again
 from engine.live.memory import Memory, StrategyMark
+from engine.live.strategy.failing import ask_again
+from engine.live.strategy.watching import Lookout, tell, verdict
 from tests.unit.live_session import SYMBOL, Rig
 
 STRATEGY = """from engine.strategy.parameters import Parameter

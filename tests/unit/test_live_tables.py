@@ -9,7 +9,7 @@ from engine.config.load import load_text
 from engine.live.failures import Exit
 from engine.live.rings import Events, Why
 from engine.live.rules import risk_rules, sentinel_rules
-from engine.live.venue import equity_of, venue_failure
+from engine.live.start.gateway import equity_of, venue_failure
 from engine.trade import (
     Account,
     Instrument,

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from engine.kernel import match as m
-from engine.kernel import queue
+from engine.kernel.sim import match as m
+from engine.kernel.sim import queue
 
 BUY, SELL = 1, -1
 
 
-def exchange(*, partial: bool = False, model: int = queue.POWER_PROB) -> m.Exchange:
+def exchange(*, partial: bool = False, model: int = queue.POWER_PROB) -> m.SimExchange:
     """100 bid 10 lots, 102 asked 10 lots."""
     made = m.new_exchange(2, max_orders=8, max_fills=16)
     for symbol in range(2):
@@ -19,7 +19,7 @@ def exchange(*, partial: bool = False, model: int = queue.POWER_PROB) -> m.Excha
     return made
 
 
-def fills(made: m.Exchange) -> list[tuple[int, int, int, int]]:
+def fills(made: m.SimExchange) -> list[tuple[int, int, int, int]]:
     """(id, ticks, lots, maker) of what was filled since the last look."""
     rows = m.drain(made)
     return [(int(r[m.FILL_ID]), int(r[m.FILL_TICKS]), int(r[m.FILL_LOTS]), int(r[m.FILL_MAKER])) for r in rows]

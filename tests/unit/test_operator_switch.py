@@ -10,10 +10,10 @@ from unittest import mock
 import pytest
 
 from engine.live import memory as files
-from engine.live.commands import Commands
-from engine.live.marks import see_marks
 from engine.live.memory import HaltMark, Memory
-from engine.live.restore import standing_switch
+from engine.live.operators.commands import Commands
+from engine.live.session.marks import see_marks
+from engine.live.start.restore import standing_switch
 from engine.live.switch import ON, SWITCH_STATE, Switch, standing
 from engine.store.records import StateRecord
 from engine.telemetry.state import ControlRefused

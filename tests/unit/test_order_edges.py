@@ -7,7 +7,7 @@ import pytest
 
 from engine.orders.intent import ApprovedOrder, Intent
 from engine.orders.manager import OrderManager
-from engine.orders.order import Effects, Exposure, Incident, Severity, Transition
+from engine.orders.order import Effects, Incident, OrderTransition, Severity, WorstCase
 from engine.orders.selftrade import meets_own
 from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, VenueOrderStatus
 from tests.unit.order_samples import (
@@ -257,9 +257,9 @@ def test_an_order_the_kernel_has_written_is_held_under_the_upcoming_id(manager: 
     request, effects = manager.written(approved, 7)
     assert request == PlaceRequest(SYMBOL, "mm-5-2", BUY, 1, 1)
     assert effects == Effects(
-        transitions=[Transition("mm-5-2", SYMBOL, S.INITIALIZED, S.SUBMITTED, "handed to the gateway", 7)]
+        transitions=[OrderTransition("mm-5-2", SYMBOL, S.INITIALIZED, S.SUBMITTED, "handed to the gateway", 7)]
     )
-    assert manager.exposure(SYMBOL) == Exposure(6, 0, 2, 0)
+    assert manager.exposure(SYMBOL) == WorstCase(6, 0, 2, 0)
 
 
 @pytest.mark.parametrize(

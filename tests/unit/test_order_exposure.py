@@ -3,7 +3,7 @@
 import pytest
 
 from engine.orders.manager import OrderManager
-from engine.orders.order import Exposure, Order
+from engine.orders.order import Order, WorstCase
 from engine.trade import Answer, OrderUpdate, Outcome, PlaceRequest, VenueOrderStatus
 from tests.unit.order_samples import (
     BUY,
@@ -32,10 +32,10 @@ def test_exposure_adds_up_every_order_that_may_be_live_by_side(manager: OrderMan
     orders = [placed(manager, BUY, 100, 1), placed(manager, BUY, 99, 2), placed(manager, SELL, 101, 4)]
     orders.append(placed(manager, SELL, 102, 8))
     placed(manager, BUY, 100, 64, "BTCUSDT")
-    assert manager.exposure(SYMBOL) == Exposure(buy_lots=3, sell_lots=12, orders=4, unknown=0)
+    assert manager.exposure(SYMBOL) == WorstCase(buy_lots=3, sell_lots=12, orders=4, unknown=0)
     answered(manager, orders[0], Outcome.UNKNOWN)
     answered(manager, orders[2], Outcome.UNKNOWN)
-    assert manager.exposure(SYMBOL) == Exposure(buy_lots=3, sell_lots=12, orders=4, unknown=2)
+    assert manager.exposure(SYMBOL) == WorstCase(buy_lots=3, sell_lots=12, orders=4, unknown=2)
     assert [order.client_id for order in manager.unknown()] == ["mm-5-1", "mm-5-3"]
     assert manager.unknown("BTCUSDT") == []
     assert [order.symbol for order in manager.live("BTCUSDT")] == ["BTCUSDT"]
@@ -47,12 +47,12 @@ def test_exposure_adds_up_the_trades_that_ended_orders_still_owe_by_side(manager
         ended = word(W.CANCELED, filled, 5, order.client_id, side=side)
         assert order.client_id == f"mm-5-{number}"
         manager.on_query(ended, 2)
-    assert manager.exposure(SYMBOL) == Exposure(buy_lots=3, sell_lots=7, orders=0, unknown=0)
+    assert manager.exposure(SYMBOL) == WorstCase(buy_lots=3, sell_lots=7, orders=0, unknown=0)
 
 
 def test_an_order_the_journal_holds_as_filled_but_not_ended_can_fill_no_further(manager: OrderManager) -> None:
     manager.restore(PlaceRequest(SYMBOL, "mm-4-7", BUY, 100, 5), 5, 0)
-    assert manager.exposure(SYMBOL) == Exposure(0, 0, orders=1, unknown=1)
+    assert manager.exposure(SYMBOL) == WorstCase(0, 0, orders=1, unknown=1)
 
 
 @pytest.mark.parametrize(("first", "then"), [(W.REJECTED, W.FILLED), (W.CANCELED, W.EXPIRED), (W.EXPIRED, W.FILLED)])
@@ -80,10 +80,10 @@ def test_a_live_word_that_names_more_filled_than_a_filled_order_had_is_owed(mana
 def test_an_ended_order_that_owes_trades_and_lives_again_counts_once(manager: OrderManager) -> None:
     order = placed(manager)
     manager.on_update(OrderUpdate(word(W.CANCELED, 2, 5), None), 1)
-    assert manager.exposure(SYMBOL) == Exposure(2, 0, 0, 0)
+    assert manager.exposure(SYMBOL) == WorstCase(2, 0, 0, 0)
     manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2, 6), None), 2)
     assert order.state is S.PARTIALLY_FILLED
-    assert manager.exposure(SYMBOL) == Exposure(5, 0, 1, 0)
+    assert manager.exposure(SYMBOL) == WorstCase(5, 0, 1, 0)
 
 
 # -- what another engine had booked ------------------------------------------------------------------------------------

@@ -5,25 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.kernel.checks import L_ORDER_BUDGET, Reason, no_limits
-from engine.kernel.fence import NO_DECISION
 from engine.kernel.layout import (
     CELL_COUNT,
     CELL_LINE,
     CELL_SINCE,
-    O_ASK_LOTS,
-    O_ASK_REASON,
-    O_BID_LOTS,
-    O_BID_REASON,
-    O_BID_TICKS,
+    OUT_ASK_LOTS,
+    OUT_ASK_REASON,
+    OUT_BID_LOTS,
+    OUT_BID_REASON,
+    OUT_BID_TICKS,
     OUT_SIZE,
-    P_MAX_INVENTORY_LOTS,
+    PARAM_MAX_INVENTORY_LOTS,
     PARAMS_SIZE,
     SIGNALS_SIZE,
-    V_POSITION_LOTS,
+    VIEW_POSITION_LOTS,
     VIEW_SIZE,
 )
-from engine.kernel.quoting import A_LOTS, PLACE, new_actions, new_working, quoting_rules, settle
+from engine.kernel.quoting.actions import ACTION_LOTS, PLACE, new_actions, new_working, quoting_rules, settle
+from engine.kernel.quoting.checks import LIMIT_ORDER_BUDGET, Reason, no_limits
+from engine.kernel.quoting.fence import NO_DECISION
 from engine.strategy.parameters import Strategy, StrategyError
 from engine.strategy.registry import strategy
 
@@ -56,7 +56,7 @@ class Desk:
 
     def act(self, chosen: Strategy) -> list[list[int]]:
         limits, actions = no_limits(), new_actions(4)
-        limits[L_ORDER_BUDGET] = 4
+        limits[LIMIT_ORDER_BUDGET] = 4
         count = settle(self.ask(chosen), 1, self.view, self.out, limits, quoting_rules(), new_working(4), 0, actions)
         return [list(row) for row in actions[:count].tolist()]
 
@@ -72,7 +72,7 @@ def failing(folder: Path, body: str, position: int = 5) -> str:
     chosen = own(folder, body)
     desk = Desk(position)
     assert desk.ask(chosen) == NO_DECISION
-    assert desk.out[[O_BID_LOTS, O_ASK_LOTS]].tolist() == [0, 0]
+    assert desk.out[[OUT_BID_LOTS, OUT_ASK_LOTS]].tolist() == [0, 0]
     assert chosen.own is not None
     return chosen.own.failure()
 
@@ -87,7 +87,7 @@ def test_what_a_strategy_writes_to_what_it_is_given_reaches_nothing_of_ours(tmp_
     desk, before = Desk(5), Desk(5)
     for _ in range(2):  # what it wrote is not there the next time either
         assert desk.ask(chosen) == 0
-        assert desk.out[:O_BID_REASON].tolist() == [99_995, 10, 100_015, 10]
+        assert desk.out[:OUT_BID_REASON].tolist() == [99_995, 10, 100_015, 10]
         assert desk.view.tolist() == before.view.tolist()
         assert desk.signals.tolist() == before.signals.tolist()
         assert desk.params.tolist() == before.params.tolist()
@@ -103,14 +103,14 @@ def test_no_size_reaches_past_the_maximum_inventory(tmp_path: Path, position: in
     )
     desk = Desk(position)
     assert desk.ask(chosen) == 0
-    assert desk.out[[O_BID_LOTS, O_ASK_LOTS]].tolist() == [bid, ask]
-    assert (desk.out[O_BID_REASON] == Reason.MAX_INVENTORY) == (bid == 0)
+    assert desk.out[[OUT_BID_LOTS, OUT_ASK_LOTS]].tolist() == [bid, ask]
+    assert (desk.out[OUT_BID_REASON] == Reason.MAX_INVENTORY) == (bid == 0)
 
 
 def test_a_side_left_empty_has_a_reason_and_no_made_up_one(tmp_path: Path) -> None:
     desk = Desk()
     assert desk.ask(own(tmp_path, "    out[4], out[5] = 999, -3\n    return 0\n")) == 0
-    assert desk.out[[O_BID_REASON, O_ASK_REASON]].tolist() == [Reason.NOT_WANTED, Reason.NOT_WANTED]
+    assert desk.out[[OUT_BID_REASON, OUT_ASK_REASON]].tolist() == [Reason.NOT_WANTED, Reason.NOT_WANTED]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_numbers_that_overflow_are_a_bad_quote_and_no_order(tmp_path: Path, want
     desk = Desk(5)
     chosen = own(tmp_path, body)
     assert not [row for row in desk.act(chosen) if row[0] == PLACE]
-    assert desk.out[O_BID_REASON] == Reason.BAD_QUOTE
+    assert desk.out[OUT_BID_REASON] == Reason.BAD_QUOTE
     assert chosen.own is not None
     assert "its quote makes no sense" in chosen.own.failure()
     assert "mine.py:7: " in chosen.own.failure()
@@ -137,10 +137,10 @@ def test_numbers_that_overflow_are_a_bad_quote_and_no_order(tmp_path: Path, want
 @pytest.mark.parametrize("lots", [10**15 + 1, 1 << 62])
 def test_the_kernel_itself_refuses_numbers_whose_products_overflow(lots: int) -> None:
     desk, limits, actions = Desk(), no_limits(), new_actions(4)
-    limits[L_ORDER_BUDGET] = 4
+    limits[LIMIT_ORDER_BUDGET] = 4
     desk.out[:4] = (99_000, lots, 101_000, lots)
     count = settle(0, 1, desk.view, desk.out, limits, quoting_rules(), new_working(4), 0, actions)
-    assert not [row for row in actions[:count].tolist() if row[0] == PLACE and row[A_LOTS]]
+    assert not [row for row in actions[:count].tolist() if row[0] == PLACE and row[ACTION_LOTS]]
 
 
 @pytest.mark.parametrize(
@@ -321,12 +321,12 @@ def test_the_limits_of_ours_are_what_bounds_it(tmp_path: Path) -> None:
     """The case that held 26 times its limit: it wrote a position of zero into the view before every check."""
     chosen = own(
         tmp_path,
-        "    out[0], out[1], out[2] = view[0] - 3, 10, view[2] + 40\n    view[V_POSITION_LOTS] = 0\n    return 0\n",
+        "    out[0], out[1], out[2] = view[0] - 3, 10, view[2] + 40\n    view[VIEW_POSITION_LOTS] = 0\n    return 0\n",
     )
     desk, held = Desk(), 0
-    desk.params[P_MAX_INVENTORY_LOTS] = 25
+    desk.params[PARAM_MAX_INVENTORY_LOTS] = 25
     for _ in range(50):
-        desk.view[V_POSITION_LOTS] = held
-        held += sum(row[A_LOTS] for row in desk.act(chosen) if row[0] == PLACE)
+        desk.view[VIEW_POSITION_LOTS] = held
+        held += sum(row[ACTION_LOTS] for row in desk.act(chosen) if row[0] == PLACE)
     assert held == 25
-    assert desk.out[O_BID_TICKS] == 99_997
+    assert desk.out[OUT_BID_TICKS] == 99_997

@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 
-from engine.live.pulse import Pulse
+from engine.live.session.pulse import Pulse
 from engine.store.records import RiskEventRecord
 from tests.unit.live_session import Rig
 

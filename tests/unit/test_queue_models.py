@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from engine.kernel import queue
-from engine.kernel.queue import executable_lots, front_after_depth, probability_behind
+from engine.kernel.sim import queue
+from engine.kernel.sim.queue import executable_lots, front_after_depth, probability_behind
 
 
 def test_risk_adverse_moves_only_to_what_the_level_still_holds() -> None:

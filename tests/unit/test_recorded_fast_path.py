@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.backtest.relive import Relived, compare, relive
 from engine.config.load import load_text
 from engine.kernel.symbol import SYM_LOT_E8, SYM_TICK_E8
-from engine.live.tap import Tap
+from engine.live.tick.tap import Tap
 from engine.store.records import DecisionRecord
 from tests.unit.live_session import CONFIG, SYMBOL, Rig
 from tests.unit.test_fast_path import STEPS, LaneExchange, exchange_of, move, settle

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.live.rehearsal import Rehearsal
+from engine.live.tick.rehearsal import Rehearsal
 from engine.trade import Market
-from engine.venue.endpoints import Endpoints
-from engine.venue.market_stream import BinanceMarketStream, OnFrame
+from engine.venue.binance.endpoints import Endpoints
+from engine.venue.binance.market_stream import BinanceMarketStream, OnFrame
 from tests.unit.live_session import SYMBOL, Rig
-from tests.unit.test_fast_path import LaneExchange
+from tests.unit.test_fast_path import BufferExchange
 
 PLACES = Endpoints("http://127.0.0.1:1", "ws://127.0.0.1:1", "ws://127.0.0.1:1", "http://127.0.0.1:1")
 
@@ -24,29 +24,29 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made.close()
 
 
-async def test_it_walks_to_the_lane_and_nothing_of_it_reaches_session_or_exchange(tmp_path: Path) -> None:
-    exchange = LaneExchange()
+async def test_it_walks_to_the_order_buffer_and_nothing_of_it_reaches_session_or_exchange(tmp_path: Path) -> None:
+    exchange = BufferExchange()
     rig = Rig(tmp_path, exchange=exchange).live()
     exchange.answer()
     rig.tick()
     exchange.read()
-    rig.session.paths[SYMBOL].touch()  # the lane is told what it may write whenever it is looked at
-    quoter, view, numbers = rig.pair.quoter, rig.feed.view.copy(), rig.session.lanes[SYMBOL].numbers.copy()
+    rig.session.paths[SYMBOL].touch()  # the order buffer is told what it may write whenever it is looked at
+    quoter, view, numbers = rig.pair.quoter, rig.feed.view.copy(), rig.session.buffers[SYMBOL].numbers.copy()
 
     def trace() -> tuple[object, ...]:
         counts = (quoter.decisions, quoter.placed, quoter.cancelled, rig.feed.frames, rig.markets.feeds)
         return (*counts, exchange.line.took, exchange.line.upcoming, exchange.throttle.room, exchange.placed[:])
 
     before = trace()
-    rehearsal = Rehearsal(rig.pair, rig.session.paths[SYMBOL], rig.session.lanes[SYMBOL], 0.001)
+    rehearsal = Rehearsal(rig.pair, rig.session.paths[SYMBOL], rig.session.buffers[SYMBOL], 0.001)
     rehearsal.play = played(rig.markets.rehearsed(rehearsal.feed).on_frame)
     for _ in range(50):
         rehearsal.walk()
     assert trace() == before
     assert (rig.feed.view == view).all()
-    assert (rig.session.lanes[SYMBOL].numbers == numbers).all()
+    assert (rig.session.buffers[SYMBOL].numbers == numbers).all()
     assert rehearsal.rounds == 50
-    assert rehearsal.written == 50, "every round quotes on the made-up book, and its requests reach the lane"
+    assert rehearsal.written == 50, "every round quotes on the made-up book, and its requests reach the order buffer"
     await rig.feed.close()
     rig.close()
 

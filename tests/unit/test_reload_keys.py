@@ -17,10 +17,10 @@ import yaml
 
 from engine.config.load import load_text
 from engine.config.show import keys
-from engine.kernel.layout import S_INTENSITY_A, S_INTENSITY_K, S_SIGMA
-from engine.live.pulse import Pulse
-from engine.live.reloader import Reloader
-from engine.live.tactics import strategy_of
+from engine.kernel.layout import SIGNAL_INTENSITY_A, SIGNAL_INTENSITY_K, SIGNAL_SIGMA
+from engine.live.operators.reloader import Reloader
+from engine.live.session.pulse import Pulse
+from engine.live.strategy.arrays import strategy_of
 from engine.risk.breaker import NS, Cause, Trip
 from engine.risk.limits import Exposure
 from engine.trade import OrderUpdate, VenueFill, VenueOrderStatus
@@ -234,7 +234,7 @@ def signals(rig: Rig, pause_s: int = 0) -> list[float]:
         rig.trade(2000.05, maker_buys=False)
     rig.now += pause_s * NS
     rig.tick(bids='["2000.00","77.000"]')
-    return [round(float(x), 9) for x in rig.feed.memory.signals[[S_SIGMA, S_INTENSITY_A, S_INTENSITY_K]]]
+    return [round(float(x), 9) for x in rig.feed.memory.signals[[SIGNAL_SIGMA, SIGNAL_INTENSITY_A, SIGNAL_INTENSITY_K]]]
 
 
 # --- the table ---

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.risk.breaker import HALTING, NS, BreakerRules, BreakerState, Cause, Transition, Trip
+from engine.risk.breaker import HALTING, NS, BreakerRules, BreakerState, BreakerTransition, Cause, Trip
 from engine.risk.centre import RiskCentre, RiskRules
 from engine.risk.limits import (
     DAY_NS,
@@ -192,7 +192,7 @@ def test_a_limit_that_halts_is_recorded_at_the_time_it_was_passed_with_its_numbe
 ) -> None:
     limits = Limits(daily_loss=100.0) if cause is Cause.DAILY_LOSS else Limits(drawdown=0.25)
     risk = with_trips(TripRules(), limits)
-    assert risk.mark(at(5), pnl, [], 0.0) == Transition(at(5), S.CLOSED, S.HALTED, cause, message, evidence)
+    assert risk.mark(at(5), pnl, [], 0.0) == BreakerTransition(at(5), S.CLOSED, S.HALTED, cause, message, evidence)
 
 
 def test_every_observation_that_trips_is_recorded_at_its_own_time() -> None:
@@ -251,7 +251,7 @@ def test_it_takes_three_reconciliations_in_a_row_at_first_and_again_after_a_rese
     for start in (0, 10):
         assert risk.reconciled(at(start), False, "ghost") is None
         assert risk.reconciled(at(start + 1), False, "ghost") is None
-        assert risk.reconciled(at(start + 2), False, "ghost order") == Transition(
+        assert risk.reconciled(at(start + 2), False, "ghost order") == BreakerTransition(
             at(start + 2),
             S.CLOSED,
             S.OPEN,

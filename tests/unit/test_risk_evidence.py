@@ -5,7 +5,7 @@ import math
 import pytest
 
 from engine.risk import trips
-from engine.risk.breaker import NS, Breaker, BreakerRules, BreakerState, Cause, Transition, Trip
+from engine.risk.breaker import NS, Breaker, BreakerRules, BreakerState, BreakerTransition, Cause, Trip
 from engine.risk.trips import LossRate, OrderQuality, PriceMove, Streak, TripRules
 
 T0 = 1_700_000_000 * NS
@@ -24,14 +24,16 @@ def at(seconds: float) -> int:
 def test_a_full_turn_of_the_breaker_is_recorded_with_time_cause_words_and_numbers() -> None:
     breaker = Breaker(RULES, T0)
     assert (breaker.since_ns, breaker.cause, breaker.message) == (T0, Cause.NONE, "")
-    assert breaker.trip(at(1), FEED) == Transition(at(1), S.CLOSED, S.OPEN, Cause.FEED, "book stale", {"seconds": 11.0})
-    assert breaker.tick(at(301)) == Transition(
+    assert breaker.trip(at(1), FEED) == BreakerTransition(
+        at(1), S.CLOSED, S.OPEN, Cause.FEED, "book stale", {"seconds": 11.0}
+    )
+    assert breaker.tick(at(301)) == BreakerTransition(
         at(301), S.OPEN, S.HALF_OPEN, Cause.TIMEOUT, "probing after 300 s", {"timeout_s": 300, "opened_by": "feed"}
     )
     for _ in range(3):
         breaker.accepted()
     breaker.probe()
-    assert breaker.tick(at(312)) == Transition(
+    assert breaker.tick(at(312)) == BreakerTransition(
         at(312),
         S.HALF_OPEN,
         S.CLOSED,
@@ -48,7 +50,7 @@ def test_a_halt_for_too_many_openings_names_how_many_in_which_time_and_the_last_
     breaker.tick(at(300))
     breaker.trip(at(300), FEED)
     breaker.tick(at(900))
-    assert breaker.trip(at(901), FEED) == Transition(
+    assert breaker.trip(at(901), FEED) == BreakerTransition(
         at(901),
         S.HALF_OPEN,
         S.HALTED,
@@ -62,7 +64,7 @@ def test_a_reset_is_recorded_with_who_why_and_what_it_ended() -> None:
     breaker = Breaker(RULES, T0)
     breaker.trip(at(1), FEED)
     why = {"reason": "seen", "actor": "alice", "was": "feed"}
-    assert breaker.reset(at(2), " seen ", "alice") == Transition(
+    assert breaker.reset(at(2), " seen ", "alice") == BreakerTransition(
         at(2), S.OPEN, S.CLOSED, Cause.RESET, "reset by alice: seen", why
     )
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from numba import njit
 
-from engine.kernel import lane as L
-from engine.kernel import match as m
-from engine.kernel import sim
-from engine.kernel.checks import Reason
-from engine.kernel.exchange import set_rules
-from engine.kernel.latency import Latency, constant, entry_latency, recorded, response_latency, sampled
-from engine.kernel.layout import V_POSITION_LOTS
-from engine.kernel.pnl import PNL_POSITION
-from engine.kernel.quoting import CANCEL, MAX_WORKING, PLACE, Q_OVERLAP, QUOTE_SIGNATURE
-from engine.kernel.sim_exchange import market_until
+from engine.kernel.account.pnl import PNL_POSITION
+from engine.kernel.layout import VIEW_POSITION_LOTS
+from engine.kernel.quoting.actions import CANCEL, MAX_WORKING, PLACE, QUOTE_SIGNATURE, QUOTING_OVERLAP
+from engine.kernel.quoting.checks import Reason
+from engine.kernel.sim import lane as L
+from engine.kernel.sim import loop
+from engine.kernel.sim import match as m
+from engine.kernel.sim.exchange import set_rules
+from engine.kernel.sim.exchange_side import market_until
+from engine.kernel.sim.latency import OrderLatency, constant, entry_latency, recorded, response_latency, sampled
 from engine.kernel.symbol import SymbolBlock, new_symbol
 
 MS = 1_000_000
@@ -51,21 +51,21 @@ def joins_the_touch(now_ns, view, signals, params, out):  # type: ignore[no-unty
 @njit(QUOTE_SIGNATURE)
 def sells_only_when_flat(now_ns, view, signals, params, out):  # type: ignore[no-untyped-def]
     out[2] = view[2]
-    out[3] = 5 if view[V_POSITION_LOTS] == 0 else 0
+    out[3] = 5 if view[VIEW_POSITION_LOTS] == 0 else 0
     return 0
 
 
 def symbol(overlap: bool = True) -> SymbolBlock:
     """A symbol whose tick and lot are worth 1."""
     made = new_symbol()
-    made.params[:2], made.rules[Q_OVERLAP] = 1.0, overlap
+    made.params[:2], made.rules[QUOTING_OVERLAP] = 1.0, overlap
     return made
 
 
 def run(
     messages: Sequence[Message] | L.Tape,
     quote: object = joins_the_touch,
-    latency: Latency | None = None,
+    latency: OrderLatency | None = None,
     overlap: bool = True,
     **more: int,
 ) -> tuple[L.Lane, list[list[int]], list[list[int]]]:
@@ -74,19 +74,19 @@ def run(
     lane = L.new_lane(made, symbol(overlap), latency=latency or constant(10 * MS, 10 * MS), **more)
     set_rules(lane.exchange, 0, lot_size=1.0, queue_model=0)
     shared = L.new_shared()
-    sim.compile_run(lane, shared)
-    assert sim.run(lane, shared, 0, quote, sim.NEVER) == L.DONE
+    loop.compile_run(lane, shared)
+    assert loop.run(lane, shared, 0, quote, loop.NEVER) == L.DONE
     return lane, shared.decisions[: shared.tally[0]].tolist(), shared.fills[: shared.tally[1]].tolist()
 
 
 def test_an_order_meets_only_what_trades_after_it_arrives() -> None:
     # sent at 1 ms, at the exchange at 11 ms behind 10 lots; the 50 lots of 9 ms are not for it
     early: list[Message] = [
-        (L.T_DEPTH, 0, 1, BOOK),
-        (L.T_TRADE, 9, 10, [(100, 50)]),
-        (L.T_TRADE, 20, 21, [(100, 10)]),
-        (L.T_TRADE, 30, 31, [(100, 1)]),
-        (L.T_TRADE, 60, 61, [(-110, 1)]),
+        (L.TAPE_DEPTH, 0, 1, BOOK),
+        (L.TAPE_TRADE, 9, 10, [(100, 50)]),
+        (L.TAPE_TRADE, 20, 21, [(100, 10)]),
+        (L.TAPE_TRADE, 30, 31, [(100, 1)]),
+        (L.TAPE_TRADE, 60, 61, [(-110, 1)]),
     ]
     _, decisions, fills = run(early)
     assert [row[3:] for row in decisions[:2]] == [[PLACE, 100, 5], [PLACE, 110, 5]]
@@ -95,10 +95,10 @@ def test_an_order_meets_only_what_trades_after_it_arrives() -> None:
 
 def test_a_fill_is_known_a_response_latency_later() -> None:
     messages: list[Message] = [
-        (L.T_DEPTH, 0, 1, BOOK),
-        (L.T_TRADE, 20, 21, [(-110, 11)]),  # sells 5 at 110
-        (L.T_TRADE, 28, 29, [(100, 1)]),  # not yet known: still wants to sell, the order is thought to be working
-        (L.T_TRADE, 40, 41, [(100, 1)]),
+        (L.TAPE_DEPTH, 0, 1, BOOK),
+        (L.TAPE_TRADE, 20, 21, [(-110, 11)]),  # sells 5 at 110
+        (L.TAPE_TRADE, 28, 29, [(100, 1)]),  # not yet known: still wants to sell, the order is thought to be working
+        (L.TAPE_TRADE, 40, 41, [(100, 1)]),
     ]
     lane, decisions, fills = run(messages, sells_only_when_flat)
     assert len(fills) == 1
@@ -109,10 +109,10 @@ def test_a_fill_is_known_a_response_latency_later() -> None:
 def test_a_cancel_can_come_too_late() -> None:
     # the market moves at 20 ms, the cancel leaves then and arrives at 31 ms; at 25 ms a trade takes us
     messages: list[Message] = [
-        (L.T_DEPTH, 0, 1, BOOK),
-        (L.T_DEPTH, 20, 21, [(101, 10)]),
-        (L.T_TRADE, 25, 26, [(100, 30)]),
-        (L.T_TRADE, 70, 71, [(-120, 1)]),
+        (L.TAPE_DEPTH, 0, 1, BOOK),
+        (L.TAPE_DEPTH, 20, 21, [(101, 10)]),
+        (L.TAPE_TRADE, 25, 26, [(100, 30)]),
+        (L.TAPE_TRADE, 70, 71, [(-120, 1)]),
     ]
     lane, decisions, fills = run(messages)
     assert [row[3] for row in decisions[:3]] == [PLACE, PLACE, CANCEL]
@@ -122,26 +122,26 @@ def test_a_cancel_can_come_too_late() -> None:
 
 def test_a_post_only_order_overtaken_by_the_market_is_refused_and_forgotten() -> None:
     messages: list[Message] = [
-        (L.T_DEPTH, 0, 1, BOOK),
-        (L.T_DEPTH, 5, 50, [(-110, 0), (-100, 0), (100, 0), (90, 3), (-99, 4)]),
-        (L.T_TRADE, 60, 61, [(90, 1)]),
+        (L.TAPE_DEPTH, 0, 1, BOOK),
+        (L.TAPE_DEPTH, 5, 50, [(-110, 0), (-100, 0), (100, 0), (90, 3), (-99, 4)]),
+        (L.TAPE_TRADE, 60, 61, [(90, 1)]),
     ]
     lane, _, fills = run(messages)
-    assert int(lane.cursor[L.C_REJECTED]) == 1
+    assert int(lane.cursor[L.CURSOR_REJECTED]) == 1
     assert fills == []
 
 
 def test_a_request_refused_on_the_way_is_heard_of_after_its_own_time() -> None:
-    messages: list[Message] = [(L.T_DEPTH, at, at, BOOK) for at in range(0, 30, 5)]
+    messages: list[Message] = [(L.TAPE_DEPTH, at, at, BOOK) for at in range(0, 30, 5)]
     lane, decisions, fills = run(messages, latency=constant(-12 * MS, 0))
     times = [row[0] // MS for row in decisions]
     assert times == [0, 0, 15, 15]  # sent at 0, refused at 12, sent again at the next tick
     assert fills == []
-    assert int(lane.cursor[L.C_REJECTED]) == 2
+    assert int(lane.cursor[L.CURSOR_REJECTED]) == 2
 
 
 def test_no_quote_before_the_book_is_live_and_none_while_it_is_not() -> None:
-    made = tape([(L.T_DEPTH, at, at, BOOK) for at in range(0, 100, 5)])
+    made = tape([(L.TAPE_DEPTH, at, at, BOOK) for at in range(0, 100, 5)])
     made.live[:] = 0
     lane, decisions, _ = run(made)
     assert decisions == []
@@ -152,9 +152,9 @@ def test_no_quote_before_the_book_is_live_and_none_while_it_is_not() -> None:
 
 
 def test_without_overlap_there_is_never_more_than_one_order_a_side() -> None:
-    moving: list[Message] = [(L.T_DEPTH, 0, 1, BOOK)]
+    moving: list[Message] = [(L.TAPE_DEPTH, 0, 1, BOOK)]
     for at in range(1, 40):
-        moving.append((L.T_DEPTH, 3 * at, 3 * at + 1, [(100 + at - 1, 0), (100 + at, 10), (-120, 5)]))
+        moving.append((L.TAPE_DEPTH, 3 * at, 3 * at + 1, [(100 + at - 1, 0), (100 + at, 10), (-120, 5)]))
     lane, decisions, _ = run(moving, overlap=False)
     held = {1: 0, -1: 0}
     places = [row for row in decisions if row[3] == PLACE]
@@ -162,14 +162,14 @@ def test_without_overlap_there_is_never_more_than_one_order_a_side() -> None:
     for side in held:
         times = [row[0] for row in places if row[2] == side]
         assert all(later - earlier >= 20 * MS for earlier, later in pairwise(times))
-    assert int(lane.cursor[L.C_WORKING]) <= 2
+    assert int(lane.cursor[L.CURSOR_WORKING]) <= 2
 
 
 def random_market(seed: int, messages: int = 400) -> L.Tape:
     """A market that jumps, trades through levels and is received out of step with the exchange."""
     draw = np.random.default_rng(seed)
     made: list[Message] = [
-        (L.T_DEPTH, 0, 3, [(10_000 - at, 50) for at in range(9)] + [(-10_001 - at, 50) for at in range(9)])
+        (L.TAPE_DEPTH, 0, 3, [(10_000 - at, 50) for at in range(9)] + [(-10_001 - at, 50) for at in range(9)])
     ]
     middle, now, heard = 10_000, 0, 3
     for _ in range(messages):
@@ -179,12 +179,12 @@ def random_market(seed: int, messages: int = 400) -> L.Tape:
         if draw.random() < 0.3:
             taken = middle + int(draw.integers(-3, 4))
             made.append(
-                (L.T_TRADE, now, heard, [(taken if draw.random() < 0.5 else -taken, int(draw.integers(1, 80)))])
+                (L.TAPE_TRADE, now, heard, [(taken if draw.random() < 0.5 else -taken, int(draw.integers(1, 80)))])
             )
         else:
             rows = [(middle - at, int(draw.integers(0, 60))) for at in range(int(draw.integers(1, 7)))]
             rows += [(-(middle + 1 + at), int(draw.integers(0, 60))) for at in range(int(draw.integers(1, 7)))]
-            made.append((L.T_DEPTH, now, heard, rows))
+            made.append((L.TAPE_DEPTH, now, heard, rows))
     return tape(made)
 
 
@@ -202,7 +202,7 @@ def test_the_fast_path_is_the_matching_kernel_row_for_row(seed: int) -> None:
     for message in range(len(made.kind)):
         for row in range(made.start[message], made.start[message + 1]):
             key, lots, now = int(made.key[row]), int(made.lots[row]), int(made.exch_ns[message])
-            if made.kind[message] == L.T_TRADE:
+            if made.kind[message] == L.TAPE_TRADE:
                 m.on_trade(plain, 0, now, -1 if key > 0 else 1, abs(key), lots)
             else:
                 m.on_level(plain, 0, now, 1 if key > 0 else -1, abs(key), lots)
@@ -210,9 +210,9 @@ def test_the_fast_path_is_the_matching_kernel_row_for_row(seed: int) -> None:
             for number, (side, ticks) in enumerate(orders):
                 for exchange in (lane.exchange, plain):
                     m.submit(exchange, 0, 0, number, side, ticks, 20, m.POST_ONLY)
-        if made.kind[message] != L.T_TRADE:
+        if made.kind[message] != L.TAPE_TRADE:
             bid, ask = m.best_bid(plain, 0), m.best_ask(plain, 0)
-            at, now = int(lane.cursor[L.C_EXCH]), int(made.exch_ns[message])
+            at, now = int(lane.cursor[L.CURSOR_EXCH]), int(made.exch_ns[message])
             market_until(made, lane.exchange, lane.bbo, wire, shared, 0, at, -1, now)
             if bid > 0 and ask < 1 << 60:
                 assert lane.bbo[message].tolist()[::2] == [bid, ask]
@@ -250,7 +250,7 @@ def test_a_full_output_pauses_the_run_and_loses_nothing() -> None:
     shared = L.new_shared(decisions=2 * MAX_WORKING + 4, fills=8 * MAX_WORKING + 4)
     collected: list[list[int]] = []
     pauses = 0
-    while sim.run(lane, shared, 0, joins_the_touch, sim.NEVER) == L.MORE:
+    while loop.run(lane, shared, 0, joins_the_touch, loop.NEVER) == L.MORE:
         collected += shared.decisions[: shared.tally[0]].tolist()
         shared.tally[:] = 0
         pauses += 1

@@ -8,11 +8,11 @@ import pytest
 from engine.backtest import stopping
 from engine.backtest.driver import Result, run
 from engine.backtest.settings import Simulation
-from engine.backtest.stopping import Stop
+from engine.backtest.stopping import BreakerStop
 from engine.config.load import load_text
 from engine.config.schema import Config
 from engine.live.rules import risk_rules
-from engine.risk.breaker import Transition
+from engine.risk.breaker import BreakerTransition
 from engine.risk.centre import RiskCentre
 from engine.trade import Market
 from tests.sandbox import recordings
@@ -50,7 +50,7 @@ def free(recording: Path) -> Result:
     return run([recording], config(), Simulation())
 
 
-def stop_of(result: Result, rule: str) -> Stop:
+def stop_of(result: Result, rule: str) -> BreakerStop:
     return next(stop for stop in result.stops if stop.rule == rule)
 
 
@@ -60,7 +60,7 @@ def test_a_run_within_its_limits_says_nothing(free: Result) -> None:
     assert not any("live would have stopped" in note for note in free.notes)
 
 
-def centre_stops(result: Result, chosen: Config, monkeypatch: pytest.MonkeyPatch, recording: Path) -> Transition:
+def centre_stops(result: Result, chosen: Config, monkeypatch: pytest.MonkeyPatch, recording: Path) -> BreakerTransition:
     """The first transition that the engine's risk centre makes on the path the backtest took."""
     kept: list[Any] = []
     whole = stopping._path

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.venue.throttle import CANCEL_BURST, CANCEL_PACE_NS, SPOT_BUDGETS, Budget, Kind, Throttle, budgets_of
+from engine.venue.throttle import CANCEL_BURST, CANCEL_PACE_NS, SPOT_BUDGETS, Budget, BudgetKind, Throttle, budgets_of
 
 SECOND = 1_000_000_000
-MINUTE = Budget(Kind.WEIGHT, 60, 100)
-TEN = Budget(Kind.ORDERS, 10, 5)
+MINUTE = Budget(BudgetKind.WEIGHT, 60, 100)
+TEN = Budget(BudgetKind.ORDERS, 10, 5)
 
 
 def spend_all(throttle: Throttle, now_ns: int) -> int:
@@ -153,7 +153,7 @@ def test_the_accounts_own_limits_replace_the_published_ones_and_keep_the_count()
         ("weight-60s", 10, 20),
         ("orders-10s", 0, 50),
     ]
-    throttle.learn([Budget(Kind.WEIGHT, 60, 20)])
+    throttle.learn([Budget(BudgetKind.WEIGHT, 60, 20)])
     assert throttle.use(0)[0].used == 10
 
 

@@ -10,7 +10,7 @@ from engine.venue.throttle import (
     SPOT_BUDGETS,
     USDM_BUDGETS,
     Budget,
-    Kind,
+    BudgetKind,
     Refusal,
     Throttle,
     Use,
@@ -18,8 +18,8 @@ from engine.venue.throttle import (
 )
 
 SECOND = 1_000_000_000
-MINUTE = Budget(Kind.WEIGHT, 60, 100)
-TEN = Budget(Kind.ORDERS, 10, 5)
+MINUTE = Budget(BudgetKind.WEIGHT, 60, 100)
+TEN = Budget(BudgetKind.ORDERS, 10, 5)
 
 
 def used(throttle: Throttle, now_ns: int) -> list[int]:
@@ -197,7 +197,7 @@ def test_the_slow_pace_is_ten_at_once_and_four_a_second() -> None:
 
 
 def test_a_refused_cancel_does_not_slow_the_next() -> None:
-    throttle = Throttle([Budget(Kind.WEIGHT, 60, 10)])
+    throttle = Throttle([Budget(BudgetKind.WEIGHT, 60, 10)])
     throttle.on_limited(0, 600.0, banned=False)
     assert [throttle.cancel(0, weight=11) is None for _ in range(30)] == [False] * 30
     assert [throttle.cancel(0) is None for _ in range(CANCEL_BURST)] == [True] * CANCEL_BURST
@@ -268,7 +268,7 @@ def test_without_retry_after_the_wait_is_sixty_seconds_to_the_nanosecond() -> No
     ],
 )
 def test_a_header_is_read_into_the_window_it_names(header: str, name: str) -> None:
-    budgets = [MINUTE, Budget(Kind.WEIGHT, 7200, 100), TEN, Budget(Kind.ORDERS, 86400, 100)]
+    budgets = [MINUTE, Budget(BudgetKind.WEIGHT, 7200, 100), TEN, Budget(BudgetKind.ORDERS, 86400, 100)]
     throttle = Throttle(budgets)
     throttle.on_headers({"Content-Length": "3", header: "9", "Date": "today"}, 0)
     assert {use.name: use.used for use in throttle.use(0) if use.used} == {name: 9}
@@ -293,7 +293,7 @@ def test_a_header_that_says_nothing_does_not_hide_the_next() -> None:
 def test_the_accounts_own_limits_are_read_with_their_interval(interval: str, number: int, name: str) -> None:
     entry = {"rateLimitType": "ORDERS", "interval": interval, "intervalNum": number, "limit": 50}
     (budget,) = budgets_of([{"rateLimitType": "RAW_REQUESTS"}, {"rateLimitType": "ORDERS"}, entry])
-    assert (budget.name, budget.limit, budget.kind) == (name, 50, Kind.ORDERS)
+    assert (budget.name, budget.limit, budget.kind) == (name, 50, BudgetKind.ORDERS)
     throttle = Throttle([budget])
     throttle.on_rate_limits([{"interval": "DAY"}, {**entry, "count": 7}], 0)
     assert throttle.use(0) == [Use(name, 7, 50, 43)]
@@ -302,7 +302,7 @@ def test_the_accounts_own_limits_are_read_with_their_interval(interval: str, num
 def test_a_new_limit_has_its_own_reserve_and_is_spent_from_then_on() -> None:
     throttle = Throttle([MINUTE], cancel_share=0.5)
     throttle.request(0, 10)
-    throttle.learn([Budget(Kind.WEIGHT, 60, 40), TEN])
+    throttle.learn([Budget(BudgetKind.WEIGHT, 60, 40), TEN])
     assert throttle.use(0) == [Use("weight-60s", 10, 40, 10), Use("orders-10s", 0, 5, 5)]
     throttle.place(0)
     assert used(throttle, 0) == [11, 1]

@@ -13,14 +13,14 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from engine.config.secret import Secret
 from engine.trade import Market
+from engine.venue.binance.endpoints import endpoints
+from engine.venue.binance.rest import BinanceRest
+from engine.venue.binance.signing import Credentials
 from engine.venue.bounded import MOST_ANSWER, MOST_MESSAGE, BoundedResponse
 from engine.venue.clock import ClockOffset
-from engine.venue.endpoints import endpoints
 from engine.venue.link import Link, LinkTimes
 from engine.venue.protocol import VenueError
-from engine.venue.rest import BinanceRest
-from engine.venue.signing import Credentials
-from engine.venue.throttle import Budget, Kind, Throttle
+from engine.venue.throttle import Budget, BudgetKind, Throttle
 
 WAIT_S = 30.0
 TIMES = LinkTimes(first_retry_s=0.01, longest_retry_s=0.01)
@@ -110,7 +110,7 @@ async def rest_that_answers(handler: Any) -> AsyncIterator[BinanceRest]:
     rest = BinanceRest(
         places,
         Credentials(Secret("key"), Secret("secret")),
-        Throttle([Budget(Kind.WEIGHT, 60, 1000)]),
+        Throttle([Budget(BudgetKind.WEIGHT, 60, 1000)]),
         ClockOffset(),
         deadline_s=WAIT_S,
     )

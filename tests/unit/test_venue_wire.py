@@ -23,14 +23,14 @@ from engine.trade import (
     Side,
     VenueCause,
 )
+from engine.venue.binance.dead_man import DeadMan
+from engine.venue.binance.endpoints import endpoints
+from engine.venue.binance.order_texts import Grid, OrderWriter, decimal_text, units_e8
+from engine.venue.binance.outcome import cause_of, outcome_of, refused_answer
+from engine.venue.binance.signing import Credentials, Ed25519Signer, HmacSigner, signer_for
 from engine.venue.clock import ClockOffset
-from engine.venue.dead_man import DeadMan
-from engine.venue.endpoints import endpoints
-from engine.venue.outcome import cause_of, outcome_of, refused_answer
 from engine.venue.protocol import VenueError
 from engine.venue.scopes import KeyScopes, binance_scopes
-from engine.venue.signing import Credentials, Ed25519Signer, HmacSigner, signer_for
-from engine.venue.wire import Grid, OrderWriter, decimal_text, units_e8
 
 GRID = Grid("ETHUSDT", 1_000_000, 10_000)
 ORDER = PlaceRequest("ETHUSDT", "mm-1-2", Side.BUY, 268_123, 54)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from engine.config.schema import Config
-from engine.kernel.pnl import HORIZONS_NS, Pnl, new_pnl
-from engine.live.clerk import ANSWERS_KEPT, ENDED_KEPT
-from engine.live.markouts import RecentMarkouts
+from engine.kernel.account.pnl import HORIZONS_NS, Pnl, new_pnl
+from engine.live.account.markouts import RecentMarkouts
+from engine.live.orders.clerk import ANSWERS_KEPT, ENDED_KEPT
 from engine.risk.breaker import NS, Breaker, BreakerRules, Cause, Trip
 from engine.telemetry.exporter import Exporter
 from engine.telemetry.limiter import TokenBucket

@@ -9,23 +9,23 @@ from typing import Any, Final, TypeVar, cast
 
 from engine.config.load import load_text
 from engine.config.schema import Config
-from engine.live.assembly import Markets, build_session, open_day
 from engine.live.failures import Exit, StartError
 from engine.live.memory import Memory
-from engine.live.proof import Proof, prove_stopped
-from engine.live.pulse import Pulse
-from engine.live.risk_keeper import RISK_STATE
+from engine.live.orders.proof import Proof, prove_stopped
 from engine.live.rules import risk_rules
-from engine.live.session import Session
-from engine.live.storage import Storage
-from engine.live.tactics import strategy_of
-from engine.live.venue import connect, open_gateway
+from engine.live.session.assembly import Markets, build_session, open_day
+from engine.live.session.pulse import Pulse
+from engine.live.session.risk_keeper import RISK_STATE
+from engine.live.session.session import Session
+from engine.live.session.storage import Storage
+from engine.live.start.gateway import connect, open_gateway
+from engine.live.strategy.arrays import strategy_of
 from engine.risk.centre import RiskCentre
 from engine.store.journal import Journal
 from engine.telemetry.exporter import Exporter
 from engine.telemetry.latency import Latencies
 from engine.trade import Market
-from engine.venue.binance import BinanceGateway
+from engine.venue.binance.gateway import BinanceGateway
 from engine.venue.protocol import StreamState, VenueEvent
 from tests.sandbox.hostile.clockwork import AtOnce, Clock, Loop
 from tests.sandbox.hostile.keys import ED25519_KEY, ED25519_PRIVATE

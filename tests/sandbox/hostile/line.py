@@ -14,14 +14,14 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from picows import WSMsgType
 
-from engine.sandbox.connection import Connection
+from engine.sandbox.endpoints.routes import ROUTES
 from engine.sandbox.errors import ApiError, timestamp_outside
-from engine.sandbox.params import Params
-from engine.sandbox.requests import Asked, NoAnswer, answer
-from engine.sandbox.routes import ROUTES
-from engine.sandbox.ws_api import Session
+from engine.sandbox.protocol.connection import ClientConnection
+from engine.sandbox.protocol.params import Params
+from engine.sandbox.protocol.requests import Asked, NoAnswer, answer
+from engine.sandbox.protocol.ws_api import ApiSession
 from engine.trade import Market
-from engine.venue.rest import _Refusal
+from engine.venue.binance.rest import _Refusal
 from tests.sandbox.hostile.clockwork import OWNER
 from tests.sandbox.hostile.places import PLACES
 from tests.sandbox.hostile.weather import LOST, RECV_WINDOW_S
@@ -130,7 +130,7 @@ class Peer:
         query = parse_qs(split.query)
         self.names = [name for group in query.get("streams", []) for name in group.split("/")]
         self.names += query.get("listenKey", [])
-        self.session = Session(cast(Connection, self), self.market)
+        self.session = ApiSession(cast(ClientConnection, self), self.market)
 
     def send(self, payload: bytes) -> None:
         socket, wires = self.socket, self.socket.owner.wires

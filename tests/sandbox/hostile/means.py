@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.sandbox.admin.history import add_trade, change_filters
 from engine.sandbox.decimals import e8_text
-from engine.sandbox.history import add_trade, change_filters
-from engine.sandbox.ledger import free_margin
-from engine.sandbox.orders import Order, OrderRequest
+from engine.sandbox.matching.ledger import free_margin
+from engine.sandbox.matching.orders import ExchangeOrder, OrderRequest
 from engine.trade import Market
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Means:
 class Unpaid:
     """An order the account could not pay for. ``taken``: what was taken away without its engine being told of it."""
 
-    order: Order
+    order: ExchangeOrder
     asset: str
     taken: int
     code: int
@@ -98,7 +98,7 @@ class Person:
     def __init__(self, venue: "Venue", dice: random.Random) -> None:
         self._venue, self._dice = venue, dice
         self.takings: list[tuple[str, int]] = []
-        self._orders: list[Order] = []
+        self._orders: list[ExchangeOrder] = []
         self._cancelled: set[int] = set()
 
     def taken_since(self, asset: str, number: int) -> int:

@@ -6,15 +6,15 @@ from decimal import Decimal
 from itertools import islice
 from typing import Final
 
-from engine.kernel.layout import V_ASK_TICKS, V_BID_TICKS
-from engine.kernel.levels import M_LAST_ID
-from engine.live.books import state_name
-from engine.live.ledger import Ledger
-from engine.live.proof import led_by_us
+from engine.kernel.book.levels import BOOK_LAST_ID
+from engine.kernel.layout import VIEW_ASK_TICKS, VIEW_BID_TICKS
+from engine.live.account.books import state_name
+from engine.live.account.ledger import Ledger
+from engine.live.orders.proof import led_by_us
 from engine.orders.ids import epoch_of, is_ours
 from engine.orders.manager import OrderManager
 from engine.orders.states import TERMINAL, OrderState
-from engine.sandbox.orders import Fill, Order
+from engine.sandbox.matching.orders import ExchangeOrder, Fill
 from engine.trade import Market
 from tests.sandbox.hostile.engine import EngineRun
 from tests.sandbox.hostile.venue import SYMBOL, Venue
@@ -23,12 +23,12 @@ NEVER_WAS: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 SIDES: Final = ((1, "buy"), (-1, "sell"))
 
 
-def reachable(order: Order) -> int:
+def reachable(order: ExchangeOrder) -> int:
     """Lots the order has traded or still may."""
     return order.lots if order.is_live else order.filled
 
 
-def affordable(run: EngineRun, traded: Iterable[Order]) -> None:
+def affordable(run: EngineRun, traded: Iterable[ExchangeOrder]) -> None:
     """No order is refused because the account cannot pay for it, but where a person had taken something away of which
     the engine could not have been told yet, or an order of another epoch that it cannot know has reached the exchange.
     """
@@ -58,7 +58,7 @@ def affordable(run: EngineRun, traded: Iterable[Order]) -> None:
         )
 
 
-def untold(run: EngineRun, manager: OrderManager, order: Order) -> int:
+def untold(run: EngineRun, manager: OrderManager, order: ExchangeOrder) -> int:
     """Lots nobody can count yet, because nobody was told; the end of the schedule must find them.
 
     An order another epoch had written and that reached the exchange, or was filled there, after this engine had read
@@ -73,7 +73,7 @@ def untold(run: EngineRun, manager: OrderManager, order: Order) -> int:
     return 0
 
 
-def late_of_another(run: EngineRun, order: Order) -> bool:
+def late_of_another(run: EngineRun, order: ExchangeOrder) -> bool:
     """An order another epoch had written, that arrived or was filled after this engine had read the exchange."""
     venue, since_s = run.venue, run.reading_s
     arriving = order.client_id in venue.on_its_way  # it is in the book, and its answer not yet written
@@ -94,10 +94,10 @@ class Settled:
 
     def __init__(self) -> None:
         self.traded = {1: 0, -1: 0}
-        self._recent: dict[int, Order] = {}
+        self._recent: dict[int, ExchangeOrder] = {}
         self._seen = 0
 
-    def recent(self, run: EngineRun, manager: OrderManager) -> list[Order]:
+    def recent(self, run: EngineRun, manager: OrderManager) -> list[ExchangeOrder]:
         """Orders still worth a look."""
         orders, now_ms = run.venue.account.orders, run.venue.time.now_ms()
         if len(orders) > self._seen:
@@ -169,7 +169,7 @@ def on_place(run: EngineRun) -> None:
     assert session.block.code == 0, f"an order while quoting is off: {session.block.text}"
     assert run.lease.held(), "an order without the lease"
     feed = session.pairs[SYMBOL].feed
-    seen, number = (int(feed.view[V_BID_TICKS]), int(feed.view[V_ASK_TICKS])), int(feed.book.meta[M_LAST_ID])
+    seen, number = (int(feed.view[VIEW_BID_TICKS]), int(feed.view[VIEW_ASK_TICKS])), int(feed.book.meta[BOOK_LAST_ID])
     grain = round(session.pairs[SYMBOL].instrument.tick_size * 10**8) // run.venue.spec.tick_e8
     seen = seen[0] * grain, seen[1] * grain
     there = run.venue.tape.tops.get(number)
@@ -269,7 +269,7 @@ def _same_means(run: EngineRun) -> None:
     assert bounds.buy_money == money, f"{bounds.buy_money} ticks * lots taken for free, {money} are"
 
 
-def trades_of(venue: Venue) -> list[tuple[Order, Fill]]:
+def trades_of(venue: Venue) -> list[tuple[ExchangeOrder, Fill]]:
     """Every trade of an engine's; those of the account's past were nobody's of ours."""
     return [(order, fill) for order, fill in venue.account.trades.get(venue.spec.key, []) if is_ours(order.client_id)]
 

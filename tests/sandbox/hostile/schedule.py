@@ -7,12 +7,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from engine.kernel.feed import FeedSizes
-from engine.live import feed, pulse
+from engine.kernel.book.feed import FeedSizes
+from engine.live.session import pulse
+from engine.live.tick import feed
 from engine.risk.breaker import Cause, Trip
-from engine.sandbox import matching
+from engine.sandbox.matching import matcher
 from engine.trade import Market
-from engine.venue import link, rest
+from engine.venue import link
+from engine.venue.binance import rest
 from tests.sandbox.hostile import promises
 from tests.sandbox.hostile.clockwork import OWNER, Clock, Loop, Present, SeededModule, in_place_of, made_up_time
 from tests.sandbox.hostile.engine import EngineRun
@@ -62,7 +64,7 @@ def _owner() -> Wire:
 @contextmanager
 def stage() -> Iterator[None]:
     """Everything a schedule stands on; set up once for many. The kernels are compiled here, not in a schedule."""
-    matching.warm()
+    matcher.warm()
     with ExitStack() as parts:
         parts.callback(gc.enable)
         parts.callback(gc.unfreeze)

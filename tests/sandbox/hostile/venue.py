@@ -11,18 +11,18 @@ from typing import Any, Final, cast
 
 import orjson
 
-from engine.sandbox.connection import Connection
 from engine.sandbox.core import Core
 from engine.sandbox.errors import ApiError
-from engine.sandbox.hub import Hub
-from engine.sandbox.ledger import ClientAccount
-from engine.sandbox.listen_keys import ListenKey
-from engine.sandbox.orders import Order
+from engine.sandbox.market.symbols import SYMBOLS, SymbolSpec
+from engine.sandbox.market.tape import MarketState
+from engine.sandbox.matching.ledger import ClientAccount
+from engine.sandbox.matching.orders import ExchangeOrder
+from engine.sandbox.protocol.connection import ClientConnection
+from engine.sandbox.protocol.hub import Hub
+from engine.sandbox.protocol.listen_keys import ListenKey
+from engine.sandbox.protocol.streams import StreamServer
+from engine.sandbox.protocol.ws_api import WsApiServer
 from engine.sandbox.settings import DEFAULT_ACCOUNTS, KeySettings, RateLimits, Settings, holding
-from engine.sandbox.streams import StreamServer
-from engine.sandbox.symbols import SYMBOLS, SymbolSpec
-from engine.sandbox.tape import MarketState
-from engine.sandbox.ws_api import WsApiServer
 from engine.trade import Market
 from tests.sandbox.hostile.clockwork import Clock, Loop
 from tests.sandbox.hostile.keys import ED25519_KEY, ED25519_PUBLIC
@@ -101,7 +101,7 @@ class Venue:
         return self._trace.hexdigest()
 
     @property
-    def orders(self) -> list[Order]:
+    def orders(self) -> list[ExchangeOrder]:
         return list(self.account.orders.values())
 
     # what passes over the wires
@@ -140,7 +140,7 @@ class Venue:
         self._seen_when_written[client_id] = dict(wire.takings_seen)
         self.on_place(wire)
 
-    def _reserve(self, account: ClientAccount, order: Order, market: MarketState) -> None:
+    def _reserve(self, account: ClientAccount, order: ExchangeOrder, market: MarketState) -> None:
         try:
             self._refuse_as_before(account, order, market)
         except ApiError as refused:
@@ -181,10 +181,10 @@ class Venue:
 
     def opened(self, peer: Peer) -> None:
         for name in peer.names:
-            self.streams._subscribe(cast(Connection, peer), peer.market, name)
+            self.streams._subscribe(cast(ClientConnection, peer), peer.market, name)
 
     def closed(self, peer: Peer) -> None:
-        self.hub.forget(cast(Connection, peer))
+        self.hub.forget(cast(ClientConnection, peer))
 
     def _user_event(self, account: ClientAccount, market: Market, event: dict[str, Any]) -> None:
         self.person.watch(event)

@@ -22,9 +22,9 @@ def deeper(n):
 QUOTE: Final = """
 
 def quote(now_ns, view, signals, params, out):
-    m = (view[V_BID_TICKS] + view[V_ASK_TICKS]) // 2
-    out[O_BID_TICKS], out[O_ASK_TICKS] = m - {near}, m + {near}
-    out[O_BID_LOTS] = out[O_ASK_LOTS] = {lots} * int(params[P_BASE_SIZE_LOTS])
+    m = (view[VIEW_BID_TICKS] + view[VIEW_ASK_TICKS]) // 2
+    out[OUT_BID_TICKS], out[OUT_ASK_TICKS] = m - {near}, m + {near}
+    out[OUT_BID_LOTS] = out[OUT_ASK_LOTS] = {lots} * int(params[PARAM_BASE_SIZE_LOTS])
     act = int(params[PARAM_COMMON])
 {calls}    return 0
 """

@@ -13,7 +13,7 @@ from engine.backtest.settings import Simulation
 from engine.backtest.tape import read_tapes
 from engine.config.load import load_text
 from engine.config.schema import Config
-from engine.kernel.lane import C_MAX_POSITION
+from engine.kernel.sim.lane import CURSOR_MAX_POSITION
 from engine.strategy.own import from_file
 from engine.strategy.parameters import Strategy, StrategyError
 from engine.trade import Market
@@ -94,7 +94,7 @@ def _backtest(drawn: Drawn, act: Act, strategy: Strategy, file: Path, found: Fou
     config = with_act(load_text(CONFIG), act.number)
     lane = build_lane(columns, tape, config, Simulation(), strategy)
     run_lanes([lane], [columns.tick_e8 * columns.lot_e8 / 1e16], strategy, None)
-    held = int(lane.cursor[C_MAX_POSITION])
+    held = int(lane.cursor[CURSOR_MAX_POSITION])
     if held * columns.lot_e8 > 0.1 * 1e8:
         found.broken.append((f"{file} act {act.number}, backtest", f"held {held} lots"))
     own = strategy.own

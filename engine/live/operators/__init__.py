@@ -1,0 +1,1 @@
+"""What operators ask and command: status, figures, commands, reload."""

@@ -1,0 +1,1 @@
+"""What a test does to the sandbox: faults, changed histories, its own endpoints under /sandbox."""

@@ -1,0 +1,1 @@
+"""How a client speaks with the sandbox: REST, WebSocket API and streams; keys, signatures, rate limits."""

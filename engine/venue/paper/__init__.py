@@ -1,0 +1,1 @@
+"""Paper trading: the live market, and an account that exists only here."""
