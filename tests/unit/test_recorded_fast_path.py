@@ -17,7 +17,7 @@ from engine.kernel.symbol import SYM_LOT_E8, SYM_TICK_E8
 from engine.live.tick.tap import Tap
 from engine.store.records import DecisionRecord
 from tests.unit.live_session import CONFIG, SYMBOL, Rig
-from tests.unit.test_fast_path import STEPS, LaneExchange, exchange_of, move, settle
+from tests.unit.test_fast_path import STEPS, BufferExchange, exchange_of, move, settle
 
 
 class Recorded:
@@ -25,7 +25,7 @@ class Recorded:
 
     def __init__(self, folder: Path, strategy: str = "") -> None:
         self.folder, self.lines = folder, list[tuple[int, bytes]]()
-        self.rig = Rig(folder, strategy=strategy, exchange=LaneExchange())
+        self.rig = Rig(folder, strategy=strategy, exchange=BufferExchange())
         memory = self.rig.feed.memory
         sizes = {"tick_e8": int(memory.head[SYM_TICK_E8]), "lot_e8": int(memory.head[SYM_LOT_E8])}
         named = {"strategy": self.rig.config.strategy.name, "strategy_file": "", "strategy_sha256": ""}
