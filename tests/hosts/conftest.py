@@ -16,6 +16,7 @@ import pytest
 
 from tests.hosts.machines import Lan, Machine, need_hosts
 from tests.hosts.project import Project
+from tests.hosts.used import used_layer
 from tests.needs import ROOT
 
 SECRET = "an-api-key-nobody-may-see-7f3a"
@@ -110,7 +111,7 @@ def lan() -> Iterator[Lan]:
 
 @pytest.fixture(scope="module")
 def machine(lan: Lan) -> Machine:
-    return lan.boot()
+    return lan.boot(layers=(used_layer(),))
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,7 @@ class Machine:
     lan: "Lan"
     number: int
     options: tuple[str, ...] = ()
+    layers: tuple[Path, ...] = ()  # what is on its disk above the image
     process: "subprocess.Popen[bytes] | None" = None
     log: IO[bytes] | None = field(default=None, repr=False)
 
@@ -127,7 +128,8 @@ class Machine:
     def prepare(self) -> None:
         for part in ("upper", "work", "root"):
             (self.disk / part).mkdir(parents=True, exist_ok=True)
-        layers = f"lowerdir={IMAGE},upperdir={self.disk}/upper,workdir={self.disk}/work"
+        lower = ":".join(str(layer) for layer in (*self.layers, IMAGE))
+        layers = f"lowerdir={lower},upperdir={self.disk}/upper,workdir={self.disk}/work"
         _sh("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
         (self.root / "etc/hostname").write_text(self.name + "\n")
         self.new_host_key()
@@ -291,10 +293,10 @@ class Lan:
         for folder in (self.folder, *DISKS.glob("gone-*")):
             _empty_later(folder)
 
-    def boot(self, *options: str) -> Machine:
-        """A new pristine machine; ``options`` go to systemd-nspawn (``--tmpfs=/opt:size=40M``)."""
+    def boot(self, *options: str, layers: tuple[Path, ...] = ()) -> Machine:
+        """A new machine, pristine without ``layers``; ``options`` go to systemd-nspawn (``--tmpfs=/opt:size=40M``)."""
         build_image()
-        machine = Machine(self, len(self.machines) + 1, options)
+        machine = Machine(self, len(self.machines) + 1, options, layers)
         self.machines.append(machine)
         machine.prepare()
         machine.boot()
@@ -316,8 +318,3 @@ class Lan:
 
     def __exit__(self, *ending: object) -> None:
         self.close()
-
-
-if __name__ == "__main__":  # before any test waits for it; what this machine lacks, the tests say
-    if os.geteuid() == 0 and shutil.which("debootstrap"):
-        build_image()

@@ -7,6 +7,7 @@ from tests.hosts.machines import Lan, Machine
 from tests.hosts.project import Project
 from tests.hosts.test_deploy import asked, current
 from tests.hosts.test_two_hosts import with_an_account_each
+from tests.hosts.used import used_layer
 
 LIVE = "/opt/market-maker/shared/configs/config.yaml"
 
@@ -26,7 +27,7 @@ class Desks(Operator):
 
 @pytest.fixture(scope="module")
 def machines(lan: Lan) -> list[Machine]:
-    return [lan.boot(), lan.boot()]
+    return [lan.boot(layers=(used_layer(),)) for _ in range(2)]
 
 
 @pytest.fixture(scope="module")

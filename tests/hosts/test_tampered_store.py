@@ -3,7 +3,7 @@
 import pytest
 
 from tests.hosts.conftest import Operator
-from tests.hosts.machines import Machine
+from tests.hosts.machines import Lan, Machine
 from tests.hosts.test_deploy import asked, current
 
 STORE = "/opt/market-maker/shared/wheels"
@@ -15,6 +15,12 @@ with zipfile.ZipFile(sys.argv[1], "a") as wheel:
     wheel.writestr("engine/__init__.py", "open('/tmp/planted', 'w')")
 END
 python3 -W ignore /root/tamper.py """
+
+
+@pytest.fixture(scope="module")
+def machine(lan: Lan) -> Machine:
+    """Pristine: its store is filled by the deploy whose store is then tampered with."""
+    return lan.boot()
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import pytest
 from tests.hosts.conftest import Operator, as_host
 from tests.hosts.machines import Lan, Machine
 from tests.hosts.project import Project
+from tests.hosts.used import used_layer
 from tests.needs import ROOT
 
 
 @pytest.fixture(scope="module")
 def machines(lan: Lan) -> list[Machine]:
-    return [lan.boot(), lan.boot()]
+    return [lan.boot(layers=(used_layer(),)) for _ in range(2)]
 
 
 @pytest.fixture(scope="module")
