@@ -4,7 +4,6 @@ A key made with ``reload=True`` may change while the engine runs; any other need
 are exact decimals, ratios are floats, lengths of time are ``Duration`` (nanoseconds).
 """
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -358,11 +357,3 @@ class Config(Section):
     def lease_path(self) -> Path:
         """The file whose lock is the lease."""
         return self.lease.path or self.data_dir / f"lease-{self.exchange.account}.lock"
-
-    def backup_dir(self) -> Path:
-        """Where backups are written."""
-        return self.backup.directory or self.data_dir / "backups"
-
-    def quote_half_spread(self) -> Decimal:
-        """Half of base_spread, as an exact fraction of mid."""
-        return Decimal(str(self.strategy.base_spread)) / 2

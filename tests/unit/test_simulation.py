@@ -11,6 +11,7 @@ from engine.kernel.account.pnl import PNL_POSITION
 from engine.kernel.layout import VIEW_POSITION_LOTS
 from engine.kernel.quoting.actions import CANCEL, MAX_WORKING, PLACE, QUOTE_SIGNATURE, QUOTING_OVERLAP
 from engine.kernel.quoting.checks import Reason
+from engine.kernel.sim import exchange as sim
 from engine.kernel.sim import lane as L
 from engine.kernel.sim import loop
 from engine.kernel.sim import match as m
@@ -192,7 +193,7 @@ def random_market(seed: int, messages: int = 400) -> L.Tape:
 def test_the_fast_path_is_the_matching_kernel_row_for_row(seed: int) -> None:
     made = random_market(seed)
     lane = L.new_lane(made, new_symbol())
-    plain = m.new_exchange(1, max_orders=128)
+    plain = sim.new_exchange(1, max_orders=128)
     for exchange in (lane.exchange, plain):
         set_rules(exchange, 0, lot_size=1.0, queue_model=1, partial_fills=bool(seed % 2))
     shared = L.new_shared()
@@ -209,15 +210,15 @@ def test_the_fast_path_is_the_matching_kernel_row_for_row(seed: int) -> None:
         if message == 0:
             for number, (side, ticks) in enumerate(orders):
                 for exchange in (lane.exchange, plain):
-                    m.submit(exchange, 0, 0, number, side, ticks, 20, m.POST_ONLY)
+                    m.submit(exchange, 0, 0, number, side, ticks, 20, sim.POST_ONLY)
         if made.kind[message] != L.TAPE_TRADE:
-            bid, ask = m.best_bid(plain, 0), m.best_ask(plain, 0)
+            bid, ask = sim.best_bid(plain, 0), sim.best_ask(plain, 0)
             at, now = int(lane.cursor[L.CURSOR_EXCH]), int(made.exch_ns[message])
             market_until(made, lane.exchange, lane.bbo, wire, shared, 0, at, -1, now)
             if bid > 0 and ask < 1 << 60:
                 assert lane.bbo[message].tolist()[::2] == [bid, ask]
     mine = shared.fills[: shared.tally[1]].tolist()
-    theirs = m.drain(plain).tolist()
+    theirs = sim.drain(plain).tolist()
     assert [(row[0], row[3], row[4], row[6]) for row in mine] == [(row[0], row[3], row[4], row[6]) for row in theirs]
     assert len(mine) > 5
 

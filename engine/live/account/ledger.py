@@ -150,11 +150,6 @@ class Ledger:
         """Average entry price in ticks, 0 when flat."""
         return self.position.cost / self.lots if self.lots else ZERO
 
-    @property
-    def traded_value(self) -> Decimal:
-        """Value traded on both sides, in quote currency."""
-        return self.traded * self.unit
-
     def pnl(self) -> PnlBreakdown:
         """Everything at the present mark. Gross is exact; realized and unrealized divide it by average cost."""
         gross = (Decimal(self.cash) + Decimal(self.lots * self.mid2) / 2) * self.unit

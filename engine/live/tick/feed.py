@@ -13,7 +13,7 @@ from engine.kernel.book.feed import FeedSizes, views
 from engine.kernel.book.levels import BOOK_GAPS, BOOK_STATE
 from engine.kernel.book.order_book import CROSSED, EMPTY, GAP, LIVE, STALE, STATE_NAMES, SYNCING
 from engine.kernel.book.sync import SYNC_REFRESH, forget, want_refresh
-from engine.kernel.codec.frame import FRAME_BAD, FRAME_BBO
+from engine.kernel.codec.frame import FRAME_BAD
 from engine.kernel.codec.parse import as_frame
 from engine.kernel.scale import size_e8
 from engine.kernel.symbol import new_symbol
@@ -71,7 +71,7 @@ class Feed:
         self.taken_ns = 0  # monotonic time at which the last frame came in
         self.decider: Decider | None = None  # nobody before someone leads
         self.on_decided: Callable[[int], None] = on_tick
-        self.frames = self.bad_frames = self.bbo_frames = self.snapshots = self.resyncs = 0
+        self.frames = self.bad_frames = 0
         self.tap: Tap | None = None
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
@@ -106,11 +106,8 @@ class Feed:
             if found & FOUND_THIN:
                 self._thin()
             return
-        kind = found >> FOUND_KIND & 255
-        if kind == FRAME_BAD:
+        if found >> FOUND_KIND & 255 == FRAME_BAD:
             self.bad_frames += 1
-        elif kind == FRAME_BBO:
-            self.bbo_frames += 1
 
     def take(self, payload: memoryview | bytes, recv_ns: int) -> int:
         """The frame into the book, and no decision; returns ``FOUND_*`` of the kernel."""
@@ -133,7 +130,6 @@ class Feed:
             self.bad_since_ns = self.diff_ns or time.monotonic_ns()
         self._on_state(before, state)
         if state == GAP:
-            self.resyncs += 1
             self.want_snapshot()
 
     def _thin(self) -> None:
@@ -208,7 +204,6 @@ class Feed:
             body = await asyncio.wait_for(self._snapshot(self.symbol), SNAPSHOT_DEADLINE_S)
         except (VenueError, TimeoutError):
             return  # the timer asks again
-        self.snapshots += 1
         self.on_frame(body, self._wall_ns())
 
     def _touched(self, what: str) -> None:

@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 
+from engine.kernel.sim import exchange as sim
 from engine.kernel.sim import match as kernel
 from engine.kernel.sim.queue import MODELS
 from engine.sandbox.errors import ApiError, SandboxError
@@ -17,25 +18,25 @@ from engine.sandbox.market.symbols import SymbolSpec
 from engine.sandbox.matching.orders import ExchangeOrder
 
 MAX_RESTING = 1024  # orders of all accounts on one symbol
-_TIFS = {"GTC": kernel.GTC, "GTX": kernel.POST_ONLY, "IOC": kernel.IOC, "FOK": kernel.FOK}
+_TIFS = {"GTC": sim.GTC, "GTX": sim.POST_ONLY, "IOC": sim.IOC, "FOK": sim.FOK}
 
 
 @cache
 def warm() -> None:
     """Have every kernel function compiled, or loaded from its cache, so that no request waits for it."""
-    scratch = kernel.new_exchange(1, max_orders=4)
-    kernel.set_rules(scratch, 0, lot_size=1.0, partial_fills=True)
+    scratch = sim.new_exchange(1, max_orders=4)
+    sim.set_rules(scratch, 0, lot_size=1.0, partial_fills=True)
     kernel.on_reset(scratch, 0)
     kernel.on_levels(scratch, 0, 0, np.array([(1, 10, 5), (-1, 12, 5)], dtype=np.int64), 2)
     kernel.on_bbo(scratch, 0, 0, 10, 5, 12, 5)
-    kernel.submit(scratch, 0, 0, 1, 1, 10, 3, kernel.GTC)
-    kernel.replace(scratch, 0, 1, 10, 2, kernel.GTC)
-    kernel.lots_ahead(scratch, 1)
+    kernel.submit(scratch, 0, 0, 1, 1, 10, 3, sim.GTC)
+    kernel.replace(scratch, 0, 1, 10, 2, sim.GTC)
+    sim.lots_ahead(scratch, 1)
     kernel.on_trade(scratch, 0, 0, -1, 10, 1)
     kernel.cancel(scratch, 1)
-    kernel.best_bid(scratch, 0)
-    kernel.best_ask(scratch, 0)
-    kernel.drain(scratch)
+    sim.best_bid(scratch, 0)
+    sim.best_ask(scratch, 0)
+    sim.drain(scratch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ class Matcher:
         if model is None:
             raise SandboxError(f"unknown queue model {queue_model!r} (known: {', '.join(MODELS)})")
         self._book = book
-        self._exchange = kernel.new_exchange(1, max_orders=MAX_RESTING)
-        kernel.set_rules(self._exchange, 0, lot_size=spec.lot_e8 / 1e8, queue_model=model, partial_fills=True)
+        self._exchange = sim.new_exchange(1, max_orders=MAX_RESTING)
+        sim.set_rules(self._exchange, 0, lot_size=spec.lot_e8 / 1e8, queue_model=model, partial_fills=True)
         self._places: dict[int, _Place] = {}
         self.live = True  # False until the kernel is compiled: flow is not matched, and there are no orders yet
 
@@ -79,14 +80,14 @@ class Matcher:
     def crosses(self, side: int, ticks: int) -> bool:
         """Whether a limit order at ``ticks`` would take from the book now."""
         if side > 0:
-            return bool(ticks >= kernel.best_ask(self._exchange, 0) > 0)
-        return bool(ticks <= kernel.best_bid(self._exchange, 0))
+            return bool(ticks >= sim.best_ask(self._exchange, 0) > 0)
+        return bool(ticks <= sim.best_bid(self._exchange, 0))
 
     def takes(self, side: int, limit_ticks: int, lots: int) -> list[Level]:
         """(ticks, lots) an order would take now from the opposite side up to its limit; limit 0 is no limit."""
         taken: list[Level] = []
         levels = self._book.asks if side > 0 else self._book.bids
-        edge = kernel.best_ask(self._exchange, 0) if side > 0 else kernel.best_bid(self._exchange, 0)
+        edge = sim.best_ask(self._exchange, 0) if side > 0 else sim.best_bid(self._exchange, 0)
         for ticks in levels.ticks if side > 0 else reversed(levels.ticks):
             if lots <= 0 or (limit_ticks and ticks * side > limit_ticks * side):
                 break
@@ -99,14 +100,14 @@ class Matcher:
 
     def submit(self, order: ExchangeOrder, now_ns: int) -> list[Match]:
         """Taker fills of a new or amended order; what is left rests if its time in force lets it."""
-        tif = kernel.MARKET if order.type == "MARKET" else _TIFS[order.tif]
+        tif = sim.MARKET if order.type == "MARKET" else _TIFS[order.tif]
         self._places[order.order_id] = _Place(order, order.filled)
         status = kernel.submit(self._exchange, 0, now_ns, order.order_id, order.side, order.ticks, order.left, tif)
-        if status == kernel.REJECTED_FULL:
+        if status == sim.REJECTED_FULL:
             del self._places[order.order_id]
             raise ApiError(-1008, "Server is currently overloaded with other requests. Please try again later.")
         matches = self._drain()
-        if status not in (kernel.NEW, kernel.PARTIAL):
+        if status not in (sim.NEW, sim.PARTIAL):
             self._places.pop(order.order_id, None)
         return matches
 
@@ -119,11 +120,11 @@ class Matcher:
         """The order's quantity became smaller: it keeps its place."""
         place = self._places.get(order.order_id)
         if place is not None:
-            kernel.replace(self._exchange, now_ns, order.order_id, order.ticks, order.lots - place.done, kernel.GTC)
+            kernel.replace(self._exchange, now_ns, order.order_id, order.ticks, order.lots - place.done, sim.GTC)
 
     def lots_ahead(self, order: ExchangeOrder) -> float:
         """Estimated lots before the order in its queue, -1 where it does not rest."""
-        return float(kernel.lots_ahead(self._exchange, order.order_id))
+        return float(sim.lots_ahead(self._exchange, order.order_id))
 
     def on_levels(self, now_ns: int, rows: list[tuple[int, int, int]]) -> list[Match]:
         """A depth frame: (side, ticks, lots) of every level that changed."""
@@ -151,9 +152,7 @@ class Matcher:
 
     def _drain(self) -> list[Match]:
         found: list[Match] = []
-        for row in kernel.drain(self._exchange).tolist():
-            place = self._places[row[kernel.FILL_ID]]
-            found.append(
-                Match(place.order, row[kernel.FILL_TICKS], row[kernel.FILL_LOTS], bool(row[kernel.FILL_MAKER]))
-            )
+        for row in sim.drain(self._exchange).tolist():
+            place = self._places[row[sim.FILL_ID]]
+            found.append(Match(place.order, row[sim.FILL_TICKS], row[sim.FILL_LOTS], bool(row[sim.FILL_MAKER])))
         return found

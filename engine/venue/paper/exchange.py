@@ -27,6 +27,7 @@ from engine.kernel.codec.frame import (
     HEAD_OFF_BOOK,
 )
 from engine.kernel.codec.parse import as_frame
+from engine.kernel.sim import exchange as sim
 from engine.kernel.sim import match
 from engine.position import Position
 from engine.trade import (
@@ -75,16 +76,16 @@ class Earlier:
 
 def warm() -> None:
     """Have every kernel function this module calls compiled, or loaded from its cache, before a frame waits for it."""
-    scratch = match.new_exchange(1, max_orders=4)
-    match.set_rules(scratch, 0, lot_size=1.0, partial_fills=True)
+    scratch = sim.new_exchange(1, max_orders=4)
+    sim.set_rules(scratch, 0, lot_size=1.0, partial_fills=True)
     match.on_reset(scratch, 0)
     match.on_level(scratch, 0, 0, 1, 10, 5)
     match.on_levels(scratch, 0, 0, np.array([(-1, 12, 5)], dtype=np.int64), 1)
     match.on_bbo(scratch, 0, 0, 10, 5, 12, 5)
-    match.submit(scratch, 0, 0, 1, 1, 10, 3, match.GTC)
+    match.submit(scratch, 0, 0, 1, 1, 10, 3, sim.GTC)
     match.on_trade(scratch, 0, 0, -1, 10, 1)
     match.cancel(scratch, 1)
-    match.drain(scratch)
+    sim.drain(scratch)
     block = new_block(window_bits=6, far_bits=4, frames=2, rows=8, levels=64)
     on_frame(as_frame(b"{}"), 0, 1, 1, block)
     top(views(block)[0], 1, np.zeros((4, 2), np.int64))
@@ -111,10 +112,10 @@ class PaperExchange:
 
     def __init__(self, instruments: Iterable[Instrument], balances: dict[str, Decimal], queue_n: float = 2.0) -> None:
         self._symbols = {one.symbol: _Symbol(one, at) for at, one in enumerate(instruments)}
-        self._kernel = match.new_exchange(max(len(self._symbols), 1))
+        self._kernel = sim.new_exchange(max(len(self._symbols), 1))
         for symbol in self._symbols.values():
             lot = float(symbol.instrument.lot_size)
-            match.set_rules(self._kernel, symbol.index, lot_size=lot, n=queue_n, partial_fills=True)
+            sim.set_rules(self._kernel, symbol.index, lot_size=lot, n=queue_n, partial_fills=True)
         self.balances = dict(balances)
         self.positions: dict[str, Position[Decimal]] = {}  # futures; cost in quote currency
         self.orders: dict[str, VenueOrder] = {}
@@ -214,17 +215,17 @@ class PaperExchange:
         self.orders[request.client_id], self._by_number[number] = order, request.client_id
         self._open[request.client_id] = None
         told = [OrderUpdate(order, None)]
-        tif = match.MARKET if request.market_order else match.POST_ONLY if request.post_only else match.GTC
+        tif = sim.MARKET if request.market_order else sim.POST_ONLY if request.post_only else sim.GTC
         lots = request.lots
         status = match.submit(self._kernel, symbol.index, now_ns, number, int(request.side), request.ticks, lots, tif)
-        if status == match.REJECTED_POST_ONLY:
+        if status == sim.REJECTED_POST_ONLY:
             self._forget(request.client_id)
             return PaperRefusal(-5022, "Post Only order will be rejected: it would immediately match."), []
-        if status in (match.REJECTED_FULL, match.REJECTED_DUPLICATE, match.REJECTED_SIZE):
+        if status in (sim.REJECTED_FULL, sim.REJECTED_DUPLICATE, sim.REJECTED_SIZE):
             self._forget(request.client_id)
             return PaperRefusal(-2010, "The paper exchange has no room for this order."), []
         told += self._filled()
-        if status == match.EXPIRED:
+        if status == sim.EXPIRED:
             told.append(self._set(request.client_id, status=_W.EXPIRED))
         return self.orders[request.client_id], told
 
@@ -268,7 +269,7 @@ class PaperExchange:
     def cancel(self, client_id: str, now_ns: int) -> tuple[VenueOrder | PaperRefusal, list[OrderUpdate]]:
         """The order with its last state, or a refusal where it is not live."""
         order = self.orders.get(client_id)
-        if order is None or match.cancel(self._kernel, int(order.venue_id)) != match.CANCELED:
+        if order is None or match.cancel(self._kernel, int(order.venue_id)) != sim.CANCELED:
             return PaperRefusal(-2011, "Unknown order sent."), []
         self._now_ms = self._stamp(now_ns)
         update = self._set(client_id, status=_W.CANCELED)
@@ -329,13 +330,13 @@ class PaperExchange:
 
     def _filled(self) -> list[OrderUpdate]:
         told = []
-        for row in match.drain(self._kernel).tolist():
-            client_id = self._by_number[row[match.FILL_ID]]
+        for row in sim.drain(self._kernel).tolist():
+            client_id = self._by_number[row[sim.FILL_ID]]
             order = self.orders[client_id]
-            filled = order.filled_lots + row[match.FILL_LOTS]
+            filled = order.filled_lots + row[sim.FILL_LOTS]
             status = _W.FILLED if filled == order.lots else _W.PARTIALLY_FILLED
             update = self._set(client_id, status=status, filled=filled)
-            fill = self._book(update.order, row[match.FILL_TICKS], row[match.FILL_LOTS], bool(row[match.FILL_MAKER]))
+            fill = self._book(update.order, row[sim.FILL_TICKS], row[sim.FILL_LOTS], bool(row[sim.FILL_MAKER]))
             told.append(OrderUpdate(update.order, fill))
         return told
 
