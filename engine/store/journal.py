@@ -25,6 +25,7 @@ from engine.store.records import Record, Row
 from engine.store.spill import SpillFile
 from engine.store.tables import Table
 
+RECOUNTS: Final = 8  # of the records in memory, while the writer moves them
 BATCH: Final = 2_000  # records in one transaction
 SYNC_EVERY_S: Final = 1.0  # records that need no flush of their own are flushed with a batch at least this often
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # waits between attempts to reach a lost database
@@ -165,8 +166,17 @@ class Journal:
         return None
 
     def _waiting(self) -> int:
-        """Records in memory that are not written: in the queue, and in the writer's hands."""
-        return len(self._queue) + len(self._held)
+        """Records in memory that are not written: in the queue, and in the writer's hands.
+
+        The writer takes hundreds at once from the one to the other: counted on either side of that they would count
+        twice, and the limit refuse what it has room for.
+        """
+        for _ in range(RECOUNTS):
+            held = len(self._held)
+            count = held + len(self._queue)
+            if len(self._held) == held:
+                break
+        return count
 
     def stats(self) -> JournalStats:
         """Depth of the queue in records, its lag in seconds, and what was written, spilled and lost since the start."""

@@ -22,7 +22,7 @@ from engine.orders.manager import OrderManager
 from engine.orders.order import Effects
 from engine.orders.table import OrderTable
 from engine.trade import Answer, Outcome, VenueFill
-from engine.venue.binance import order_socket
+from engine.venue.binance import order_socket, outcome
 from tests.needs import ROOT
 from tests.sandbox.hostile.schedule import play, stage
 from tests.sandbox.hostile.share import replay
@@ -179,11 +179,12 @@ def test_hostile_schedules_find_a_gateway_that_takes_a_server_error_for_a_refusa
     on_stage: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A 5xx or -1007 is read as a refusal: the order may be live all the same."""
-    monkeypatch.setattr(
-        order_socket,
-        "outcome_of",
-        lambda status, code, message="": Outcome.ACCEPTED if 200 <= status < 300 else Outcome.REJECTED,
-    )
+
+    def hasty(status: int, code: int, message: str = "") -> Outcome:
+        return Outcome.ACCEPTED if 200 <= status < 300 else Outcome.REJECTED
+
+    for reader in (order_socket, outcome):
+        monkeypatch.setattr(reader, "outcome_of", hasty)
     assert broken_within(CAUGHT_WITHIN, "held as REJECTED")
 
 

@@ -94,6 +94,8 @@ def test_the_rule_and_its_moment_are_those_of_the_engines_own_risk_centre(
     free: Result, recording: Path, monkeypatch: pytest.MonkeyPatch, limits: dict[str, Any], rule: str, halts: bool
 ) -> None:
     chosen = config(**limits)
+    if "rest" in limits:  # capital bounds what is held, in a backtest as live: the run without a stop has it too
+        free = run([recording], config(daily=limits["daily"], rest=limits["rest"]), Simulation())
     result = run([recording], chosen, Simulation())
     made = centre_stops(free, chosen, monkeypatch, recording)
     first = result.stops[0]
