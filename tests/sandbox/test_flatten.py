@@ -6,6 +6,7 @@ import json
 import signal
 import time
 import urllib.request
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,21 +36,26 @@ def position(engine: Engine) -> Decimal:
     return Decimal(str(engine.get("/api/state")["symbols"][SYMBOL]["position"]["base"]))
 
 
-def paused_long(engine: Engine, least: str = "0.02") -> Decimal:
-    """Quoting is off, and this much base currency is held by the ledger."""
+def paused_with(engine: Engine, wanted: Callable[[Decimal], bool]) -> Decimal:
+    """Quoting is off, so that no fill changes the ledger's position any more, and it is as ``wanted``."""
 
     def held() -> Decimal | None:
-        if position(engine) < Decimal(least):
+        if not wanted(position(engine)):
             return None
         assert engine.control("cancel")[0] == 200
         now = position(engine)
-        if now >= Decimal(least):
+        if wanted(now):
             return now
         engine.control("resume")
         return None
 
-    found: Decimal = until(held, "a long position")
+    found: Decimal = until(held, "the wanted position")
     return found
+
+
+def paused_long(engine: Engine, least: str = "0.02") -> Decimal:
+    """Quoting is off, and this much base currency is held by the ledger."""
+    return paused_with(engine, lambda held: held >= Decimal(least))
 
 
 def filters(port: int, market: str, **changes: str) -> None:
@@ -136,7 +142,7 @@ def test_a_futures_position_larger_than_a_market_order_may_be_is_closed_in_piece
     venue = Venue(port)
     filters(port, "usdm", market_max_quantity="0.007", market_step="0.001")
     engine = engine_on(port, market="usdm").start().quoting()
-    until(lambda: abs(Decimal(venue.account()["positions"].get(SYMBOL, "0"))) >= Decimal("0.02"), "a position")
+    paused_with(engine, lambda held: abs(held) >= Decimal("0.02"))
     since = len(venue.orders())
     if way == "sentinel":
         venue.fault(kind="ack_lost", operation="order.place", market="usdm", count=1)
