@@ -15,6 +15,12 @@ Against = Callable[..., Operator]
 
 
 @pytest.fixture(scope="module")
+def machine(lan: Lan) -> Machine:
+    """Pristine: what a refusal leaves there is nothing."""
+    return lan.boot()
+
+
+@pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(tmp_path_factory.mktemp("project") / "source")
 
