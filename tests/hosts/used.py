@@ -72,5 +72,8 @@ def _deploy_once(layer: Path) -> None:
 
 if __name__ == "__main__":
     if os.geteuid() == 0 and shutil.which("debootstrap"):  # what this machine lacks, the tests say
-        build_image()
-        used_layer()
+        try:
+            build_image()
+            used_layer()
+        except (RuntimeError, AssertionError) as error:
+            print(f"not made ahead, the first test that wants it tries again: {error}")
