@@ -4,6 +4,8 @@ Everything it decides comes from ``panels``, ``views`` and ``breaches``; everyth
 """
 
 import contextlib
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +17,8 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container, VerticalScroll
 from textual.css.query import NoMatches
+from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input, Static
 
@@ -156,8 +160,18 @@ class Dashboard(App[None]):
 
     def repaint(self) -> None:
         """Puts what is known on screen. Called on a timer: it must never raise, whatever an engine answered."""
+        self._see_size()
         with contextlib.suppress(NoMatches):  # the screen is just coming up, or going down
             self._repaint(self.clock())
+
+    def _see_size(self) -> None:
+        """A change of the terminal's size whose signal was missed is seen here: else the picture stays torn."""
+        if self.is_headless or not sys.__stdout__:
+            return
+        with contextlib.suppress(OSError, ValueError):  # no terminal any more: the app is going down
+            size = Size(*os.get_terminal_size(sys.__stdout__.fileno()))
+            if size.area and size != self.size:
+                self.post_message(Resize(size, size))
 
     def _repaint(self, now: float) -> None:
         found = self._held.held(breaches(self.readings, now, self.interval), now)

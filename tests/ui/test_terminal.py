@@ -82,3 +82,22 @@ def test_it_outlives_the_engine_says_so_and_recovers(terminal: Terminal, engine:
     assert ENDED not in terminal.text()
     terminal.tmux("send-keys", "q")
     assert f"{ENDED} 0" in terminal.until(lambda text: ENDED in text)
+
+
+def test_a_change_of_size_that_no_signal_told_is_seen_all_the_same(tmp_path: Path, engine: FakeEngine) -> None:
+    need_program("tmux")
+    fleet = write_fleet(tmp_path, engine.port)
+    deaf = tmp_path / "deaf.py"  # to the signal that tells of a new size
+    deaf.write_text(
+        "import os, signal, sys\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})\n"
+        "os.execv(sys.argv[1], sys.argv[1:])\n"
+    )
+    command = f"{sys.executable} {deaf} {sys.executable} -m mmctl tui here --fleet {fleet} --interval 0.2"
+    window = Terminal(tmp_path, command)
+    try:
+        window.until(lambda text: "+12.3456 USDT" in text and "fresh" in text)
+        window.tmux("resize-window", "-x", "70", "-y", "16")
+        window.until(lambda text: "fresh" in text.splitlines()[0] and "q Quit" in text.splitlines()[15])
+    finally:
+        window.tmux("kill-server")
