@@ -192,9 +192,8 @@ def tick(buf: Any, recv_ns: int, what: int, block: I64, position: int, buffer: I
     ``block`` is the symbol's (``kernel.symbol``), ``buffer`` holds the requests (``kernel.codec.requests``), and
     ``position`` is in lots. Returns (``FOUND_*``, ``DECISION_*``); the blocks tell the rest. A frame that cannot be
     read puts the book in GAP. Not decided is what needs more than the kernel knows: a book that is not LIVE, a closed
-    gate, a price that is not calm. Requests are written when they are no more than ``NUMBER_PLACES`` and, cancels
-    included,
-    ``NUMBER_ROOM``; else the actions are only told.
+    gate, a price that is not calm. Requests are written when they are no more than ``NUMBER_PLACES`` and,
+    cancels included, ``NUMBER_ROOM``; else the actions are only told.
     """
     own = parts(block)
     if what == ONLY_TOUCH:

@@ -110,8 +110,9 @@ def lan() -> Iterator[Lan]:
 
 
 @pytest.fixture(scope="module")
-def machine(lan: Lan) -> Machine:
-    return lan.boot(layers=(used_layer(),))
+def machine(lan: Lan, request: pytest.FixtureRequest) -> Machine:
+    """A host that was deployed to before, or where the module says ``PRISTINE`` one that never was."""
+    return lan.boot(layers=() if getattr(request.module, "PRISTINE", False) else (used_layer(),))
 
 
 @pytest.fixture(scope="module")

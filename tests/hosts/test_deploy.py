@@ -11,17 +11,12 @@ import pytest
 
 from tests.hosts.conftest import SECRET, Done, Operator
 from tests.hosts.deployed import asked, current, first, running
-from tests.hosts.machines import Lan, Machine
+from tests.hosts.machines import Machine
 
+PRISTINE = True  # what a first deploy brings is what is looked at here
 __all__ = ["first", "running"]
 
 STEPS = ["environment", "build", "config", "upload", "systemd", "permissions", "log directory"]
-
-
-@pytest.fixture(scope="module")
-def machine(lan: Lan) -> Machine:
-    """Pristine: what a first deploy brings is what is looked at here."""
-    return lan.boot()
 
 
 def deploying(operator: Operator) -> "subprocess.Popen[str]":

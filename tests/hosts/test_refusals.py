@@ -11,13 +11,8 @@ from tests.hosts.conftest import Operator, as_host
 from tests.hosts.machines import Lan, Machine
 from tests.hosts.project import Project
 
+PRISTINE = True  # what a refusal leaves there is nothing
 Against = Callable[..., Operator]
-
-
-@pytest.fixture(scope="module")
-def machine(lan: Lan) -> Machine:
-    """Pristine: what a refusal leaves there is nothing."""
-    return lan.boot()
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@
 import pytest
 
 from tests.hosts.conftest import Operator
-from tests.hosts.machines import Lan, Machine
+from tests.hosts.machines import Machine
 from tests.hosts.test_deploy import asked, current
 
+PRISTINE = True  # its store is filled by the deploy whose store is then tampered with
 STORE = "/opt/market-maker/shared/wheels"
 QUARANTINE = "/opt/market-maker/.mmctl/quarantine"
 #: Adds to a wheel what its code then does when it starts.
@@ -15,12 +16,6 @@ with zipfile.ZipFile(sys.argv[1], "a") as wheel:
     wheel.writestr("engine/__init__.py", "open('/tmp/planted', 'w')")
 END
 python3 -W ignore /root/tamper.py """
-
-
-@pytest.fixture(scope="module")
-def machine(lan: Lan) -> Machine:
-    """Pristine: its store is filled by the deploy whose store is then tampered with."""
-    return lan.boot()
 
 
 @pytest.fixture
