@@ -25,7 +25,7 @@ OUTCOMES: Final = ("placed", "accepted", "rejected", "unknown", "cancelled", "fi
 # the values of risk.breaker.Cause that open or halt, and of orders.reconcile.DiscrepancyClass; a test keeps them equal
 CAUSES: Final = (
     *("losing_round_trips", "order_errors", "price_move", "loss_rate", "drawdown", "position", "feed", "order_latency"),
-    *("reject_rate", "clock_skew", "reconciliation", "mismatch", "store", "daily_loss", "drawdown_limit"),
+    *("reject_rate", "clock_skew", "reconciliation", "mismatch", "daily_loss", "drawdown_limit"),
     *("repeated_opens", "sentinel", "operator"),
 )
 DISCREPANCIES: Final = (

@@ -24,11 +24,9 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class ApprovedOrder:
-    """An intent that passed every check of ``authority`` (risk, or an operator's flatten)."""
+    """An intent that passed every check of whoever may approve it: risk, or an operator's flatten."""
 
     intent: Intent
-    authority: str
-    checked_ns: int
 
     def request(self, client_id: str) -> PlaceRequest:
         """What is sent, under ``client_id``; prices in ticks, sizes in lots."""

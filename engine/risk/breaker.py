@@ -39,7 +39,6 @@ class Cause(Enum):
     CLOCK_SKEW = "clock_skew"
     RECONCILIATION = "reconciliation"
     MISMATCH = "mismatch"
-    STORE = "store"
     DAILY_LOSS = "daily_loss"
     DRAWDOWN_LIMIT = "drawdown_limit"
     REPEATED_OPENS = "repeated_opens"

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Protocol
 
 from engine.store.records import Row
@@ -25,14 +24,9 @@ class BadRecord(StoreError):
 class Restart:
     """What a starting engine must know of the one before it, for one account."""
 
-    last_trade_ids: Mapping[str, int] = field(default_factory=dict)  # by symbol
-    positions: Mapping[str, Row] = field(default_factory=dict)  # by symbol
     state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by name, as kept
     open_orders: tuple[Row, ...] = ()  # not in a final state when last heard of
-    last_pnl: Row | None = None
-    day_total: Decimal = Decimal(0)  # of the given UTC day
     last_epoch: int = 0
-    last_decision: tuple[int, int] = (0, 0)  # epoch, seq
     other_accounts: tuple[str, ...] = ()  # whose state the same journal holds besides
 
 
@@ -47,8 +41,8 @@ class Backend(Protocol):
         """All of it in one transaction or none; with ``durable`` it is on the disk when this returns."""
         ...
 
-    def restart(self, account: str, day: str) -> Restart:
-        """What the journal holds of ``account`` that a start needs; PnL of ``day`` (ISO date). Raises ``StoreLost``."""
+    def restart(self, account: str) -> Restart:
+        """What the journal holds of ``account`` that a start needs. Raises ``StoreLost``."""
 
     def prune(self, account: str, before_ns: int, most: int) -> int:
         """Delete at most ``most`` decisions older than ``before_ns``; how many were."""

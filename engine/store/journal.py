@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -99,11 +98,10 @@ class Journal:
 
     # --- life ---
 
-    def start(self, day: str = "") -> Restart:
+    def start(self) -> Restart:
         """Open the database, bring in what an earlier run spilled, start the writer, return what must be remembered.
 
-        ``day`` (UTC, YYYY-MM-DD; default today) selects ``Restart.day_total``. Raises ``StoreError``: an engine
-        without a journal does not start.
+        Raises ``StoreError``: an engine without a journal does not start.
         """
         self._backend.open()
         try:
@@ -111,7 +109,7 @@ class Journal:
             self._bring_in()
         except OSError as error:
             raise StoreError(f"cannot use the spill file {self._spill.path}: {error.strerror}") from None
-        found = self._backend.restart(self._account, day or datetime.now(UTC).strftime("%Y-%m-%d"))
+        found = self._backend.restart(self._account)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
         return found

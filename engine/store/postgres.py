@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select, text
@@ -112,13 +111,13 @@ class PostgresBackend:
         except SQLAlchemyError as error:
             raise translate(error) from None
 
-    def restart(self, account: str, day: str) -> Restart:
-        """What the journal holds of ``account`` that a start needs, PnL of ``day`` (ISO date). Raises ``StoreLost``."""
+    def restart(self, account: str) -> Restart:
+        """What the journal holds of ``account`` that a start needs. Raises ``StoreLost``."""
         if self._connection is None:
             raise StoreLost("the PostgreSQL journal is not open")
         try:
             with self._connection.begin():
-                return _restart(self._connection, account, day)
+                return _restart(self._connection, account)
         except SQLAlchemyError as error:
             raise translate(error) from None
 
@@ -159,33 +158,19 @@ def version_of(connection: Connection) -> str:
     return str(version)
 
 
-def _restart(connection: Connection, account: str, day: str) -> Restart:
-    def rows(name: str, *conditions: Any, order: Any = None, limit: int | None = None) -> list[Row]:
+def _restart(connection: Connection, account: str) -> Restart:
+    def rows(name: str, *conditions: Any) -> list[Row]:
         table = METADATA.tables[name]
         statement = select(table).where(table.c.account == account, *conditions)
-        if order is not None:
-            statement = statement.order_by(*order)
-        return [dict(row) for row in connection.execute(statement.limit(limit)).mappings()]
+        return [dict(row) for row in connection.execute(statement).mappings()]
 
-    orders, trades, pnl, decisions = (METADATA.tables[name] for name in ("orders", "trades", "pnl", "decisions"))
-    last_ids = connection.execute(
-        select(trades.c.symbol, func.max(trades.c.trade_id))
-        .where(trades.c.account == account)
-        .group_by(trades.c.symbol)
-    )
-    last_pnl = rows("pnl", order=[pnl.c.ns.desc()], limit=1)
+    orders = METADATA.tables["orders"]
     epoch = connection.execute(select(func.coalesce(func.max(orders.c.epoch), 0)).where(orders.c.account == account))
-    decision = rows("decisions", order=[decisions.c.epoch.desc(), decisions.c.seq.desc()], limit=1)
     state = METADATA.tables["engine_state"]
     others = connection.execute(select(state.c.account).where(state.c.account != account).distinct().limit(5))
     return Restart(
         other_accounts=tuple(str(row[0]) for row in others),
-        last_trade_ids={str(symbol): int(last) for symbol, last in last_ids},
-        positions={row["symbol"]: row for row in rows("positions")},
         state={row["name"]: row["value"] for row in rows("engine_state")},
         open_orders=tuple(rows("orders", orders.c.state.not_in(FINAL_STATES))),
-        last_pnl=last_pnl[0] if last_pnl else None,
-        day_total=last_pnl[0]["day_total"] if last_pnl and last_pnl[0]["day"] == day else Decimal(0),
         last_epoch=int(epoch.scalar_one()),
-        last_decision=(int(decision[0]["epoch"]), int(decision[0]["seq"])) if decision else (0, 0),
     )

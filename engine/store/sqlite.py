@@ -4,7 +4,6 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -175,13 +174,13 @@ class SqliteBackend:
         hint = "; free some space" if "full" in str(error) else ""
         return StoreLost(f"the journal {self.path} cannot be written: {error}{hint}")
 
-    def restart(self, account: str, day: str) -> Restart:
-        """What the journal holds of ``account`` that a start needs, PnL of ``day`` (ISO date). Raises ``StoreLost``."""
+    def restart(self, account: str) -> Restart:
+        """What the journal holds of ``account`` that a start needs. Raises ``StoreLost``."""
         connection = self._connection
         if connection is None:
             raise StoreLost(f"the journal {self.path} is not open")
         try:
-            return _restart(connection, account, day)
+            return _restart(connection, account)
         except sqlite3.Error as error:
             raise StoreLost(f"the journal {self.path} cannot be read: {error}") from None
 
@@ -226,25 +225,13 @@ def _rows(connection: sqlite3.Connection, table: Table, where: str, values: Sequ
     return [from_sqlite(table, row) for row in cursor]
 
 
-def _restart(connection: sqlite3.Connection, account: str, day: str) -> Restart:
-    last_ids = connection.execute(
-        "SELECT symbol, max(trade_id) FROM trades WHERE account=? GROUP BY symbol", (account,)
-    )
+def _restart(connection: sqlite3.Connection, account: str) -> Restart:
     finals = ", ".join(f"'{state}'" for state in FINAL_STATES)
-    pnl = _rows(connection, tables.PNL, "account=? ORDER BY ns DESC LIMIT 1", (account,))
     epoch = connection.execute("SELECT coalesce(max(epoch), 0) FROM orders WHERE account=?", (account,)).fetchone()[0]
-    decision = connection.execute(
-        "SELECT epoch, seq FROM decisions WHERE account=? ORDER BY epoch DESC, seq DESC LIMIT 1", (account,)
-    ).fetchone()
     others = connection.execute("SELECT DISTINCT account FROM engine_state WHERE account<>? LIMIT 5", (account,))
     return Restart(
         other_accounts=tuple(str(row[0]) for row in others),
-        last_trade_ids={str(symbol): int(last) for symbol, last in last_ids},
-        positions={row["symbol"]: row for row in _rows(connection, tables.POSITIONS, "account=?", (account,))},
         state={row["name"]: row["value"] for row in _rows(connection, tables.ENGINE_STATE, "account=?", (account,))},
         open_orders=tuple(_rows(connection, tables.ORDERS, f"account=? AND state NOT IN ({finals})", (account,))),
-        last_pnl=pnl[0] if pnl else None,
-        day_total=pnl[0]["day_total"] if pnl and pnl[0]["day"] == day else Decimal(0),
         last_epoch=int(epoch),
-        last_decision=(int(decision[0]), int(decision[1])) if decision else (0, 0),
     )

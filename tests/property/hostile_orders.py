@@ -97,7 +97,7 @@ class World:
         side = self.dice.choice([Side.BUY, Side.SELL])
         ticks = self.dice.randint(95, 99) if side is Side.BUY else self.dice.randint(101, 105)
         intent = Intent(SYMBOL, side, ticks, self.dice.randint(1, 5))
-        request = self.manager.place(ApprovedOrder(intent, "test", self.now_ns), self.now_ns)
+        request = self.manager.place(ApprovedOrder(intent), self.now_ns)
         if not isinstance(request, RefusedOrder):
             self.send(request)
 

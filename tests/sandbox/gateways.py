@@ -97,7 +97,7 @@ class Bench:
         if changes.get("market_order"):
             ticks = 0
         intent = Intent(SYMBOL, side, ticks, lots, **changes)
-        request = self.manager.place(ApprovedOrder(intent, "test", 0), time.monotonic_ns())
+        request = self.manager.place(ApprovedOrder(intent), time.monotonic_ns())
         assert isinstance(request, PlaceRequest), request
         return request
 

@@ -21,7 +21,6 @@ from engine.store.server import engine_for
 from engine.store.tables import TABLES
 from tests.services.postgres import PASSWORD, Server, running_server
 from tests.unit.journal_samples import (
-    DAY,
     NS,
     decision,
     fill,
@@ -56,7 +55,7 @@ def journal_at(url: str, folder: Path, **more: object) -> Journal:
 
 def test_every_kind_of_record_is_written_and_read_back_exactly(url: str, tmp_path: Path) -> None:
     journal = journal_at(url, tmp_path)
-    journal.start(DAY)
+    journal.start()
     for record in one_of_each():
         assert journal.put(record)
     assert journal.close()
@@ -64,12 +63,14 @@ def test_every_kind_of_record_is_written_and_read_back_exactly(url: str, tmp_pat
     assert query(url, "SELECT evidence->>'value', extract(epoch FROM timestamp)::bigint FROM risk_events").rows == (
         ("0.1", NS // 10**9),
     )
-    found = journal_at(url, tmp_path).start(DAY)
-    assert found.last_trade_ids == {"ETHUSDC": 1}
-    assert found.positions["ETHUSDC"]["average_price"] == Decimal("2500.005")
+    found = journal_at(url, tmp_path).start()
+    assert query(url, "SELECT trade_id FROM trades").rows == ((1,),)
+    assert query(url, "SELECT average_price FROM positions").rows == ((Decimal("2500.005"),),)
     assert found.state == {"breaker": {"state": "OPEN"}}
     assert [row["client_id"] for row in found.open_orders] == ["mm-1-1"]
-    assert (found.day_total, found.last_epoch, found.last_decision) == (Decimal("-1.5"), 1, (1, 1))
+    assert query(url, "SELECT day_total FROM pnl").rows == ((Decimal("-1.5"),),)
+    assert query(url, "SELECT epoch, seq FROM decisions").rows == ((1, 1),)
+    assert found.last_epoch == 1
 
 
 def test_old_decisions_are_forgotten(url: str, tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ def test_a_database_that_cannot_be_used_is_said_in_words_without_the_password(
 
 def test_a_copy_is_one_sqlite_file_and_goes_back_into_either_kind(server: Server, url: str, tmp_path: Path) -> None:
     journal = journal_at(url, tmp_path)
-    journal.start(DAY)
+    journal.start()
     for record in one_of_each():
         journal.put(record)
     journal.close()
@@ -265,5 +266,5 @@ def test_a_copy_is_one_sqlite_file_and_goes_back_into_either_kind(server: Server
         if table.name != "meta":
             assert query(back, everything.format(table.name)).rows == query(url, everything.format(table.name)).rows
     restore_journal(tmp_path / "copy.db", sqlite_url(tmp_path))
-    assert journal_in(tmp_path).start(DAY).last_trade_ids == {"ETHUSDC": 1}
-    assert query(sqlite_url(tmp_path), "SELECT price FROM trades").rows == (("2500.01",),)
+    journal_in(tmp_path).start()
+    assert query(sqlite_url(tmp_path), "SELECT trade_id, price FROM trades").rows == ((1, "2500.01"),)

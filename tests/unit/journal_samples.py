@@ -94,8 +94,8 @@ class Flaky:
         self.real.write(batch, durable=durable)
         self.after(rows)
 
-    def restart(self, account: str, day: str) -> Restart:
-        return self.real.restart(account, day)
+    def restart(self, account: str) -> Restart:
+        return self.real.restart(account)
 
     def check(self) -> None:
         self.real.check()

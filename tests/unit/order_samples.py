@@ -20,11 +20,11 @@ def wanted(lots: int = 5, ticks: int = 100, side: Side = BUY) -> Intent:
 
 
 def approved(intent: Intent | None = None) -> ApprovedOrder:
-    return ApprovedOrder(intent or wanted(), "test", 0)
+    return ApprovedOrder(intent or wanted())
 
 
 def buy(lots: int = 5, ticks: int = 100, side: Side = BUY, *, market: bool = False) -> ApprovedOrder:
-    return ApprovedOrder(Intent(SYMBOL, side, ticks, lots, market_order=market), "test", 0)
+    return ApprovedOrder(Intent(SYMBOL, side, ticks, lots, market_order=market))
 
 
 def word(status: VenueOrderStatus, filled: int = 0, ms: int = 1, client_id: str = ID, **changes: object) -> VenueOrder:
@@ -51,7 +51,7 @@ def answer(
 def placed(
     manager: OrderManager, side: Side = BUY, ticks: int = 100, lots: int = 5, symbol: str = SYMBOL, ns: int = 0
 ) -> Order:
-    request = manager.place(ApprovedOrder(Intent(symbol, side, ticks, lots), "test", 0), ns)
+    request = manager.place(ApprovedOrder(Intent(symbol, side, ticks, lots)), ns)
     assert isinstance(request, PlaceRequest)
     order = manager.get(request.client_id)
     assert order is not None

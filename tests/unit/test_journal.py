@@ -9,13 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.store import BadRecord, StoreError, StoreLost, open_journal
+from engine.store import BadRecord, Restart, StoreError, StoreLost, open_journal
 from engine.store.read import query
 from engine.store.records import Row
 from engine.store.sqlite import SqliteBackend
@@ -23,7 +22,6 @@ from engine.telemetry.export import export_journal
 from engine.telemetry.exporter import Exporter
 from tests.needs import ROOT
 from tests.unit.journal_samples import (
-    DAY,
     NS,
     Flaky,
     decision,
@@ -31,7 +29,6 @@ from tests.unit.journal_samples import (
     journal_in,
     one_of_each,
     order,
-    pnl,
     position,
     sqlite_url,
     state,
@@ -118,30 +115,15 @@ def test_an_older_state_never_overwrites_a_newer_one(tmp_path: Path) -> None:
 
 def test_a_restart_knows_what_the_engine_before_it_knew(tmp_path: Path) -> None:
     first = journal_in(tmp_path)
-    assert first.start(DAY).last_trade_ids == {}
-    for record in (
-        fill(5),
-        fill(9),
-        fill(3, symbol="BTCUSDC"),
-        position(),
-        state(),
-        pnl(NS),
-        pnl(NS + 1, day_total="-7.25"),
-    ):
-        first.put(record)
+    assert first.start() == Restart()
+    first.put(state())
     first.put(order("mm-2-1", epoch=2))
     first.put(order("mm-2-2", state="FILLED", epoch=2))
-    first.put(decision(4, epoch=2))
     first.close()
-    found = journal_in(tmp_path).start(DAY)
-    assert found.last_trade_ids == {"ETHUSDC": 9, "BTCUSDC": 3}
-    assert found.positions["ETHUSDC"]["quantity"] == Decimal("0.02")
+    found = journal_in(tmp_path).start()
     assert found.state == {"breaker": {"state": "OPEN"}}
     assert [row["client_id"] for row in found.open_orders] == ["mm-2-1"]
-    assert (found.day_total, found.last_epoch, found.last_decision) == (Decimal("-7.25"), 2, (2, 4))
-    assert found.last_pnl is not None
-    assert found.last_pnl["peak_equity"] == Decimal(1001)
-    assert journal_in(tmp_path).start("2024-08-09").day_total == 0
+    assert found.last_epoch == 2
 
 
 def test_old_decisions_are_forgotten_and_fills_are_not(tmp_path: Path) -> None:
@@ -166,10 +148,11 @@ def test_old_decisions_are_forgotten_and_fills_are_not(tmp_path: Path) -> None:
 def test_accounts_do_not_see_each_other(tmp_path: Path) -> None:
     journal = journal_in(tmp_path)
     journal.start()
-    journal.book(fill(1)).result(5)
+    for record in (order(), state()):
+        journal.put(record)
     journal.close()
     other = open_journal(sqlite_url(tmp_path), tmp_path / "spill", "second")
-    assert other.start().last_trade_ids == {}
+    assert other.start() == Restart(other_accounts=("main",))
     other.close()
 
 

@@ -253,7 +253,7 @@ def test_an_ended_order_that_turns_out_to_owe_trades_is_kept_until_it_does_not()
 
 def test_an_order_the_kernel_has_written_is_held_under_the_upcoming_id(manager: OrderManager) -> None:
     placed(manager)
-    approved = ApprovedOrder(Intent(SYMBOL, BUY, 1, 1), "kernel", 7)
+    approved = ApprovedOrder(Intent(SYMBOL, BUY, 1, 1))
     request, effects = manager.written(approved, 7)
     assert request == PlaceRequest(SYMBOL, "mm-5-2", BUY, 1, 1)
     assert effects == Effects(
@@ -274,7 +274,7 @@ def test_an_order_written_that_should_have_been_refused_is_held_and_an_incident(
     manager: OrderManager, intent: Intent, said: str
 ) -> None:
     placed(manager)
-    request, effects = manager.written(ApprovedOrder(intent, "kernel", 7), 7)
+    request, effects = manager.written(ApprovedOrder(intent), 7)
     assert effects.incidents == [Incident("written-unchecked", Severity.CRITICAL, SYMBOL, "mm-5-2", said)]
     held = manager.get(request.client_id)
     assert held is not None
@@ -314,7 +314,7 @@ def test_a_trade_shows_that_the_exchange_knew_the_order(manager: OrderManager) -
 
 
 def test_a_trade_after_a_market_order_changes_nothing_about_its_price(manager: OrderManager) -> None:
-    request = manager.place(ApprovedOrder(Intent(SYMBOL, BUY, 0, 5, market_order=True), "flatten", 0), 0)
+    request = manager.place(ApprovedOrder(Intent(SYMBOL, BUY, 0, 5, market_order=True)), 0)
     assert isinstance(request, PlaceRequest)
     assert manager.on_update(OrderUpdate(word(W.PARTIALLY_FILLED, 2, 5), trade(1, 2)), 1).incidents == []
 

@@ -45,7 +45,7 @@ def manager() -> OrderManager:
 def test_a_placed_order_carries_every_wish_of_its_intent(manager: OrderManager) -> None:
     effects = Effects()
     intent = Intent(SYMBOL, Side.SELL, 1, 1, post_only=False, reduce_only=True)
-    request = manager.place(ApprovedOrder(intent, "operator", 1), 3, effects)
+    request = manager.place(ApprovedOrder(intent), 3, effects)
     assert request == PlaceRequest(SYMBOL, ID, Side.SELL, 1, 1, False, True, False)
     assert effects == Effects(transitions=[went(S.INITIALIZED, S.SUBMITTED, "handed to the gateway", 3)])
     order = manager.get(ID)
@@ -55,7 +55,7 @@ def test_a_placed_order_carries_every_wish_of_its_intent(manager: OrderManager) 
 
 
 def test_a_market_order_stays_one(manager: OrderManager) -> None:
-    request = manager.place(ApprovedOrder(Intent(SYMBOL, Side.BUY, 0, 1, market_order=True), "flatten", 1), 3)
+    request = manager.place(ApprovedOrder(Intent(SYMBOL, Side.BUY, 0, 1, market_order=True)), 3)
     assert isinstance(request, PlaceRequest)
     assert request.market_order is True
 

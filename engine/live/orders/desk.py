@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from engine.live.orders.sender import OrderBuffer, OrderSender
-from engine.orders.intent import ApprovedOrder, Intent, RefusedOrder
+from engine.orders.intent import ApprovedOrder, RefusedOrder
 from engine.orders.manager import OrderManager
 from engine.orders.order import Effects, Incident, Order, OrderTransition
 from engine.orders.states import CANCELLABLE, OrderState
@@ -71,17 +71,17 @@ class Desk:
         for order in placed:
             self._clerk.placed(order)
 
-    def place(self, intent: Intent, authority: str, now_ns: int) -> RefusedOrder | None:
-        """Send an order that ``authority`` approved; the refusal of the manager, or None when it is on its way."""
-        made = self.manager.place(ApprovedOrder(intent, authority, now_ns), now_ns)
+    def place(self, approved: ApprovedOrder, now_ns: int) -> RefusedOrder | None:
+        """Send an approved order; the refusal of the manager, or None when it is on its way."""
+        made = self.manager.place(approved, now_ns)
         if isinstance(made, RefusedOrder):
             return made
         self._send(made)
         return None
 
-    def trade(self, intent: Intent, authority: str, now_ns: int) -> Order | RefusedOrder:
+    def trade(self, approved: ApprovedOrder, now_ns: int) -> Order | RefusedOrder:
         """As ``place``; the order itself, for who waits for its end."""
-        made = self.manager.place(ApprovedOrder(intent, authority, now_ns), now_ns)
+        made = self.manager.place(approved, now_ns)
         if isinstance(made, RefusedOrder):
             return made
         order = self.manager.get(made.client_id)
@@ -141,9 +141,10 @@ class Desk:
         """The gateway's short way for orders of ``symbol``, None where it has none."""
         return self.sender.buffer(symbol, self.manager.epoch)
 
-    def placed(self, buffer: OrderBuffer, number: int, intent: Intent, authority: str, now_ns: int) -> None:
-        """Request ``number`` of ``buffer`` placed ``intent`` under the upcoming client id, at ``sender.written_ns``."""
-        request, effects = self.manager.written(ApprovedOrder(intent, authority, now_ns), now_ns)
+    def placed(self, buffer: OrderBuffer, number: int, approved: ApprovedOrder, now_ns: int) -> None:
+        """Request ``number`` of ``buffer`` placed ``approved`` under the upcoming client id, at
+        ``sender.written_ns``."""
+        request, effects = self.manager.written(approved, now_ns)
         self.touch(request.symbol)
         buffer.wrote(number, request.client_id, self.sender.written_ns, self._place_answered)
         for incident in effects.incidents:

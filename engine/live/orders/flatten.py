@@ -10,7 +10,7 @@ from typing import Final
 from engine.live.orders.closing import Closed, ToClose, Traded, close_position
 from engine.live.orders.desk import Desk
 from engine.live.session.pair import Pair
-from engine.orders.intent import Intent, RefusedOrder
+from engine.orders.intent import ApprovedOrder, Intent, RefusedOrder
 from engine.orders.order import Order
 from engine.orders.states import OrderState
 from engine.trade import Market, Side
@@ -55,7 +55,7 @@ class DeskCloser:
             at.symbol, side, 0, lots, post_only=False, reduce_only=at.market is Market.USDM, market_order=True
         )
         while True:
-            order = self.desk.trade(intent, "operator", time.monotonic_ns())
+            order = self.desk.trade(ApprovedOrder(intent), time.monotonic_ns())
             if isinstance(order, RefusedOrder):
                 return Traded(Decimal(0), f"{at.symbol}: {order.reason}: {order.detail}")
             if not await self._settled(order, end):

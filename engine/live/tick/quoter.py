@@ -65,7 +65,7 @@ from engine.live.tick.gate import Block
 from engine.live.tick.reasons import QuoteReasons
 from engine.live.tick.tap import Tap
 from engine.orders.funds import Funds
-from engine.orders.intent import Intent
+from engine.orders.intent import ApprovedOrder, Intent
 from engine.orders.order import Order
 from engine.orders.states import OrderState
 from engine.trade import Instrument, Side
@@ -223,15 +223,19 @@ class Quoter:
         desk, standing = self._desk, 0
         for kind, side, ticks, lots, number, reason, request, _ in rows:
             if kind == PLACE:
-                desk.placed(buffer, request, Intent(self.symbol, _SIDES[side], ticks, lots), "risk", decided)
+                desk.placed(buffer, request, self._approved(side, ticks, lots), decided)
                 standing += self._sent(recv_ns, side, ticks, lots, reason)
             elif kind == CANCEL:
                 desk.cancelled(buffer, request, self.orders[number].client_id, decided)
                 self._unsent(recv_ns, side, ticks, lots)
         return standing + self._act(recv_ns, decided, [row for row in rows if row[0] not in (PLACE, CANCEL)])
 
+    def _approved(self, side: int, ticks: int, lots: int) -> ApprovedOrder:
+        """What the kernel decided to place: ``settle`` has put it through every pre-trade check."""
+        return ApprovedOrder(Intent(self.symbol, _SIDES[side], ticks, lots))
+
     def _place(self, recv_ns: int, now_ns: int, side: int, ticks: int, lots: int, smaller: int) -> int:
-        refusal = self._desk.place(Intent(self.symbol, _SIDES[side], ticks, lots), "risk", now_ns)
+        refusal = self._desk.place(self._approved(side, ticks, lots), now_ns)
         if refusal is not None:
             self._declined("place", side, ticks, lots)
             self._reasons.desk_refused(recv_ns, side, refusal.reason, refusal.detail)
