@@ -78,7 +78,7 @@ class RiskCentre:
         return None if trip is None else self.breaker.trip(now_ns, trip)
 
     def mid(self, now_ns: int, symbol: str, mid: float) -> BreakerTransition | None:
-        """Watch a symbol's mid at ``now_ns``, quote currency; returns what that changed, None for nothing."""
+        """Watch a symbol's mid, in the unit of ``priced``; returns the transition that it caused, None for none."""
         trip = self._moves[symbol].observe(now_ns, mid)
         return None if trip is None else self.breaker.trip(now_ns, trip)
 

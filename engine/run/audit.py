@@ -19,6 +19,7 @@ class AuditTrail:
         self._note: Note = lambda kind, severity, message, evidence: None
 
     def lead(self, session: Session) -> None:
+        """From here on control requests are noted as events of ``session`` too, which go into its journal."""
         self._note = session.parts.clerk.note
 
     def __call__(self, record: ControlRecord) -> None:

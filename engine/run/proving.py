@@ -17,6 +17,7 @@ class LeaseProver:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
+        """Prove at once and then every ``PROVE_S``, in a task of the running loop; called once, after the taking."""
         task = asyncio.ensure_future(self._prove())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -236,6 +236,7 @@ class Guest(asyncio.Protocol):
         self.inner.data_received(data)
 
     def eof_received(self) -> bool | None:
+        """Ask the HTTP protocol whether to stay open for writing (True); None closes the connection."""
         return self.inner.eof_received() if self.inner is not None else None
 
     def pause_writing(self) -> None:

@@ -57,6 +57,7 @@ class ProcessFigures:
         exporter.on_scrape(self.refresh)
 
     def configure(self, config: "Config") -> None:
+        """Take over how often the kernel is asked; the next scrape asks it, however lately it was read."""
         self.every_s = config.monitoring.metrics_interval.seconds
         self._read_at = -math.inf
 

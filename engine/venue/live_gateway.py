@@ -18,7 +18,9 @@ class MarketStream(Protocol):
     """A running stream of raw frames; it ends with its gateway."""
 
     @property
-    def link(self) -> "Connection": ...
+    def link(self) -> "Connection":
+        """What it comes over; after a loss it connects again by itself, and the books begin anew."""
+
     def rehearsed(self, on_frame: OnFrame) -> Callable[[bytes], None]:
         """What plays a made-up frame to ``on_frame`` by the way of real ones."""
         ...

@@ -43,9 +43,20 @@ class ReloadTarget(Protocol):
         """The strategy's parameters by symbol. Raises ``ValueError`` or ``StartError`` for what does not fit."""
         ...
 
-    def effect(self, rows: Mapping[str, F64]) -> dict[str, Any]: ...
-    def take_over(self, config: Config, rows: Mapping[str, F64]) -> None: ...
-    def changed(self, change: AppliedReload) -> None: ...
+    def effect(self, rows: Mapping[str, F64]) -> dict[str, Any]:
+        """By symbol, as decimal text, the quotes of now (``before``) and those that ``rows`` would make (``after``).
+
+        Nothing is changed or sent. Raises ``ValueError`` where a user's strategy fails on ``rows``.
+        """
+        ...
+
+    def take_over(self, config: Config, rows: Mapping[str, F64]) -> None:
+        """Decide by ``config`` from the next tick on; ``rows`` were made of it, so nothing in it is refused now."""
+        ...
+
+    def changed(self, change: AppliedReload) -> None:
+        """Write a reload down and tell it as an event: after ``take_over``, and once for each that changed a key."""
+        ...
 
 
 class Reloader:
@@ -158,6 +169,7 @@ class NothingQuoted:
         return {}
 
     def effect(self, rows: Mapping[str, F64]) -> dict[str, Any]:
+        """Empty: without a session there is no view on which a quote could be shown."""
         return {}
 
     def take_over(self, config: Config, rows: Mapping[str, F64]) -> None:

@@ -57,6 +57,7 @@ class Standing:
         return {**self.facts, **self.configuration(), "pid": os.getpid(), "started_ns": self.started_ns, **session}
 
     def journal(self) -> dict[str, Any]:
+        """The health document's part on the journal: not ok, with the reason, while it cannot take records."""
         trouble = self.journal_trouble()
         return _part(trouble is None, trouble or "taking records", 0.0)
 
@@ -88,27 +89,35 @@ class Status:
         self._phase = LeadingStatus(self.standing, session, self._latencies)
 
     def role(self) -> str:
+        """``primary`` while a session leads and its lease holds, else ``standby``."""
         return self._phase.role()
 
     def ready(self) -> tuple[bool, str]:
+        """Whether quoting could start, and why not; before a session leads it never can."""
         return self._phase.ready()
 
     def health(self) -> dict[str, Any]:
+        """The health document of the phase the run is in; its parts are of the session as soon as there is one."""
         return self._phase.health()
 
     def risk(self) -> dict[str, Any]:
+        """The body of /api/risk/status; before a session leads no breaker and no limit is in it."""
         return self._phase.risk()
 
     def state(self) -> dict[str, Any]:
+        """The body of /api/state; before a session leads it has the ``engine`` part alone."""
         return self._phase.state()
 
     def orders(self) -> dict[str, Any]:
+        """The body of /api/orders; empty before a session leads, whatever the exchange still holds of ours."""
         return self._phase.orders()
 
     def events(self, since: int) -> dict[str, Any]:
+        """The body of /api/events: those with a ``seq`` above ``since``, oldest first; none before a session leads."""
         return self._phase.events(since)
 
     def why(self) -> dict[str, Any]:
+        """The body of /api/why: refused quotes, newest first, none before a session leads; always the mode."""
         return self._phase.why()
 
 
@@ -119,9 +128,11 @@ class Waiting:
         self._standing = standing
 
     def role(self) -> str:
+        """Always ``standby``: also an engine that holds the lease is not the primary before its session leads."""
         return "standby"
 
     def ready(self) -> tuple[bool, str]:
+        """Always False, with what the start or the standby is doing."""
         return False, self._standing.phase
 
     def health(self) -> dict[str, Any]:
@@ -132,6 +143,7 @@ class Waiting:
         return standing.health("degraded" if fine else "failed", parts, self.role(), 0.0)
 
     def risk(self) -> dict[str, Any]:
+        """The shape of a leader's answer with nothing in it: a breaker that is not read yet is shown as None."""
         return {"breaker": None, "limits": [], "level": 0, "level_name": "low", "halted": False}
 
     def state(self) -> dict[str, Any]:
@@ -148,12 +160,15 @@ class Waiting:
         return {"engine": engine, "as_of_ns": time.time_ns()}
 
     def orders(self) -> dict[str, Any]:
+        """Empty: an engine that does not lead holds no order, and does not ask the exchange for others'."""
         return {"orders": []}
 
     def events(self, since: int) -> dict[str, Any]:
+        """Empty: events are kept by a session, and counted from its beginning."""
         return {"events": []}
 
     def why(self) -> dict[str, Any]:
+        """No refusals, because nothing was to be quoted; and the mode, live or paper."""
         return {"why": [], "mode": self._standing.facts["mode"]}
 
 
@@ -167,6 +182,7 @@ class LeadingStatus:
         self._summed_ns = 0
 
     def role(self) -> str:
+        """``standby`` also while a session whose lease is lost or in doubt has not ended yet."""
         return "primary" if self._session.facts.leader else "standby"
 
     def ready(self) -> tuple[bool, str]:
@@ -207,6 +223,7 @@ class LeadingStatus:
         return self._standing.health(status, parts, self.role(), beat)
 
     def risk(self) -> dict[str, Any]:
+        """Breaker, limits and level as they were last judged; nothing is revalued for the answer."""
         return self._session.parts.risk.status()
 
     def state(self) -> dict[str, Any]:
@@ -246,9 +263,11 @@ class LeadingStatus:
         }
 
     def events(self, since: int) -> dict[str, Any]:
+        """Events with a ``seq`` above ``since``, oldest first; those that left the ring are missing without a word."""
         return {"events": self._session.parts.clerk.events.since(since)}
 
     def why(self) -> dict[str, Any]:
+        """The last refused or suppressed quotes, newest first, and the mode, live or paper."""
         return {"why": self._session.parts.why.all(), "mode": self._standing.facts["mode"]}
 
     # --- pieces ---

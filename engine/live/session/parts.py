@@ -20,17 +20,23 @@ from engine.store.records import Record
 class SessionJournal(Protocol):
     """The part of the journal that a session needs."""
 
-    def put(self, record: Record) -> bool: ...
-    def trouble(self) -> str | None: ...
+    def put(self, record: Record) -> bool:
+        """Hand over a record without waiting; False where the queue was full and it was dropped, if not durable."""
+
+    def trouble(self) -> str | None:
+        """Why quoting must stop, None while records are taken; cheap enough for every fast round of the pulse."""
 
 
 class Connections(Protocol):
     """The part of a gateway that a session needs."""
 
     @property
-    def orders_connected(self) -> bool: ...
+    def orders_connected(self) -> bool:
+        """Whether orders can be sent now; the gate is shut while not."""
+
     @property
-    def user_connected(self) -> bool: ...
+    def user_connected(self) -> bool:
+        """Whether the exchange's words on our orders arrive now; the gate is shut while fills would not be seen."""
 
 
 @dataclass(slots=True)

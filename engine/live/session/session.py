@@ -173,6 +173,7 @@ class Session:
         return self.parts.desk.cancel_everything(time.monotonic_ns())
 
     def quoting_on(self) -> None:
+        """End what the start or ``quoting_off`` turned off; an operator's switch and every other fact still hold."""
         self.facts.off = ""
         self.regate()
 
@@ -193,6 +194,7 @@ class Session:
         self.regate()
 
     def marks_seen(self) -> None:
+        """What sentinel and operator left on the disk was read and obeyed; after a freeze, quoting waits for this."""
         if not self.facts.marks:
             self.facts.marks = True
             self.regate()
@@ -217,11 +219,13 @@ class Session:
         self.parts.keeper.save()
 
     def trip(self, trip: Trip) -> None:
+        """Give the breaker a trip, now; where that changes its state, quotes are cancelled before it returns."""
         made = self.parts.risk.trip(time.time_ns(), trip)
         if made is not None:
             self.on_transition(made)
 
     def on_mismatch(self, detail: str) -> None:
+        """Exchange and books differ in what only a person can settle: the breaker halts, and stays so until a reset."""
         self.trip(Trip(Cause.MISMATCH, f"the exchange and the books differ: {detail}", {"detail": detail}))
 
     def on_unexplained(self, reason: str) -> None:
@@ -286,6 +290,7 @@ class Session:
         self.see_connections()
 
     def see_connections(self) -> None:
+        """Ask the gateway whether orders and user stream are connected, and decide anew whether to quote."""
         self.facts.orders_up = self.parts.gateway.orders_connected
         self.facts.user_up = self.parts.gateway.user_connected
         self.regate()
@@ -293,6 +298,7 @@ class Session:
     # --- reconciliation ---
 
     def reconcile_soon(self, why: str) -> None:
+        """Reconcile in a task of the running loop, without waiting; while one is under way no second is begun."""
         if self._reconciling is None or self._reconciling.done():
             self._reconciling = asyncio.get_running_loop().create_task(self.reconcile(), name="reconcile")
 
@@ -310,7 +316,7 @@ class Session:
         return clean
 
     def on_report(self, report: Report) -> None:
-        """Take in what a reconciliation found: note it, and trip the breaker when too many in a row disagree."""
+        """Note what a reconciliation found, unless it is mere information; the breaker is told by ``reconcile``."""
         for found in report.discrepancies:
             severity = found.severity.value
             message = f"{report.symbol} {found.kind.value}: {found.detail}"
@@ -335,6 +341,7 @@ class Session:
 
     @property
     def quoting(self) -> bool:
+        """Whether any symbol may be quoted and its strategy can; no order need stand for it."""
         return any(not pair.quoter.not_quoting for pair in self.pairs.values())
 
     def not_quoting_reason(self) -> str | None:

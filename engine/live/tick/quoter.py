@@ -146,10 +146,12 @@ class Quoter:
             tap.half_lives(*after) if before else tap.estimates(*after)
 
     def set_block(self, block: Block) -> None:
+        """Have the kernel decide nothing while ``block`` has a code; to cancel what stands is the caller's."""
         self.block = block
         self.memory.limits[LIMIT_BLOCK] = block.code
 
     def set_breaker(self, size_permille: int, spread_permille: int) -> None:
+        """Scale sizes and spreads of the next decision, in permille: 1000 leaves them as the strategy wants them."""
         self.memory.view[[VIEW_SIZE_PERMILLE, VIEW_SPREAD_PERMILLE]] = size_permille, spread_permille
 
     def record(self, tap: Tap, epoch: int) -> None:
@@ -343,6 +345,7 @@ class Quoter:
         self._reasons.balances_moved()
 
     def order(self, client_id: str) -> Order | None:
+        """The order of that client id, of whichever symbol; None where it is unknown or long ended."""
         return self._desk.manager.get(client_id)
 
     @property

@@ -16,6 +16,7 @@ class Endpoints:
     account: str
 
     def market_stream(self, market: Market, streams: list[str]) -> str:
+        """The address of one connection that brings all of ``streams``, named as Binance does (``btcusdt@depth``)."""
         path = "/stream" if market is Market.SPOT else "/public/stream"
         return f"{self.stream}{path}?streams={'/'.join(streams)}"
 

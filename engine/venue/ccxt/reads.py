@@ -70,6 +70,7 @@ class CcxtReads:
         return server_ms
 
     async def account(self) -> Account:
+        """Balances, and on futures the positions in the symbols asked for. Raises ``VenueError``."""
         balance = await self.call("fetch_balance", urgent=True)
         positions = []
         if self._settings.market is Market.USDM:
@@ -80,10 +81,12 @@ class CcxtReads:
             raise VenueError(f"the account could not be read: {wrong!r}") from None
 
     async def open_orders(self, symbol: str) -> list[VenueOrder]:
+        """Every open order of the symbol, also those that are not ours. Raises ``VenueError``."""
         rows = await self.call("fetch_open_orders", self.name(symbol), urgent=True)
         return [self.read_order(symbol, row) for row in rows]
 
     async def order(self, symbol: str, client_id: str) -> VenueOrder:
+        """One order, asked for by the exchange's id where that is known. Raises ``OrderNotFound``, ``VenueError``."""
         venue_id = self._venue_ids.get(client_id)
         params = {} if venue_id else {"clientOrderId": client_id}
         return self.read_order(symbol, await self.call("fetch_order", venue_id, self.name(symbol), params, urgent=True))
@@ -119,6 +122,7 @@ class CcxtReads:
         return self.read_order(symbol, word).client_id
 
     async def price(self, symbol: str) -> Decimal:
+        """The mid in quote currency; the last trade's price where no quote is told. Raises ``VenueError``."""
         word = await self.call("fetch_ticker", self.name(symbol), urgent=True)
         try:
             found = word.get("last") or word.get("close")
@@ -137,6 +141,7 @@ class CcxtReads:
         return name
 
     def grid(self, symbol: str) -> Grid:
+        """The steps of a symbol's prices and quantities. Raises ``VenueError`` before its instrument was asked for."""
         self.name(symbol)
         return self.grids[symbol]
 
