@@ -1,9 +1,10 @@
 """Depth frames to an order book: ours from bytes in one kernel call, ccxt.pro's own decoder and handler beside it.
 
 Both get the same frames of one recording, as bytes, and both keep a whole book by Binance's rules. Ours: the live
-engine's ``BookFeed.on_frame``, the Python call included. Theirs: the JSON decoder ccxt's own client uses, then
-``binance.handle_order_book``; what lies between (sockets, dispatch by event name, waking futures) is left out for
-both. Only depth frames are timed. At the end both books must have the same best prices and sizes.
+engine's ``take_frame``, which also puts the touch where a decision reads it, the Python call included. Theirs: the
+JSON decoder ccxt's own client uses, then ``binance.handle_order_book``; what lies between (sockets, dispatch by event
+name, waking futures) is left out for both. Only depth frames are timed. At the end both books must have the same best
+prices and sizes.
 """
 
 import argparse
@@ -13,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.side_by_side import by_turns, compare, recording
+from engine.kernel.book.feed import FeedSizes, views
 from engine.kernel.book.order_book import LIVE, best
+from engine.kernel.codec.parse import as_frame
+from engine.kernel.symbol import new_symbol
+from engine.kernel.tick import FOUND_STATE, take_frame
 from engine.market.convert import Sizes, read_recordings
 from engine.market.recording import frames
-from engine.market.sync import BookFeed
 
 
 class Frames:
@@ -38,22 +42,23 @@ class Frames:
 
 def ours(data: Frames, sizes: Sizes) -> tuple[float, tuple[float, ...]]:
     """(seconds for all depth frames, the best prices and sizes at the end)."""
-    feed = BookFeed(sizes.tick_e8, sizes.lot_e8)
+    memory = new_symbol(sizes.tick_e8, sizes.lot_e8, FeedSizes())
+    block = memory.block
     after, snapshot = data.snapshots[0]
     early = [item for item in data.depth if item[0] <= after]
     late = data.depth[len(early) :]
     start = time.perf_counter()
     for local_ns, frame in early:
-        feed.on_frame(frame, local_ns)
+        take_frame(as_frame(frame), local_ns, block)
     waited = time.perf_counter() - start
-    feed.on_snapshot(snapshot, after)
+    found = take_frame(as_frame(snapshot), after, block)
     start = time.perf_counter()
     for local_ns, frame in late:
-        feed.on_frame(frame, local_ns)
+        found = take_frame(as_frame(frame), local_ns, block)
     elapsed = waited + time.perf_counter() - start
-    if feed.state != LIVE:
+    if found & FOUND_STATE != LIVE:
         raise SystemExit("the book did not stay live over the recording")
-    bid, bid_lots, ask, ask_lots = (int(value) for value in best(feed.book))
+    bid, bid_lots, ask, ask_lots = (int(value) for value in best(views(memory.book_block)[0]))
     tick, lot = sizes.tick_e8 / 1e8, sizes.lot_e8 / 1e8
     return elapsed, (bid * tick, bid_lots * lot, ask * tick, ask_lots * lot)
 

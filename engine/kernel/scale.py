@@ -30,17 +30,6 @@ def size_e8(size: Decimal | str | int) -> int:
     return int(scaled)
 
 
-def to_units(amount: Decimal | str | int, unit_e8: int) -> int:
-    """How many units (ticks or lots of ``unit_e8``) make ``amount``; ScaleError when not a whole number."""
-    try:
-        scaled = Decimal(amount) * ONE_E8 / unit_e8
-    except InvalidOperation as error:
-        raise ScaleError(f"not a decimal amount: {amount!r}") from error
-    if not scaled.is_finite() or scaled != scaled.to_integral_value():
-        raise ScaleError(f"{amount} is not a multiple of {to_decimal(1, unit_e8)}")
-    return int(scaled)
-
-
 def to_decimal(units: int, unit_e8: int) -> Decimal:
     """Exact decimal value of ``units`` ticks or lots."""
     return Decimal(units * unit_e8) / ONE_E8

@@ -44,10 +44,6 @@ class Notifier:
         """Tell systemd that the end has begun; False where it did not take the word."""
         return self._send("STOPPING=1", *([f"STATUS={_line(status)}"] if status else []))
 
-    def extend(self, seconds: float) -> bool:
-        """Ask for more time to start or stop, counted from now."""
-        return self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
-
     def close(self) -> None:
         """Close the socket to systemd."""
         if self._socket is not None:

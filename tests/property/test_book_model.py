@@ -7,13 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.kernel.book import order_book as b
-from engine.kernel.book.levels import BOOK_FULL, clear_through, follow, recentre, set_level, set_levels
+from engine.kernel.book.levels import BOOK_FULL, follow, recentre, set_level, set_levels
 
 LEVEL = st.tuples(st.sampled_from([1, -1]), st.integers(1, 3000), st.sampled_from([0, 0, 1, 5, 9]))
 STEP = st.one_of(
     st.tuples(st.just("levels"), st.lists(LEVEL, max_size=40)),
     st.tuples(st.just("centre"), st.integers(1, 3000)),
-    st.tuples(st.just("clear"), st.tuples(st.sampled_from([1, -1]), st.integers(1, 3000))),
 )
 
 
@@ -46,9 +45,6 @@ def test_every_level_and_the_best_equal_a_dictionarys(steps: list[tuple[str, obj
                 follow(book)
             case "centre", int(middle):
                 recentre(book, middle)
-            case "clear", (int(side), int(ticks)):
-                clear_through(book, side, ticks)
-                model[side] = {t: q for t, q in model[side].items() if (t < ticks if side == 1 else t > ticks)}
         agree(book, model)
     assert book.meta[BOOK_FULL] == 0
 

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.convert import same_events, their_convert
 from engine.backtest.tape import TapeError, read_columns
 from engine.kernel.codec.parse import FRAME_BBO, FRAME_DEPTH, FRAME_SNAPSHOT, FRAME_TRADE
-from engine.kernel.scale import ScaleError, size_e8, to_decimal, to_units
+from engine.kernel.scale import ScaleError, size_e8, to_decimal
 from engine.market.columns import ColumnsError, open_columns
 from engine.market.convert import Sizes, convert, load, sizes_from_exchange_info
 from engine.market.recording import RecordingError
@@ -151,12 +151,6 @@ def test_sizes_come_from_exchange_info() -> None:
 def test_a_size_that_is_no_positive_multiple_of_1e_8_is_refused(size: str) -> None:
     with pytest.raises(ScaleError):
         size_e8(size)
-
-
-def test_amounts_are_whole_units_or_refused() -> None:
-    assert to_units("61800.30", size_e8("0.10")) == 618003
-    with pytest.raises(ScaleError, match=r"61800\.35 is not a multiple of 0\.1"):
-        to_units("61800.35", size_e8("0.10"))
 
 
 def _written(folder: Path) -> bytes:

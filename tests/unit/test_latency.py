@@ -96,13 +96,11 @@ def test_systemd_is_told_in_its_own_words(tmp_path: Path) -> None:
     notifier.alive()
     notifier.status("a")
     notifier.status("a")
-    notifier.extend(7.5)
     notifier.stopping()
     expected = [
         "READY=1\nSTATUS=quoting ETHUSDC",
         "WATCHDOG=1",
         "STATUS=a",
-        "EXTEND_TIMEOUT_USEC=7500000",
         "STOPPING=1",
     ]
     assert [systemd.got() for _ in expected] == expected

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.kernel.codec import parse as p
+from engine.kernel.codec.fields import symbol_hash
 from engine.kernel.codec.scan import (
     CAUSE_DUPLICATE,
     CAUSE_IDS,
@@ -44,7 +45,7 @@ def test_a_futures_diff_gives_bids_then_asks_and_its_three_ids() -> None:
     ids = [int(got.head[slot]) for slot in (p.HEAD_FIRST, p.HEAD_LAST, p.HEAD_PREV)]
     assert ids == [5123107832349, 5123107837896, 5123107832175]
     assert got.head[p.HEAD_BIDS] == 1
-    assert got.head[p.HEAD_SYMBOL] == p.hash_of("ethusdt")
+    assert got.head[p.HEAD_SYMBOL] == symbol_hash(p.as_frame(b"ETHUSDT"), 0, 7)
 
 
 def test_a_spot_diff_has_no_previous_id_and_no_transaction_time() -> None:

@@ -266,17 +266,6 @@ def clear(book: Book) -> None:
     book.meta[BOOK_FULL] = 0
 
 
-@entry
-def clear_through(book: Book, side: int, ticks: int) -> None:
-    """Remove one side's levels from the touch down (bids) or up (asks) to ``ticks``, that price included."""
-    s = 0 if side > 0 else 1
-    best = book.meta[BOOK_BID + s]
-    while best != 0 and (best >= ticks if s == 0 else best <= ticks):
-        _store(book, s, best, 0)
-        best = level_next(book, s, best)
-    book.meta[BOOK_BID + s] = best
-
-
 @part
 def follow(book: Book) -> None:
     """Move the window when the mid has left its middle half."""

@@ -215,14 +215,6 @@ def _stamp(book: Book, head: NDArray[np.int64]) -> None:
     book.meta[BOOK_EXCH_MS] = head[HEAD_TRADE_MS] if head[HEAD_TRADE_MS] >= 0 else head[HEAD_EVENT_MS]
 
 
-@entry
-def check_age(book: Book, now_ns: int, limit_ns: int) -> int:
-    """Make a LIVE book STALE when nothing changed it for ``limit_ns``; returns the state."""
-    if book.meta[BOOK_STATE] == LIVE and now_ns - book.meta[BOOK_LOCAL_NS] > limit_ns:
-        book.meta[BOOK_STATE] = STALE
-    return book.meta[BOOK_STATE]
-
-
 @part
 def lose(book: Book) -> int:
     """Declare the book unreliable (feed lost, unreadable frame): GAP until the next snapshot; returns the state."""
@@ -255,22 +247,6 @@ def top(book: Book, side: int, out: NDArray[np.int64]) -> int:
         count += 1
         ticks = level_next(book, s, ticks)
     return count
-
-
-@entry
-def mid(book: Book) -> float:
-    """Mid price in ticks, NaN without both sides."""
-    bid, ask = book.meta[BOOK_BID], book.meta[BOOK_ASK]
-    return (bid + ask) / 2 if bid != 0 and ask != 0 else np.nan
-
-
-@entry
-def microprice(book: Book) -> float:
-    """Best prices weighted by the opposite size, in ticks (Stoikov 2018's weighted mid); NaN without both sides."""
-    bid, bid_lots, ask, ask_lots = best(book)
-    if bid == 0 or ask == 0:
-        return np.nan
-    return (bid * ask_lots + ask * bid_lots) / (bid_lots + ask_lots)
 
 
 @entry

@@ -24,7 +24,6 @@ from engine.kernel.codec.fields import (
     WRAPPED,
     read_key,
     read_value,
-    symbol_hash,
 )
 from engine.kernel.codec.finish import finish
 from engine.kernel.codec.frame import FRAME_AGG_TRADE as FRAME_AGG_TRADE
@@ -80,12 +79,6 @@ def as_frame(payload: bytes | bytearray | memoryview) -> Bytes:
     if type(payload) is bytes or (type(payload) is memoryview and payload.readonly):
         return np.frombuffer(payload, _BYTE)
     return np.frombuffer(memoryview(payload).toreadonly(), _BYTE)
-
-
-def hash_of(symbol: str) -> int:
-    """What head[HEAD_SYMBOL] is for ``symbol``."""
-    text = as_frame(symbol.upper().encode())
-    return int(symbol_hash(text, 0, text.size))
 
 
 @entry

@@ -144,7 +144,7 @@ class Leader:
         for symbol, one in closed.items():
             text = one.words or one.dust or "closed"
             parts.clerk.note("flatten", INFO if one.flat else CRITICAL, f"{symbol}: {text}", {"orders": one.pieces})
-        session.reconcile_soon("flatten")
+        session.reconcile_soon()
         flat = f"flat but for what cannot be closed: {dust}" if dust else "flat"
         return self._answer(failed or f"{flat}; quoting is off until resume", proof, await kept)
 
@@ -176,7 +176,7 @@ class Leader:
         parts.memory.clear_halt()
         if was is Cause.MISMATCH:
             parts.reconciler.forget_anchor()
-            session.reconcile_soon("breaker reset")
+            session.reconcile_soon()
         if made is not None:
             session.on_transition(made)
         text = session.not_quoting_reason()

@@ -50,8 +50,8 @@ class ReloadTarget(Protocol):
         """
         ...
 
-    def take_over(self, config: Config, rows: Mapping[str, F64]) -> None:
-        """Decide by ``config`` from the next tick on; ``rows`` were made of it, so nothing in it is refused now."""
+    def take_over(self, config: Config) -> None:
+        """Decide by ``config`` from the next tick on; ``rows`` has taken it, so nothing in it is refused now."""
         ...
 
     def changed(self, change: AppliedReload) -> None:
@@ -90,7 +90,7 @@ class Reloader:
     def lead(self, session: Session) -> None:
         """``session`` begins: whatever was reloaded since its parts were made holds in it, and so do later reloads."""
         target = SessionQuoted(session, self._strategy)
-        target.take_over(self.config, target.rows(self.config))
+        target.take_over(self.config)
         self._target = target
 
     async def __call__(self, body: Mapping[str, Any], actor: str) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class Reloader:
             return {**answer, "message": "nothing changed" if not changes else f"{len(changes)} keys would change"}
         old, self.previous, self.config = self.config, self.config, fresh
         self._previous_digest = old_digest
-        self._target.take_over(fresh, rows)
+        self._target.take_over(fresh)
         self._target.changed(AppliedReload(old, fresh, actor, reason, changes))
         for take_over in self._followers:
             take_over(fresh)
@@ -172,7 +172,7 @@ class NothingQuoted:
         """Empty: without a session there is no view on which a quote could be shown."""
         return {}
 
-    def take_over(self, config: Config, rows: Mapping[str, F64]) -> None:
+    def take_over(self, config: Config) -> None:
         """Nothing holds it but the reloader itself."""
 
     def changed(self, change: AppliedReload) -> None:
@@ -194,8 +194,8 @@ class SessionQuoted:
         """What the new parameters would quote on the present view, beside what the old ones do."""
         return {symbol: _moved(self._session.pairs[symbol].quoter, row) for symbol, row in rows.items()}
 
-    def take_over(self, config: Config, rows: Mapping[str, F64]) -> None:
-        """Give the session ``config``; ``rows`` were made of it, so nothing in it can be refused any more."""
+    def take_over(self, config: Config) -> None:
+        """Give the session ``config``; ``rows`` has taken it, so nothing in it can be refused any more."""
         self._session.reconfigure(config)
 
     def changed(self, change: AppliedReload) -> None:

@@ -205,11 +205,11 @@ class LeadingStatus:
         for pair in session.pairs.values():
             feed = pair.feed
             parts[f"book:{pair.symbol}"] = _part(not feed.bad_since_ns, feed.state_name, _finite(feed.age_s(now)))
-        for name, state in session.streams.items():
-            parts[f"stream:{name}"] = _part(state.connected, state.reason or "connected", 0.0)
             if pair.quoter.own is not None:
                 why = pair.quoter.failed
                 parts[f"strategy:{pair.symbol}"] = _part(not why, why or str(pair.quoter.own.path), None)
+        for name, state in session.streams.items():
+            parts[f"stream:{name}"] = _part(state.connected, state.reason or "connected", 0.0)
         reconciled = session.facts.reconciled
         age = _age(session.parts.reconciler.last_ns) if session.parts.reconciler.last_ns else None
         parts["reconciliation"] = _part(reconciled, "agrees" if reconciled else "does not agree or is not read", age)

@@ -133,7 +133,7 @@ class Session:
         self.regate()
         for pair in self.pairs.values():
             pair.feed.restart()
-        self.reconcile_soon("woke")
+        self.reconcile_soon()
 
     # --- the gate ---
 
@@ -286,7 +286,7 @@ class Session:
         if not state.connected:
             self.facts.reconciled = False
         else:
-            self.reconcile_soon(f"{state.name} stream reconnected")
+            self.reconcile_soon()
         self.see_connections()
 
     def see_connections(self) -> None:
@@ -297,7 +297,7 @@ class Session:
 
     # --- reconciliation ---
 
-    def reconcile_soon(self, why: str) -> None:
+    def reconcile_soon(self) -> None:
         """Reconcile in a task of the running loop, without waiting; while one is under way no second is begun."""
         if self._reconciling is None or self._reconciling.done():
             self._reconciling = asyncio.get_running_loop().create_task(self.reconcile(), name="reconcile")

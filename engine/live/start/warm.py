@@ -59,6 +59,7 @@ def warm(strategy: "Strategy", symbol: str) -> float:
     feed.memory.estimate(60.0, 300.0)
     for frame in (_SNAPSHOT, _DIFF % name, _TRADE % name):
         feed.on_frame(frame, 1)
+    feed.is_snapshot(_SNAPSHOT)
     want_refresh(feed.sync)
     forget(feed.sync)
     return time.perf_counter() - started

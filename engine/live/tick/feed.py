@@ -13,10 +13,10 @@ from engine.kernel.book.feed import FeedSizes, views
 from engine.kernel.book.levels import BOOK_GAPS, BOOK_STATE
 from engine.kernel.book.order_book import CROSSED, EMPTY, GAP, LIVE, STALE, STATE_NAMES, SYNCING
 from engine.kernel.book.sync import SYNC_REFRESH, forget, want_refresh
-from engine.kernel.codec.frame import FRAME_BAD
-from engine.kernel.codec.parse import as_frame
+from engine.kernel.codec.frame import FRAME_BAD, FRAME_SNAPSHOT, new_head, new_levels
+from engine.kernel.codec.parse import as_frame, parse_frame
 from engine.kernel.scale import size_e8
-from engine.kernel.symbol import new_symbol
+from engine.kernel.symbol import SYM_LOT_E8, SYM_TICK_E8, new_symbol
 from engine.kernel.tick import FOUND_DECIDED, FOUND_KIND, FOUND_MID2, FOUND_STATE, FOUND_THIN, FOUND_TICK, take_frame
 from engine.live.tick.tap import Tap
 from engine.trade import Instrument
@@ -147,7 +147,7 @@ class Feed:
             self._touched("stale")
             self.book.meta[BOOK_STATE] = STALE
             self._changed(STALE)
-        if self.state in (EMPTY, GAP, CROSSED):
+        if self.state in (EMPTY, GAP, CROSSED) or self.sync.meta[SYNC_REFRESH]:
             self.want_snapshot()
 
     def bad_for_s(self, now_ns: int) -> float:
@@ -204,7 +204,18 @@ class Feed:
             body = await asyncio.wait_for(self._snapshot(self.symbol), SNAPSHOT_DEADLINE_S)
         except (VenueError, TimeoutError):
             return  # the timer asks again
+        if self.state == LIVE and not self.is_snapshot(body):
+            self.bad_frames += 1
+            return  # what is no snapshot does not make a book that is in step unusable
         self.on_frame(body, self._wall_ns())
+        if self.state == LIVE:
+            self._attempt = 0
+
+    def is_snapshot(self, body: bytes) -> bool:
+        """Whether an answer to the request for a snapshot can be read as one; the book is not touched."""
+        answer, sizes = as_frame(body), self.memory.head
+        kind = parse_frame(answer, answer.size, sizes[SYM_TICK_E8], sizes[SYM_LOT_E8], new_head(), new_levels())
+        return bool(kind == FRAME_SNAPSHOT)
 
     def _touched(self, what: str) -> None:
         if self.tap is not None:
