@@ -6,7 +6,8 @@ Pure, and exact decimals throughout. Quantities are base currency, prices and no
 import math
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
-from typing import Final
+from enum import Enum
+from typing import Final, NamedTuple
 
 from engine.trade import Instrument, Market
 
@@ -21,21 +22,36 @@ class Piece:
     quantity: Decimal
 
 
+class Bound(Enum):
+    """What a rule of the exchange bounds."""
+
+    ORDER = "an order"
+    MARKET_ORDER = "a market order"
+    OWNED = "what the account may own"
+
+
 @dataclass(frozen=True, slots=True)
 class Dust:
-    """What cannot be traded: how much, and the filter that does not let it.
-
-    ``final``: no order at all may be so small. Else only market orders are refused, or the account may own no more:
-    then it is a position, and not dust.
-    """
+    """What cannot be traded: how much, the rule that does not let it in words, and what that rule bounds."""
 
     quantity: Decimal
     rule: str
+    bound: Bound = Bound.ORDER
 
     @property
     def final(self) -> bool:
-        """Whether no order of any kind may be so small, so that nothing can close it."""
-        return "MARKET_LOT_SIZE" not in self.rule and "MAX_POSITION" not in self.rule
+        """Whether no order of any kind may be so small, so that nothing can close it. Else it is still a position:
+        only market orders are refused, or the account may own no more."""
+        return self.bound is Bound.ORDER
+
+
+class _Floor(NamedTuple):
+    """The least quantity that a rule lets through, and the rule in words."""
+
+    least: Decimal
+    rule: str
+    bound: Bound
+    moves: bool = False  # with the price: the rule asks for a value
 
 
 def step_of(instrument: Instrument) -> Decimal:
@@ -56,29 +72,29 @@ def next_piece(instrument: Instrument, left: Decimal, price: Decimal, *, owned: 
     """
     step = step_of(instrument)
     floors = _floors(instrument, price)
-    least = max([step, *(_up(amount, step) for amount, _ in floors)])
+    least = max([step, *(_up(floor.least, step) for floor in floors)])
     most = _most(instrument, price, owned)
     piece = _down(min(left, most), step)
     if piece < least:
-        return Dust(left, _why(instrument, left, step, floors, most))
+        return _dust(instrument, left, step, floors, most)
     rest = left - piece
-    comfortable = max([step, *(_up(amount * MOVE if "NOTIONAL" in why else amount, step) for amount, why in floors)])
+    comfortable = max([step, *(_up(floor.least * (MOVE if floor.moves else 1), step) for floor in floors)])
     if ZERO < rest < comfortable and rest >= step and piece - (comfortable - rest) >= comfortable:
         piece = _down(piece - (comfortable - rest), step)
     return Piece(piece)
 
 
-def _floors(instrument: Instrument, price: Decimal) -> list[tuple[Decimal, str]]:
-    """Least quantities of a market order, each with the filter that asks for it, in words."""
-    rules = instrument.market_rules
-    floors = [(instrument.quantity(instrument.min_lots), "LOT_SIZE's smallest quantity {}")]
+def _floors(instrument: Instrument, price: Decimal) -> list[_Floor]:
+    """Least quantities of a market order, each with the rule that asks for it."""
+    rules, lots = instrument.market_rules, instrument.quantity(instrument.min_lots)
+    floors = [_Floor(lots, f"the smallest quantity of an order, {lots}", Bound.ORDER)]
     if rules.min_quantity:
-        floors.append((rules.min_quantity, "MARKET_LOT_SIZE's smallest quantity {}"))
+        words = f"the smallest quantity of a market order, {rules.min_quantity}"
+        floors.append(_Floor(rules.min_quantity, words, Bound.MARKET_ORDER))
     # a futures position is closed with reduceOnly, which the notional does not bind
     if rules.min_notional and price and instrument.market is Market.SPOT:
-        floors.append(
-            (rules.min_notional / price, f"NOTIONAL's smallest value {rules.min_notional} {instrument.quote}")
-        )
+        words = f"the smallest value of an order, {rules.min_notional} {instrument.quote}"
+        floors.append(_Floor(rules.min_notional / price, words, Bound.ORDER, moves=True))
     return floors
 
 
@@ -96,20 +112,19 @@ def _most(instrument: Instrument, price: Decimal, owned: Decimal | None) -> Deci
     return min(ceilings)
 
 
-def _why(instrument: Instrument, left: Decimal, step: Decimal, floors: list[tuple[Decimal, str]], most: Decimal) -> str:
-    """The first rule that ``left`` falls short of, by name."""
-    for least, why in floors:
-        if left < least:
-            return "less than " + why.format(least)
+def _dust(instrument: Instrument, left: Decimal, step: Decimal, floors: list[_Floor], most: Decimal) -> Dust:
+    """``left`` as dust, with the first rule that it falls short of."""
+    short = next((floor for floor in floors if left < floor.least), None)
+    if short is not None:
+        return Dust(left, f"less than {short.rule}", short.bound)
+    stepped = Bound.MARKET_ORDER if step != instrument.lot_size else Bound.ORDER
     if left < step:
-        return f"less than {_step_name(instrument)}'s step {step}"
+        return Dust(left, f"less than the step of {stepped.value}, {step}", stepped)
+    if most < left and instrument.market_rules.max_position:
+        return Dust(left, "the account may own no more of it", Bound.OWNED)
     if most < left:
-        return "MAX_POSITION lets no more be owned" if instrument.market_rules.max_position else f"above {most}"
-    return f"no multiple of {_step_name(instrument)}'s step {step} is large enough"
-
-
-def _step_name(instrument: Instrument) -> str:
-    return "MARKET_LOT_SIZE" if step_of(instrument) != instrument.lot_size else "LOT_SIZE"
+        return Dust(left, f"above the largest market order, {most}")
+    return Dust(left, f"no multiple of the step of {stepped.value}, {step}, is large enough", stepped)
 
 
 def _down(amount: Decimal, step: Decimal) -> Decimal:

@@ -51,7 +51,7 @@ async def test_no_more_is_sold_than_is_free_and_what_fees_took_is_told() -> None
     closed = await close(account)
     assert (closed.flat, closed.left, closed.words) == (True, D("0.002"), "")
     assert account.orders == [D("-0.5"), D("-0.5"), D("-0.298")]
-    assert "0.0007 ETH cannot be traded, less than LOT_SIZE's smallest quantity 0.001" in closed.dust
+    assert "0.0007 ETH cannot be traded, less than the smallest quantity of an order, 0.001" in closed.dust
     assert "0.0013 ETH were paid as fees" in closed.dust
 
 

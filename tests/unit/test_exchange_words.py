@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-AT_HOME = ("engine/venue/", "engine/sandbox/")
+AT_HOME = ("engine/venue/", "engine/sandbox/", "engine/market/convert.py")  # the last reads recorded answers
 CODE = re.compile(r"(?<![\w.-])-[1-9]\d{3}(?![\d-])")
 WORDS = re.compile(
     r"executionReport|ORDER_TRADE_UPDATE|x-mbx-(?!apikey)|fapiP|privatePost|privateGet|privateDelete", re.I
 )
+
+FILTERS = re.compile(r"\b(?:MARKET_)?LOT_SIZE\b|\bPRICE_FILTER\b|\b(?:MIN_)?NOTIONAL\b|\bMAX_POSITION\b")
 
 
 def said(source: str) -> Iterator[str]:
@@ -23,7 +25,7 @@ def said(source: str) -> Iterator[str]:
                 yield f"line {node.lineno}: -{number}"
             case ast.Constant(value=str(text) | bytes(text)):
                 shown = text if isinstance(text, str) else text.decode("latin-1")
-                for found in [*CODE.findall(shown), *WORDS.findall(shown)]:
+                for found in [*CODE.findall(shown), *WORDS.findall(shown), *FILTERS.findall(shown)]:
                     yield f"line {node.lineno}: {found}"
             case ast.Attribute(attr=str(name)) if WORDS.search(name):
                 yield f"line {node.lineno}: {name}"
@@ -50,6 +52,7 @@ def test_no_code_or_order_word_of_an_exchange_stands_outside_its_gateway() -> No
         "GONE = {-2011}",
         "if code == -2013: pass",
         'text = "refused with -1022"',
+        'words = "less than MARKET_LOT_SIZE lets through"',
         "x = 1  # Binance: -1021",
         "rest.fapiPrivatePostOrder()",
     ],

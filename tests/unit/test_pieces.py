@@ -61,10 +61,10 @@ def test_every_piece_passes_every_filter_and_all_but_dust_is_closed(
 @pytest.mark.parametrize(
     ("left", "asked", "named", "final"),
     [
-        ("0.00098", MarketRules(), "LOT_SIZE's smallest quantity 0.001", True),
-        ("0.09", MarketRules(min_quantity=D("0.1")), "MARKET_LOT_SIZE's smallest quantity 0.1", False),
-        ("0.002", MarketRules(min_notional=D(5)), "NOTIONAL's smallest value 5 USDT", True),
-        ("0.004", MarketRules(step=D("0.01")), "MARKET_LOT_SIZE's step 0.01", False),
+        ("0.00098", MarketRules(), "the smallest quantity of an order, 0.001", True),
+        ("0.09", MarketRules(min_quantity=D("0.1")), "the smallest quantity of a market order, 0.1", False),
+        ("0.002", MarketRules(min_notional=D(5)), "the smallest value of an order, 5 USDT", True),
+        ("0.004", MarketRules(step=D("0.01")), "the step of a market order, 0.01", False),
     ],
 )
 def test_dust_is_named_with_its_filter_and_is_final_only_where_no_order_may_be_so_small(
@@ -95,5 +95,5 @@ def test_no_more_is_bought_than_the_account_may_own() -> None:
     assert found.quantity == D("0.8")
     full = next_piece(at, D(3), PRICE, owned=D(5))
     assert isinstance(full, Dust)
-    assert "MAX_POSITION" in full.rule
+    assert "may own no more" in full.rule
     assert not full.final

@@ -68,8 +68,13 @@ def new_pnl() -> Pnl:
 
 @entry
 def share(amount: int, part: int, whole: int) -> int:
-    """floor(amount * part / whole) without the product overflowing, for 0 <= part <= whole."""
-    return (amount // whole) * part + (amount % whole) * part // whole
+    """amount * part / whole cut toward zero, without the product overflowing, for 0 <= part <= whole.
+
+    Cut so, a short is the mirror image of a long, here and in ``engine.position``.
+    """
+    size = abs(amount)
+    cut = (size // whole) * part + (size % whole) * part // whole
+    return cut if amount > 0 else -cut
 
 
 @inner
