@@ -4,15 +4,19 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from engine.kernel.layout import VIEW_POSITION_LOTS
 from engine.kernel.quoting.checks import LIMIT_POSITION_LOTS
+from engine.live.operators.status import LeadingStatus, Standing
 from engine.live.tick.gate import Facts, account_block
 from engine.orders.states import OrderState
 from engine.risk.breaker import BreakerState, Cause, Trip
 from engine.store.records import FillRecord, OrderRecord, RiskEventRecord, StateRecord
+from engine.telemetry.latency import Latencies
 from engine.trade import (
     Account,
     BalanceChange,
@@ -49,11 +53,26 @@ async def test_a_gap_cancels_in_the_same_call_and_nothing_is_quoted_until_the_bo
     assert len(rig.exchange.placed) == 2
 
 
+def health_of(rig: Rig) -> dict[str, Any]:
+    return LeadingStatus(Standing({"mode": "live"}), rig.session, Latencies()).health()
+
+
+async def test_health_names_every_symbols_strategy_file_and_its_failure(rig: Rig, tmp_path: Path) -> None:
+    assert f"strategy:{SYMBOL}" not in health_of(rig)["components"], "one that is built in has no file"
+    rig.session.streams.clear()
+    file: Any = SimpleNamespace(path=tmp_path / "mine.py")
+    rig.pair.quoter.own = file
+    rig.pair.quoter.failed = "line 3: division by zero"
+    part = health_of(rig)["components"][f"strategy:{SYMBOL}"]
+    assert (part["ok"], part["message"]) == (False, "line 3: division by zero")
+
+
 async def test_a_frame_that_cannot_be_read_is_no_silence_but_a_gap(rig: Rig) -> None:
     rig.exchange.answer()
     rig.frame(diff(102, 102)[:-9])
     assert rig.exchange.cancelled == rig.exchange.placed
-    assert rig.feed.bad_frames == 1
+    book = health_of(rig)["components"][f"book:{SYMBOL}"]
+    assert (book["ok"], book["message"]) == (False, "gap; unreadable frames: 1")
 
 
 @pytest.mark.parametrize("cause", [Cause.FEED, Cause.OPERATOR])

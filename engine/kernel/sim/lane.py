@@ -59,7 +59,6 @@ CURSOR_REJECTED: Final = 14  # placements the exchange refused
 CURSOR_START_NS: Final = 15  # no quoting before
 CURSOR_TICK_NS: Final = 16  # time of the tick before
 CURSOR_NEXT_SAMPLE: Final = 17
-CURSOR_EVENTS: Final = 18  # market rows the exchange has handled
 CURSOR_BLOCK: Final = 19  # the block reason set by the caller; the book's own state is added to it
 CURSOR_UPTIME_NS: Final = 20  # both sides quoted
 CURSOR_TIME_NS: Final = 21  # observed time

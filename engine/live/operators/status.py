@@ -15,6 +15,7 @@ from engine.kernel.account.pnl import mean_markouts
 from engine.kernel.layout import VIEW_ASK_TICKS, VIEW_BID_TICKS
 from engine.live.session.pair import Pair
 from engine.live.session.session import Session
+from engine.live.tick.feed import Feed
 from engine.orders.order import Order
 from engine.telemetry.latency import Latencies
 from engine.telemetry.state import StateSource
@@ -204,7 +205,7 @@ class LeadingStatus:
         now = time.monotonic_ns()
         for pair in session.pairs.values():
             feed = pair.feed
-            parts[f"book:{pair.symbol}"] = _part(not feed.bad_since_ns, feed.state_name, _finite(feed.age_s(now)))
+            parts[f"book:{pair.symbol}"] = _part(not feed.bad_since_ns, _book_words(feed), _finite(feed.age_s(now)))
             if pair.quoter.own is not None:
                 why = pair.quoter.failed
                 parts[f"strategy:{pair.symbol}"] = _part(not why, why or str(pair.quoter.own.path), None)
@@ -367,6 +368,11 @@ def _order(order: Order, pair: Pair, now_ns: int) -> dict[str, Any]:
 
 def _part(ok: bool, message: str, age_s: float | None) -> dict[str, Any]:
     return {"ok": ok, "message": message, "age_s": age_s}
+
+
+def _book_words(feed: Feed) -> str:
+    """The state of a book, and how many frames of its stream could not be read since the start, where any could not."""
+    return feed.state_name + (f"; unreadable frames: {feed.bad_frames}" if feed.bad_frames else "")
 
 
 def _age(ns: int) -> float:
