@@ -210,7 +210,10 @@ def _catch_signals() -> dict[int, Any]:
     """SIGTERM and SIGHUP unwind like Ctrl-C; the deadline's alarm becomes DeadlineExceeded. Returns what was there."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_DFL)  # a second one ends the process at once
+        # A lost terminal is told more than once, by the kernel, by the shell and by ourselves: that is no second wish.
+        signal.signal(signal.SIGHUP, lambda signum, frame: None)
+        if signum != signal.SIGHUP:
+            signal.signal(signum, signal.SIG_DFL)  # a second one ends the process at once
         raise errors.Terminated(signum)
 
     def late(signum: int, frame: FrameType | None) -> None:

@@ -23,6 +23,7 @@ import typer
 
 from engine.config.environment import parse, render
 from mmctl.cli import remains
+from mmctl.cli.hangup import ending_with_the_terminal
 from mmctl.cli.run import Run, current
 from mmctl.client.engine import Client, section
 from mmctl.client.site import site_of
@@ -79,7 +80,7 @@ def demo(
     folder = state_folder() / NAME
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     unfinished = state_folder() / "unfinished" / f"{NAME}.json"
-    with _alone(folder), ExitStack() as stack:
+    with ending_with_the_terminal(), _alone(folder), ExitStack() as stack:
         left = remains.clear(folder, unfinished)
         if left:
             run.out.progress(f"ended {left} processes that an earlier demo had left")
@@ -316,8 +317,9 @@ def wait_until_quoting(run: Run, client: Client) -> float:
 def _dashboard(client: Client) -> None:
     from mmctl.tui.app import Dashboard
     from mmctl.tui.picture import EngineSource
+    from mmctl.tui.terminal import show
 
-    Dashboard(NAME, [EngineSource(NAME, client)]).run()
+    show(Dashboard(NAME, [EngineSource(NAME, client)]))
 
 
 def _summary(run: Run, client: Client, duration: float) -> None:

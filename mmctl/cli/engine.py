@@ -4,10 +4,12 @@ Both pass their options through: the daemon's own command line is the specificat
 """
 
 import runpy
+import signal
 import sys
 
 import typer
 
+from mmctl.cli.hangup import ending_with_the_terminal
 from mmctl.cli.run import current
 
 app = typer.Typer(help="Run or check the daemon in the foreground.")
@@ -16,9 +18,14 @@ _PASS = {"ignore_unknown_options": True, "allow_extra_args": True, "allow_inters
 
 
 def _hand_over(module: str, args: list[str]) -> None:
-    """Becomes ``python -m module args`` inside this process; its exit code is ours."""
+    """Becomes ``python -m module args`` inside this process; its exit code is ours.
+
+    SIGTERM ends it in good order, and so does the loss of its terminal: SIGHUP means reload to an engine that runs.
+    """
     sys.argv = [module, *args]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    signal.signal(signal.SIGHUP, lambda signum, frame: signal.raise_signal(signal.SIGTERM))
+    with ending_with_the_terminal(signal.SIGTERM):
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _common() -> list[str]:

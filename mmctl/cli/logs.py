@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from mmctl.cli.hangup import ending_with_the_terminal
 from mmctl.cli.output import Output
 from mmctl.cli.reach import Engine, TargetArg, engines, only_one
 from mmctl.cli.run import current, seconds
@@ -45,7 +46,7 @@ def logs(
         keep = _filter(LEVELS.index(level), oldest)
         script = source(engine, looked_at, follow, oldest)
         if follow:
-            with engine.transport.lines(script) as stream:
+            with ending_with_the_terminal(), engine.transport.lines(script) as stream:
                 _print(run.out, engine.name, _entries(reader, stream, keep))
             return
         result = engine.transport.run(script, run.remaining(30.0)).checked(

@@ -3,12 +3,14 @@
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from mmctl.cli.beyond import CONNECT_SECONDS, Beyond, patience
+from mmctl.cli.hangup import ending_with_the_terminal
 from mmctl.cli.output import Output
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
 from mmctl.cli.run import Run, current
@@ -36,7 +38,7 @@ def status(
     not answer; then the exchange is asked from here how many orders of ours are open.
     """
     run = current()
-    with engines(run, target, CONNECT_SECONDS) as found:
+    with ending_with_the_terminal() if watch else nullcontext(), engines(run, target, CONNECT_SECONDS) as found:
         looks = 0
         while True:
             beyond = Beyond(next(iter(found.values())).target)

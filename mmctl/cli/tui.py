@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from mmctl.cli.hangup import ending_with_the_terminal
 from mmctl.cli.reach import TargetArg, engines, not_to_quote
 from mmctl.cli.run import current
 from mmctl.fleet.errors import Refused, UsageError
 
 
+@ending_with_the_terminal()
 def tui(
     target: TargetArg = None,
     arm: Annotated[bool, typer.Option("--arm", help="Allow halt, cancel, flatten and resume from the screen.")] = False,
@@ -40,6 +42,7 @@ def tui(
         raise UsageError("the dashboard needs a terminal", "Use mmctl status --watch from scripts.")
     from mmctl.tui.app import Dashboard
     from mmctl.tui.picture import EngineSource, Replay, Source
+    from mmctl.tui.terminal import show
 
     if replay is not None:
         try:
@@ -48,10 +51,10 @@ def tui(
             raise Refused(f"cannot read {replay}: {error.strerror}") from None
         if not recording.frames:
             raise Refused(f"{replay} holds no frame", "mmctl tui --record FILE makes one.")
-        Dashboard(replay.name, [recording], interval=interval).run()
+        show(Dashboard(replay.name, [recording], interval=interval))
         return
     with engines(run, target) as found:
         never = not_to_quote(run, target) if arm else ""
         sources: list[Source] = [EngineSource(name, engine.client(), never=never) for name, engine in found.items()]
         name = next(iter(found.values())).target.name
-        Dashboard(name, sources, armed=arm, record=record, interval=interval).run()
+        show(Dashboard(name, sources, armed=arm, record=record, interval=interval))

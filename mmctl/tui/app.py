@@ -30,6 +30,7 @@ from mmctl.tui.actions import ACTIONS, VIEWS, Action, key_name
 from mmctl.tui.breaches import Breach, Held, breaches
 from mmctl.tui.panels import BAD, Panel, Row
 from mmctl.tui.picture import Picture, Replay, Source, encode
+from mmctl.tui.terminal import TerminalDriver
 from mmctl.tui.widgets import Banner, ConfirmScreen, HelpScreen, KeyBar, PanelBox, RowTable
 
 POLL_SECONDS = 1.0
@@ -79,7 +80,7 @@ class Dashboard(App[None]):
         clock: Callable[[], float] = time.monotonic,
         live: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
         self.target = target
         self.sources = list(sources)
         self.armed = armed

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.needs import ROOT
+from tests.ptys import Window
 
 
 def start(state: Path, *args: str) -> "subprocess.Popen[str]":
@@ -139,6 +140,20 @@ def test_an_interrupted_demo_leaves_nothing_running(number: int, code: int, tmp_
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert running(tmp_path) == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("way", ["its own", "a deaf shell's"])
+@pytest.mark.parametrize("shown", [b"[2/8]", b"[Overview]"], ids=["deploying", "on the dashboard"])
+def test_a_demo_whose_terminal_is_taken_away_stops_everything_it_started(way: str, shown: bytes, state: Path) -> None:
+    window = Window(way, ["-m", "mmctl", "demo"], state.parent, MMCTL_STATE=str(state))
+    try:
+        window.until(shown, seconds=300.0)
+        window.take_away()
+        window.process.wait(120)
+        assert running(state) == []
+    finally:
+        window.close()
 
 
 def test_a_second_demo_at_the_same_time_is_refused(tmp_path: Path) -> None:

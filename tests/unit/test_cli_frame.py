@@ -149,6 +149,17 @@ def test_a_signal_unwinds_the_verb_and_becomes_128_plus_its_number(number: int, 
     assert process.returncode == code
 
 
+def test_a_lost_terminal_that_is_told_twice_does_not_cut_the_cleaning_up_short() -> None:
+    again = WAIT.replace("    finally:\n", "    finally:\n        import os; os.kill(os.getpid(), 1)\n")
+    process = subprocess.Popen([sys.executable, "-c", again], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGHUP)
+    rest, _ = process.communicate(timeout=20)
+    assert rest == "cleaned\n"
+    assert process.returncode == 129
+
+
 def test_the_deadline_interrupts_a_verb_that_does_not_look_at_it() -> None:
     done = subprocess.run(
         [sys.executable, "-c", WAIT, "--deadline", "200ms"], capture_output=True, text=True, cwd=ROOT, timeout=30
