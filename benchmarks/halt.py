@@ -61,7 +61,7 @@ class Taken:
 
 async def one_trip(app: "App", venue: int, orders: int) -> Taken:
     """Trip once with ``orders`` orders open."""
-    from engine.orders.intent import Intent
+    from engine.orders.intent import ApprovedOrder, Intent
     from engine.orders.states import OrderState
     from engine.risk.breaker import Cause, Trip
     from engine.trade import Side
@@ -73,7 +73,8 @@ async def one_trip(app: "App", venue: int, orders: int) -> Taken:
     for number in range(max(orders - 2, 0)):
         side = Side.BUY if number % 2 else Side.SELL
         away = -int(side) * (3_000 + STEP_TICKS * number)
-        refused = desk.place(Intent(pair.symbol, side, pair.feed.mid2 // 2 + away, 200), "risk", time.monotonic_ns())
+        wanted = Intent(pair.symbol, side, pair.feed.mid2 // 2 + away, 200)
+        refused = desk.place(ApprovedOrder(wanted), time.monotonic_ns())
         if refused is not None:
             raise BenchmarkFailed(f"an order for the trip was refused: {refused.reason}: {refused.detail}")
     while any(order.state is OrderState.SUBMITTED for order in desk.manager.live()):  # noqa: ASYNC110 - each loop round

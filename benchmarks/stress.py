@@ -47,7 +47,7 @@ async def orders_per_second(port: int, seconds: float, window: int) -> dict[str,
     from engine.config.secret import Secret
     from engine.live.orders.desk import Desk
     from engine.live.orders.sender import OrderSender
-    from engine.orders.intent import Intent
+    from engine.orders.intent import ApprovedOrder, Intent
     from engine.orders.manager import OrderManager
     from engine.trade import Market, OrderUpdate, Outcome, Side
     from engine.venue.binance.endpoints import endpoints
@@ -78,9 +78,8 @@ async def orders_per_second(port: int, seconds: float, window: int) -> dict[str,
     ticks = int(2000 / float(instrument.tick_size))
 
     def send() -> None:
-        refused = desk.place(
-            Intent("ETHUSDT", Side.BUY, ticks, instrument.min_lots * 20), "stress", time.monotonic_ns()
-        )
+        approved = ApprovedOrder(Intent("ETHUSDT", Side.BUY, ticks, instrument.min_lots * 20))
+        refused = desk.place(approved, time.monotonic_ns())
         if refused is not None:
             raise SystemExit(f"an order was refused: {refused.detail}")
 
