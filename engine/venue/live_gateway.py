@@ -1,48 +1,35 @@
-"""What the live engine asks of a gateway beyond ``protocol.Gateway``; Binance, paper and ccxt all answer it."""
+"""What the live engine asks of a gateway beyond ``protocol.Gateway``; Binance, paper and ccxt all answer it.
+
+``tests/unit/test_gateways.py`` holds each of them to it, and names what one lacks.
+"""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from engine.trade import Answer, Market, PlaceRequest
-from engine.venue.binance.dead_man import DeadMan
-from engine.venue.binance.market_stream import OnFrame
 from engine.venue.clock import ClockOffset, RecordedClock
+from engine.venue.dead_man import DeadMan
+from engine.venue.link import Payload
 from engine.venue.modes import AccountModes
 from engine.venue.protocol import Gateway
 from engine.venue.scopes import KeyScopes
 from engine.venue.throttle import Throttle
 
 
-class MarketStream(Protocol):
-    """A running stream of raw frames; it ends with its gateway."""
+class OnFrame(Protocol):
+    """Takes one raw frame as it arrives, on the event loop; the payload is valid during the call only."""
 
-    @property
-    def link(self) -> "Connection":
-        """What it comes over; after a loss it connects again by itself, and the books begin anew."""
+    def __call__(self, symbol: str, payload: Payload, recv_ns: int, more: bool = False) -> None:
+        """``recv_ns``: wall clock at its arrival; ``more``: another message has arrived behind it."""
+
+
+class MarketStream(Protocol):
+    """A running stream of raw frames. After a loss it connects again by itself; it ends with its gateway."""
 
     def rehearsed(self, on_frame: OnFrame) -> Callable[[bytes], None]:
         """What plays a made-up frame to ``on_frame`` by the way of real ones."""
         ...
-
-
-class Connection(Protocol):
-    """The part of a connection that the session watches."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether it is up now."""
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the last message."""
-
-    @property
-    def connects(self) -> int:
-        """How often it was established."""
-
-    def drop(self, reason: str) -> None:
-        """Close it, to be established anew; ``reason`` goes into the log."""
 
 
 class LiveGateway(Gateway, Protocol):
@@ -98,11 +85,3 @@ class LiveGateway(Gateway, Protocol):
 
     async def set_leverage(self, symbol: str, leverage: int) -> bool:
         """True when the symbol is traded at ``leverage`` times from now on."""
-
-
-if TYPE_CHECKING:  # the type checker's proof that each of them answers all of it
-    from engine.venue.binance.gateway import BinanceGateway
-    from engine.venue.ccxt.gateway import CcxtGateway
-    from engine.venue.paper.gateway import PaperGateway
-
-    _GATEWAYS: tuple[type[LiveGateway], ...] = (BinanceGateway, PaperGateway, CcxtGateway)

@@ -9,7 +9,8 @@ import pytest
 from engine.live.tick.rehearsal import Rehearsal
 from engine.trade import Market
 from engine.venue.binance.endpoints import Endpoints
-from engine.venue.binance.market_stream import BinanceMarketStream, OnFrame
+from engine.venue.binance.market_stream import BinanceMarketStream
+from engine.venue.live_gateway import OnFrame
 from tests.unit.live_session import SYMBOL, Rig
 from tests.unit.test_fast_path import BufferExchange
 

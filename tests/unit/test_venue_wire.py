@@ -23,12 +23,12 @@ from engine.trade import (
     Side,
     VenueCause,
 )
-from engine.venue.binance.dead_man import DeadMan
 from engine.venue.binance.endpoints import endpoints
 from engine.venue.binance.order_texts import Grid, OrderWriter, decimal_text, units_e8
 from engine.venue.binance.outcome import cause_of, outcome_of, refused_answer
 from engine.venue.binance.signing import Credentials, Ed25519Signer, HmacSigner, signer_for
 from engine.venue.clock import ClockOffset
+from engine.venue.dead_man import DeadMan
 from engine.venue.protocol import VenueError
 from engine.venue.scopes import KeyScopes, binance_scopes
 

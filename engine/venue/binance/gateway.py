@@ -23,9 +23,8 @@ from engine.trade import (
     VenueOrder,
 )
 from engine.venue.binance import words
-from engine.venue.binance.dead_man import DeadMan
 from engine.venue.binance.endpoints import Endpoints
-from engine.venue.binance.market_stream import BinanceMarketStream, OnFrame
+from engine.venue.binance.market_stream import BinanceMarketStream
 from engine.venue.binance.order_socket import OnAnswer, OrderSocket
 from engine.venue.binance.order_texts import OrderWriter
 from engine.venue.binance.reads import BinanceReads
@@ -35,7 +34,9 @@ from engine.venue.binance.signing import Credentials, signer_for
 from engine.venue.binance.socket_buffer import SocketBuffer
 from engine.venue.binance.user_stream import KEEPALIVE_S, FuturesUserStream, SpotUserStream, UserStream
 from engine.venue.clock import EVERY_S, ClockOffset, RecordedClock
+from engine.venue.dead_man import DeadMan
 from engine.venue.link import MARKET_TIMES, ORDER_TIMES, LinkTimes
+from engine.venue.live_gateway import OnFrame
 from engine.venue.modes import AccountModes
 from engine.venue.protocol import StreamState, VenueError, VenueEvent
 from engine.venue.scopes import KeyScopes, binance_scopes

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 
@@ -10,14 +10,8 @@ from engine.trade import Market
 from engine.venue.binance.endpoints import Endpoints
 from engine.venue.clock import RecordedClock
 from engine.venue.link import Link, LinkTimes, Payload
+from engine.venue.live_gateway import OnFrame
 from engine.venue.protocol import StreamState
-
-
-class OnFrame(Protocol):
-    """Synchronous; the payload is valid during the call only. ``more``: another message has arrived behind it."""
-
-    def __call__(self, symbol: str, payload: Payload, recv_ns: int, more: bool = False) -> None: ...
-
 
 # Depth at the exchange's pace, best prices and trades: what the book needs and what checks it.
 STREAMS: Final = {

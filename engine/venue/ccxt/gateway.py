@@ -24,8 +24,6 @@ from engine.trade import (
     VenueFill,
     VenueOrder,
 )
-from engine.venue.binance.dead_man import DeadMan
-from engine.venue.binance.market_stream import OnFrame
 from engine.venue.binance.outcome import NOTHING_PROVED
 from engine.venue.ccxt import words
 from engine.venue.ccxt.market import CcxtMarketStream
@@ -33,6 +31,8 @@ from engine.venue.ccxt.modes import read_modes
 from engine.venue.ccxt.reads import CcxtReads, CcxtSettings
 from engine.venue.ccxt.thin import pro_exchange
 from engine.venue.clock import EVERY_S, ClockOffset, RecordedClock
+from engine.venue.dead_man import DeadMan
+from engine.venue.live_gateway import OnFrame
 from engine.venue.modes import AccountModes
 from engine.venue.protocol import StreamState, VenueError, VenueEvent
 from engine.venue.scopes import KeyScopes

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import orjson
 
-from engine.venue.binance.market_stream import OnFrame
 from engine.venue.ccxt.words import text
+from engine.venue.live_gateway import OnFrame
 from engine.venue.protocol import StreamState
 
 DEPTH: Final = 100

@@ -23,16 +23,17 @@ from engine.trade import (
     VenueFill,
     VenueOrder,
 )
-from engine.venue.binance.dead_man import DeadMan
 from engine.venue.binance.endpoints import Endpoints
-from engine.venue.binance.market_stream import BinanceMarketStream, OnFrame
+from engine.venue.binance.market_stream import BinanceMarketStream
 from engine.venue.binance.order_socket import OnAnswer
 from engine.venue.binance.outcome import NO_SUCH_ORDER, refused_answer
 from engine.venue.binance.reads import BinanceReads
 from engine.venue.binance.rest import BinanceRest
 from engine.venue.binance.signing import Credentials
 from engine.venue.clock import ClockOffset, RecordedClock
+from engine.venue.dead_man import DeadMan
 from engine.venue.link import MARKET_TIMES, LinkTimes, Payload
+from engine.venue.live_gateway import OnFrame
 from engine.venue.modes import AccountModes
 from engine.venue.paper.exchange import PaperExchange, PaperRefusal, warm
 from engine.venue.protocol import OrderNotFound, StreamState, VenueError, VenueEvent
