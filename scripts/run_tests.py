@@ -101,6 +101,8 @@ class Run:
     def start(self) -> None:
         words = [sys.executable if word == "python" else word for word in self.command]
         environment = os.environ | self.environment | {"MM_OUTCOME": str(self.told)}
+        # Hundreds of processes are started: each would compile all that it imports, a second and more, and forget it.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         counts = self.environment.get("COVERAGE_FILE")
         if counts:  # what an earlier run counted is not counted again
             Path(counts).parent.mkdir(parents=True, exist_ok=True)

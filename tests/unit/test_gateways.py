@@ -12,7 +12,7 @@ from engine.venue.ccxt.gateway import CcxtGateway
 from engine.venue.live_gateway import LiveGateway
 from engine.venue.paper.gateway import PaperGateway
 
-# The type checker holds the parts to their types; a new gateway is added here.
+# A new gateway is added here. Its types are held where ``open_gateway`` returns it.
 GATEWAYS: tuple[type[LiveGateway], ...] = (BinanceGateway, PaperGateway, CcxtGateway)
 
 

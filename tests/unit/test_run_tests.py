@@ -166,6 +166,17 @@ def test_stages_follow_each_other_and_what_is_to_be_shown_is_shown(suite: Suite)
     assert told == sorted(told)
 
 
+def test_what_is_imported_is_compiled_once_whatever_the_shell_says(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (suite.folder / "asked.py").touch()
+    suite.add_run("one", "python -c \"import sys; sys.path.insert(0, '.'); import asked\"")
+    code, out = suite.run()
+    assert code == 0, out
+    assert list(suite.folder.glob("__pycache__/asked.*.pyc"))
+
+
 def test_what_hangs_is_ended_and_named(suite: Suite) -> None:
     suite.add("one", GOOD).add_run("still", "python -c \"print('waiting', flush=True); import time; time.sleep(600)\"")
     code, out = suite.run(minutes=0.1)
