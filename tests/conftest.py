@@ -19,10 +19,11 @@ HANDLERS: dict[signal.Signals, Any] = {}  # as they stood before the first test
 AS_PYTHON_STARTS = (signal.SIG_DFL, signal.default_int_handler)  # what a closed event loop leaves: it ends the run
 #: Files that take longest, and folders: they begin first, so that no worker is left with one at the end.
 LONGEST = (
-    "tests/sandbox/test_hostile_engine.py", "tests/hosts/test_engine_on_a_host.py", "tests/sandbox/test_lost_journal.py",
-    "tests/hosts/test_deployment_document.py", "tests/sandbox/test_demo.py", "tests/hosts/",
-    "tests/sandbox/test_hostile_orders.py", "tests/sandbox/test_halt_matrix.py", "tests/sandbox/test_drawn_strategies.py",
-    "tests/sandbox/test_recovery.py", "tests/sandbox/test_operator_switch.py", "tests/sandbox/test_engine_",
+    "tests/sandbox/test_hostile_engine.py", "tests/hosts/test_engine_on_a_host.py",
+    "tests/sandbox/test_lost_journal.py", "tests/hosts/test_deployment_document.py", "tests/sandbox/test_demo.py",
+    "tests/hosts/", "tests/sandbox/test_hostile_orders.py", "tests/sandbox/test_halt_matrix.py",
+    "tests/sandbox/test_drawn_strategies.py", "tests/sandbox/test_recovery.py",
+    "tests/sandbox/test_operator_switch.py", "tests/sandbox/test_engine_",
     "tests/unit/test_own_strategies.py", "tests/property/",
 )  # fmt: skip
 NIGHTLY = os.environ.get("MM_NIGHTLY") == "1"

@@ -27,7 +27,10 @@ environment: sandbox
 data_dir: {data}
 exchange: {{name: binance, api_key: {key}, api_secret: {secret}, market: {market}, account: sandbox}}
 venue:
-  {{rest: "http://127.0.0.1:{venue}", stream: "ws://127.0.0.1:{venue}", ws_api: "ws://127.0.0.1:{venue}", keep_warm: 100ms}}
+  rest: "http://127.0.0.1:{venue}"
+  stream: "ws://127.0.0.1:{venue}"
+  ws_api: "ws://127.0.0.1:{venue}"
+  keep_warm: 100ms
 strategy:
   {{name: basic, symbol: ETHUSDT, base_spread: {spread}, base_size: 0.02, max_inventory: 0.1, requote_tolerance: 0.9}}
 risk:
