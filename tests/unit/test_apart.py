@@ -76,8 +76,8 @@ def test_a_file_that_is_never_loaded_is_told_with_the_line_it_is_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine.isolation.process, "LOAD_S", 15.0)
-    with pytest.raises(StrategyError, match=r"mine.py:3: it was not loaded and tried within 15 s"):
-        described(written(tmp_path, "x = 0\nwhile True:\n    x += 1\n"), "mine")
+    with pytest.raises(StrategyError, match=r"mine.py:2: it was not loaded and tried within 15 s"):
+        described(written(tmp_path, "x = 0\nwhile True: x += 1\n"), "mine")
 
 
 def test_a_decision_that_does_not_return_is_told_with_its_line(
