@@ -19,6 +19,7 @@ from mmctl.remote.layout import Layout
 
 TTL_SECONDS = 90
 CALL_SECONDS = 15.0
+RENEWAL_SECONDS = 2.0  # a renewal takes no longer while the host answers
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,10 @@ def held(transports: Mapping[str, Transport], layout: Layout, record: Record) ->
         yield
     finally:
         over.set()
+        # A renewal under way may hang on a host that went away. It finds the lock given back and changes nothing, so
+        # nobody who pressed Ctrl-C waits for it.
         if keeper.is_alive():
-            keeper.join(2 * CALL_SECONDS)
+            keeper.join(RENEWAL_SECONDS)
         begun = time.monotonic()
         for transport in reversed(taken):
             if time.monotonic() - begun < CALL_SECONDS:

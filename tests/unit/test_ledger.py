@@ -8,6 +8,7 @@ import pytest
 
 from mmctl.fleet.errors import LockHeld, Refused
 from mmctl.fleet.local import LocalTransport
+from mmctl.fleet.transport import Result, Stdin
 from mmctl.ledger.audit import Entry, Trail, append_here, append_there
 from mmctl.ledger.check import verify
 from mmctl.ledger.lock import Record, acquire, give_back, held, read_state, run_to_release
@@ -103,6 +104,42 @@ def test_the_lock_is_given_back_when_the_act_fails(host: LocalTransport, layout:
     with pytest.raises(Refused):
         act()
     assert not read_state(host, layout).held
+
+
+class HangsOnRenewal(LocalTransport):
+    """A host that went away in the middle of a renewal: the answer comes when the test says so."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.hangs, self.heals = threading.Event(), threading.Event()
+
+    def run(self, script: str, deadline: float, stdin: Stdin = b"") -> Result:
+        if "> lock/expires" in script and "lock/run" in script and threading.current_thread() is not self.taker:
+            self.hangs.set()
+            self.heals.wait(60)
+        return super().run(script, deadline, stdin)
+
+    taker: threading.Thread
+
+
+def test_nobody_waits_for_a_renewal_that_hangs(layout: Layout) -> None:
+    host = HangsOnRenewal("here")
+
+    def act() -> None:
+        host.taker = threading.current_thread()
+        with held({"here": host}, layout, record("one", ttl=1)):
+            assert host.hangs.wait(20)
+
+    taker = threading.Thread(target=act)
+    taker.start()
+    taker.join(20)
+    try:
+        assert not taker.is_alive(), "it waits for the renewal"
+        assert not read_state(LocalTransport("here"), layout).held
+    finally:
+        host.heals.set()
+        taker.join(60)
+    assert not read_state(LocalTransport("here"), layout).held, "a late renewal takes nothing back"
 
 
 def left_behind(host: LocalTransport, layout: Layout, monkeypatch: pytest.MonkeyPatch, ttl: int = 60) -> None:
