@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.needs import ROOT
-from tests.ptys import Window
+from tests.ptys import Window, naming
 
 
 def start(state: Path, *args: str) -> "subprocess.Popen[str]":
@@ -28,19 +28,6 @@ def start(state: Path, *args: str) -> "subprocess.Popen[str]":
         cwd=ROOT,
         env={**env, "MMCTL_STATE": str(state)},
     )
-
-
-def running(state: Path) -> list[str]:
-    """Command lines of processes that belong to the demo in ``state``."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue  # it ended while we looked
-        if str(state) in words:
-            found.append(words)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +47,7 @@ def test_the_demo_shows_its_business_in_live_figures_and_stops_everything_it_sta
     summaries = [event["state"] for event in events if event["event"] == "summary"]
     assert summaries
     assert all(summary["engine"]["quoting"] for summary in summaries)
-    assert running(state) == []
+    assert naming(state) == []
     symbols = [summary["symbols"]["ETHUSDT"] for summary in summaries]
     assert any(one["position"]["base"] for one in symbols)
     assert len({summary["pnl"]["total"] for summary in summaries}) >= 3
@@ -125,7 +112,7 @@ def test_a_demo_quotes_whatever_state_the_one_before_left(
     quoting(second)
     _, err = second.communicate(timeout=300)
     assert second.returncode == 0, err
-    assert running(state) == []
+    assert naming(state) == []
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -139,7 +126,7 @@ def test_an_interrupted_demo_leaves_nothing_running(number: int, code: int, tmp_
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "Traceback" not in err
-    assert running(tmp_path) == []
+    assert naming(tmp_path) == []
 
 
 @pytest.mark.timeout(600)
@@ -151,7 +138,7 @@ def test_a_demo_whose_terminal_is_taken_away_stops_everything_it_started(way: st
         window.until(shown, seconds=300.0)
         window.take_away()
         window.process.wait(120)
-        assert running(state) == []
+        assert naming(state) == []
     finally:
         window.close()
 
@@ -182,4 +169,4 @@ def test_a_recording_that_is_none_ends_with_the_exchanges_own_words(tmp_path: Pa
     assert process.returncode == 1
     assert "the local exchange ended" in err
     assert "noise.gz" in err
-    assert running(tmp_path / "state") == []
+    assert naming(tmp_path / "state") == []
