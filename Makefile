@@ -4,11 +4,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-dev demo test test-unit test-real coverage lint lock docs clean help
+.PHONY: setup setup-dev demo test test-unit test-real test-monitoring coverage lint lock docs clean help
 
 help:
 	@echo "make demo    engine quoting against a local exchange, on the screen"
 	@echo "make test    every test (MM_REQUIRE=all: none may be skipped)"
+	@echo "make test-monitoring  what shows the engine, against the real programs (part of make test)"
 	@echo "make coverage  how much of all lines the tests run (part of make test)"
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make lock    resolve pyproject.toml into the two hashed lock files"
@@ -39,7 +40,11 @@ test-unit: setup-dev
 	@$(BIN)/python -m pytest tests/unit tests/property -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-real: setup-dev
-	@$(BIN)/python -m pytest tests/hosts tests/sandbox tests/services tests/ui -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest tests/hosts tests/sandbox tests/services tests/monitoring tests/ui -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# Dashboards, rules, routes and reports against the real programs: Prometheus, Alertmanager, Chromium.
+test-monitoring: setup-dev
+	@$(BIN)/python -m pytest tests/monitoring tests/services/test_metrics_scrape.py tests/ui -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Counted in the same run that tests: the whole, and orders and risk with every branch. Where they fail: scripts/count_coverage.py.
 coverage: setup-dev

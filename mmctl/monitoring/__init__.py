@@ -1,0 +1,1 @@
+"""What shows and judges the engine from outside: dashboards, rules, scrape files, made from the catalogue."""

@@ -1,0 +1,1 @@
+"""Real Prometheus, Alertmanager and Chromium on what the engine really tells."""
