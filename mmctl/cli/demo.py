@@ -316,7 +316,7 @@ def wait_until_quoting(run: Run, client: Client) -> float:
 
 def _dashboard(client: Client) -> None:
     from mmctl.tui.app import Dashboard
-    from mmctl.tui.picture import EngineSource
+    from mmctl.tui.live import EngineSource
     from mmctl.tui.terminal import show
 
     show(Dashboard(NAME, [EngineSource(NAME, client)]))

@@ -41,7 +41,9 @@ def tui(
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise UsageError("the dashboard needs a terminal", "Use mmctl status --watch from scripts.")
     from mmctl.tui.app import Dashboard
-    from mmctl.tui.picture import EngineSource, Replay, Source
+    from mmctl.tui.live import EngineSource
+    from mmctl.tui.recording import Replay
+    from mmctl.tui.snapshot import Source
     from mmctl.tui.terminal import show
 
     if replay is not None:

@@ -44,6 +44,10 @@ class BadAnswer(OperatorError):
     """The engine, or something on its port, answered what no engine answers."""
 
 
+class NotServed(BadAnswer):
+    """The engine is there and has no such endpoint: it is of an older release."""
+
+
 class ControlRefused(OperatorError):
     """The engine understood a control request and did not do it. ``status``: of its HTTP answer."""
 
@@ -106,6 +110,15 @@ class Client:
             return parse(answer.body.decode("utf-8", "replace"))
         except NotMetrics as error:
             raise BadAnswer(f"{self._where('/metrics')}: {error}", "Is another service on this port?") from None
+
+    def body(self, path: str) -> bytes:
+        """The answer to a GET of ``path`` as it came. Raises NotServed for a 404, BadAnswer for any code but 200."""
+        answer = self._ask("GET", path)
+        if answer.status == 404:
+            raise NotServed(f"{self._where(path)} is not served by this engine", "Is it of an older release?")
+        if answer.status != 200:
+            raise self._unexpected(path, answer)
+        return answer.body
 
     def control(self, verb: str, body: Mapping[str, object], deadline: float) -> Document:
         """``POST /api/control/<verb>``: the engine's acknowledgement, with the proof it gives.

@@ -29,7 +29,9 @@ from mmctl.tui import views
 from mmctl.tui.actions import ACTIONS, VIEWS, Action, key_name
 from mmctl.tui.breaches import Breach, Held, breaches
 from mmctl.tui.panels import BAD, Panel, Row
-from mmctl.tui.picture import Picture, Replay, Source, encode
+from mmctl.tui.picture import Picture, Reader
+from mmctl.tui.recording import Replay, encode
+from mmctl.tui.snapshot import Snapshot, Source
 from mmctl.tui.terminal import TerminalDriver
 from mmctl.tui.widgets import Banner, ConfirmScreen, HelpScreen, KeyBar, PanelBox, RowTable
 
@@ -89,6 +91,7 @@ class Dashboard(App[None]):
         self.live = live
         self.readings: dict[str, Reading[Picture]] = {source.name: Reading() for source in self.sources}
         self.held: Reading[Picture] | None = None  # the picture a pause holds; the age goes on
+        self._readers = {source.name: Reader() for source in self.sources}
         self.engine = self.sources[0].name
         self.view = "overview"
         self.filter_text = ""
@@ -142,10 +145,16 @@ class Dashboard(App[None]):
             self._ask[source.name].clear()
 
     def _poll(self, source: Source) -> None:
-        reading = poll(self.readings[source.name], source.read, self.clock)
+        came: list[Snapshot] = []
+
+        def read() -> Picture:
+            came.append(source.poll())
+            return self._readers[source.name].picture(came[0])
+
+        reading = poll(self.readings[source.name], read, self.clock)
         self.readings[source.name] = reading
-        if self._record and reading.value is not None and not reading.failures:
-            self._record.write(encode(source.name, reading.value) + "\n")
+        if self._record and not reading.failures:
+            self._record.write(encode(came[0]) + "\n")
             self._record.flush()
 
     def action_poll_now(self) -> None:
@@ -228,10 +237,10 @@ class Dashboard(App[None]):
             return
         for make, key in zip(views.PANELS.get(self.view, ()), views.panel_keys(self.view), strict=True):
             self._box(key).show(_safely(make, reading.value), self.filter_text)
-        absent = {part.partition(":")[0]: part for part in reading.value.missing}
+        absent = reading.value.missing
         for key, title, _ in views.TABLES.get(self.view, ()):
             if key in ROWS_OF:
-                said = f"{title}: NOT KNOWN, {absent[key].partition(': ')[2]}" if key in absent else title
+                said = f"{title}: NOT KNOWN, {absent[key]}" if key in absent else title
                 self._table(f"{self.view}-{key}").show(said, ROWS_OF[key](reading.value), self.filter_text)
 
     def _clear_view(self, why: str) -> None:
@@ -246,7 +255,7 @@ class Dashboard(App[None]):
         source = next((source for source in self.sources if isinstance(source, Replay)), None)
         if source is None:
             return views.replay_panel(-1, 0, 0, None)
-        ns = source.frames[source.position][0] if 0 <= source.position < len(source.frames) else None
+        ns = source.frames[source.position].received_ns if 0 <= source.position < len(source.frames) else None
         return views.replay_panel(source.position, len(source.frames), source.bad_lines, ns)
 
     def _box(self, key: str) -> PanelBox:
@@ -305,9 +314,9 @@ class Dashboard(App[None]):
     def action_step(self, by: int) -> None:
         """Move a replay ``by`` pictures (negative: back) and hold it there."""
         source = next((source for source in self.sources if isinstance(source, Replay)), None)
-        picture = source.seek(by) if source else None
-        if source and picture:
-            self.readings[source.name] = Reading(picture, self.clock())
+        snapshot = source.seek(by) if source else None
+        if source and snapshot:
+            self.readings[source.name] = Reading(self._readers[source.name].picture(snapshot), self.clock())
             self.held = self.readings[source.name]
         self.repaint()
 

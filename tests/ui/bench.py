@@ -7,9 +7,8 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from mmctl.client.metrics import parse
 from mmctl.tui.app import Dashboard
-from mmctl.tui.picture import Picture
+from mmctl.tui.snapshot import Snapshot, snapshot_of
 from mmctl.tui.widgets import Banner, PanelBox, RowTable
 from tests.ui import samples
 
@@ -27,10 +26,16 @@ class FakeSource:
         self.controls: list[tuple[str, str]] = []
         self.answer: dict[str, Any] | Exception = {"message": "halted", "proof": {"proved": True, "open_orders": 0}}
 
-    def read(self) -> Picture:
+    def poll(self) -> Snapshot:
         if self.error is not None:
             raise self.error
-        return Picture(self.state, parse(samples.METRICS), self.orders, samples.EVENTS, samples.WHY)
+        documents = {
+            "state": self.state,
+            "orders": {"orders": self.orders},
+            "events": {"events": samples.EVENTS},
+            "why": {"why": samples.WHY},
+        }
+        return snapshot_of(self.name, 1_723_118_500_000_000_000, documents, samples.METRICS)
 
     def control(self, verb: str, account: str) -> dict[str, Any]:
         self.controls.append((verb, account))

@@ -177,8 +177,10 @@ async def test_a_part_that_did_not_come_is_not_shown_as_empty() -> None:
     bench = Bench(source)
     async with bench.app.run_test(size=SIZE) as pilot:
         await pilot.press("3")
-        read = source.read
-        source.read = lambda: replace(read(), orders=(), missing=("orders: no answer within 5 s",))  # type: ignore[method-assign]
+        whole = source.poll()
+        bodies = {part: body for part, body in whole.bodies.items() if part != "orders"}
+        torn = replace(whole, bodies=bodies, missing={"orders": "no answer within 5 s"})
+        source.poll = lambda: torn  # type: ignore[method-assign]
         bench.poll()
         assert "NOT KNOWN, no answer within 5 s" in str(bench.table("orders-orders").border_title)
 

@@ -7,7 +7,8 @@ from textual.widgets import Input
 
 from mmctl.tui.actions import ACTIONS, as_text, key_name
 from mmctl.tui.app import Dashboard
-from mmctl.tui.picture import Picture, Replay, encode
+from mmctl.tui.recording import Replay, encode
+from mmctl.tui.snapshot import snapshot_of
 from mmctl.tui.widgets import ConfirmScreen, HelpScreen, PanelBox
 from tests.ui import samples
 from tests.ui.bench import SIZE, Bench, Clock, FakeSource, settled
@@ -157,7 +158,7 @@ async def test_q_quits() -> None:
 
 async def test_a_recorded_session_plays_back_and_steps(tmp_path: Path) -> None:
     file = tmp_path / "session.ndjson"
-    lines = [encode("mm1", Picture(samples.state(pnl__total=float(n)), None, samples.ORDERS)) for n in range(5)]
+    lines = [encode(snapshot_of("mm1", n + 1, {"state": samples.state(pnl__total=float(n))})) for n in range(5)]
     file.write_text("\n".join([*lines[:3], "torn {", *lines[3:]]) + "\n")
     replay = Replay(file)
     assert (len(replay.frames), replay.bad_lines) == (5, 1)
