@@ -179,9 +179,10 @@ class Desk:
         operator = OPERATORS[one.operator]
         words: list[str | bytes] = ["halt", "far" if one.state == "partitioned" else "here", "--confirm", "sandbox"]
         words += [b"--reason=" + REASONS[one.reason], "--json"]
+        environment: dict[str, Any] = dict(LOCALES[one.locale])
         try:
             return self.mmctl(
-                *words, nobody=operator is None, MMCTL_OPERATOR=operator, MMCTL_STATE=str(state), **LOCALES[one.locale]
+                *words, nobody=operator is None, MMCTL_OPERATOR=operator, MMCTL_STATE=str(state), **environment
             )
         finally:
             self.env.write_bytes(self.file("plain"))

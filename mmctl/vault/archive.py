@@ -99,7 +99,7 @@ def _write_tar(folder: Path, into: Path) -> None:
 
 
 def _encrypt(plain: Path, sealed: Path, recipients: Sequence[str]) -> None:
-    from pyrage import RecipientError, encrypt_file, x25519  # type: ignore[import-untyped]
+    from pyrage import RecipientError, encrypt_file, x25519
 
     try:
         keys = [x25519.Recipient.from_str(text) for text in recipients]

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from tests.hosts.conftest import Done, Operator
+from tests.hosts.deployed import asked, current
 from tests.hosts.machines import Machine
-from tests.hosts.test_deploy import asked, current
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.hosts.conftest import Operator
+from tests.hosts.deployed import asked, current
 from tests.hosts.machines import Lan, Machine
 from tests.hosts.project import Project
-from tests.hosts.test_deploy import asked, current
 from tests.hosts.test_two_hosts import with_an_account_each
 from tests.hosts.used import used_layer
 

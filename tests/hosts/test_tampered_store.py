@@ -3,8 +3,8 @@
 import pytest
 
 from tests.hosts.conftest import Operator
+from tests.hosts.deployed import asked, current
 from tests.hosts.machines import Machine
-from tests.hosts.test_deploy import asked, current
 
 PRISTINE = True  # its store is filled by the deploy whose store is then tampered with
 STORE = "/opt/market-maker/shared/wheels"

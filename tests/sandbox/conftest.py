@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import json
 import subprocess
 import sys
@@ -102,13 +103,9 @@ def start_sandbox_process(tmp_path: Path) -> Iterator[StartProcess]:
 @pytest.fixture(scope="session")
 def ccxt_async() -> ModuleType:
     """ccxt's asynchronous client; its import takes seconds, so once a session."""
-    import ccxt.async_support as module
-
-    return module
+    return importlib.import_module("ccxt.async_support")
 
 
 @pytest.fixture(scope="session")
 def ccxt_pro() -> ModuleType:
-    import ccxt.pro as module
-
-    return module
+    return importlib.import_module("ccxt.pro")

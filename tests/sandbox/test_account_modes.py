@@ -33,9 +33,8 @@ KEY = {"key": "sandbox-key", "secret": "sandbox-secret"}
 @pytest.mark.parametrize("way", ["native", "ccxt"])
 async def test_both_gateways_read_every_mode(mode: str, way: str) -> None:
     asked: dict[str, Any] = {**MODES[mode][0]} if mode != "none" else {}
-    account = AccountSettings(
-        "sandbox", (KeySettings(**KEY),), **{k: tuple(v) if k == "isolated" else v for k, v in asked.items()}
-    )
+    asked |= {name: tuple(value) for name, value in asked.items() if name == "isolated"}
+    account = AccountSettings("sandbox", (KeySettings(KEY["key"], KEY["secret"]),), **asked)
     settings = Settings(symbols=(SYMBOL,), accounts=(account,), limits=RateLimits(enabled=False), paused=True)
     async with SandboxExchange(settings) as sandbox:
         await sandbox.core.matching.wait()

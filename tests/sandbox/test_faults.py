@@ -113,7 +113,7 @@ async def test_a_disconnect_cuts_the_stream(sandbox: SandboxExchange) -> None:
             await stream.next()
 
 
-REFUSALS = [
+REFUSALS: list[tuple[dict[str, Any], int, int, int]] = [
     ({"kind": "http_5xx", "status": 503, "executed": False}, 503, -1000, 0),
     ({"kind": "http_5xx", "status": 502}, 502, -1000, 1),
     ({"kind": "timeout"}, 504, -1007, 1),

@@ -45,7 +45,7 @@ async def test_a_partial_fill_is_booked_once_and_the_rest_stays_counted(
         book = orjson.loads(await bench.gateway.depth_snapshot(SYMBOL))
         there = bench.gateway.reads.grid(SYMBOL).lots(book["asks"][0][1])
         bid, ask = await bench.touch()
-        order = await bench.place(away=bid - ask, lots=there + 1000, post_only=False)
+        order = await bench.place(away=bid - ask, lots=int(there) + 1000, post_only=False)
         await bench.until(lambda: order.filled_lots)
         assert order.state is S.PARTIALLY_FILLED
         assert order.filled_lots == there

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
+from engine.orders.order import Order
 from engine.orders.states import OrderState
 from engine.sandbox import SandboxExchange
 from engine.trade import Market, Outcome, PlaceRequest, Side, VenueOrderStatus
@@ -16,6 +18,10 @@ from tests.sandbox.gateways import SYMBOL, Bench, live_at, places_of
 
 BOTH = pytest.mark.parametrize("market", list(Market), ids=lambda market: market.value)
 OPENING = {"USDT": Decimal(100_000), "ETH": Decimal(10)}
+
+
+def ended(order: Order) -> bool:
+    return not order.live
 
 
 class PaperBench(Bench):
@@ -159,7 +165,7 @@ async def test_a_paper_position_is_kept_at_average_cost(running_sandbox: Sandbox
     async with paper_on(running_sandbox, market) as bench:
         for side, lots in ((Side.BUY, 200), (Side.BUY, 100), (Side.SELL, 500)):
             order = await bench.place(side, away=-2000, lots=lots, post_only=False)
-            await bench.until(lambda order=order: not order.live)
+            await bench.until(partial(ended, order))
         bought = [fill for fill in bench.fills if fill.side is Side.BUY]
         sold = [fill for fill in bench.fills if fill.side is Side.SELL]
         spent = sum(bench.instrument.price(f.ticks) * bench.instrument.quantity(f.lots) for f in bought)

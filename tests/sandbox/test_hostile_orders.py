@@ -8,6 +8,8 @@ import random
 import time
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -61,7 +63,11 @@ def test_hostile_schedules_break_no_promise(seeds: range) -> None:
             raise AssertionError(f"--seeds 1 --seed-base {seed} replays it: {broken}") from broken
 
 
-def told(bench: Bench, order: ExchangeOrder) -> int:
+def connected(bench: Bench) -> bool:
+    return bench.gateway.orders_connected and bench.gateway.user_connected
+
+
+def told(bench: Bench, order: ExchangeOrder) -> int | Decimal:
     """Filled lots of an ended order, without a late fill the exchange has kept to itself: it said it was cancelled,
     filled it after that, and the event was lost. No one can count what nobody was told; ``settle`` must find it."""
     ours = bench.manager.get(order.client_id)
@@ -148,7 +154,7 @@ async def test_hostile_sessions_over_real_sockets_end_in_the_exchanges_own_state
                         await act(bench, dice)
                     counted(bench, sandbox)
                 sandbox.core.faults.clear()
-                await bench.until(lambda b=bench: b.gateway.orders_connected and b.gateway.user_connected)
+                await bench.until(partial(connected, bench))
                 await settle(bench)
                 counted(bench, sandbox)
                 assert {order.client_id for order in bench.manager.live()} == live_at(sandbox)

@@ -137,7 +137,8 @@ def stored(engine: Engine) -> dict[str, Decimal]:
     ((value,),) = engine.journal("SELECT value FROM engine_state WHERE name = 'ledger:ETHUSDT'")
     ledger = json.loads(value)["ledger"]
     tick, lot = Decimal(ledger["tick_size"]), Decimal(ledger["lot_size"])
-    sizes = {"lots": lot, "bought_lots": lot, "sold_lots": lot, "cash": tick * lot, "cost": tick * lot, "fees": 1}
+    money = tick * lot
+    sizes = {"lots": lot, "bought_lots": lot, "sold_lots": lot, "cash": money, "cost": money, "fees": Decimal(1)}
     return {name: Decimal(ledger[name]) * size for name, size in sizes.items()}
 
 

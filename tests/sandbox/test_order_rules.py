@@ -12,7 +12,7 @@ from tests.sandbox.clients import Rest, best
 
 LIMIT = {"symbol": "ETHUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "2600"}
 
-SPOT = [
+SPOT: list[tuple[dict[str, Any], int, str]] = [
     ({"price": "2600.001"}, -1013, "Filter failure: PRICE_FILTER"),
     ({"price": "0"}, -1013, "Filter failure: PRICE_FILTER"),
     ({"price": "2600.0000000001"}, -1013, "Filter failure: PRICE_FILTER"),
@@ -39,7 +39,7 @@ SPOT = [
     ({"newClientOrderId": "no spaces"}, -1100, "'newClientOrderId'"),
     ({"newClientOrderId": "x" * 37}, -1100, "'newClientOrderId'"),
 ]
-FUTURES = [
+FUTURES: list[tuple[dict[str, Any], int, str]] = [
     ({"price": "2600.001"}, -1111, "Precision is over the maximum"),
     ({"symbol": "BTCUSDT", "price": "60000.05"}, -4014, "tick size"),
     ({"price": "1"}, -4013, "min price"),

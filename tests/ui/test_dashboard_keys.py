@@ -1,6 +1,7 @@
 """What keys do on the dashboard: nothing dangerous without --arm, and nothing at all by accident."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input
@@ -135,7 +136,8 @@ async def test_the_help_screen_lists_every_action_of_the_table() -> None:
         assert isinstance(bench.app.screen, HelpScreen)
         bench.poll()  # the picture goes on behind a dialog
         await pilot.press("escape")
-        palette = {command.title for command in bench.app.get_system_commands(bench.app.screen)}
+        shown: Any = bench.app.screen
+        palette = {command.title for command in bench.app.get_system_commands(shown)}
     text = as_text()
     for action in ACTIONS:
         assert action.label in palette

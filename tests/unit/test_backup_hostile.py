@@ -32,8 +32,8 @@ def test_a_backup_of_before_they_were_signed_opens_only_when_a_person_says_so(
     assert not (tmp_path / "out").exists()
     accepted = mmctl("backup", "verify", "here", "--accept-unauthenticated")
     assert accepted.code == 0, accepted.err
-    words = ("--from", str(file), "--into", str(tmp_path / "out"), "--accept-unauthenticated")
-    assert mmctl("backup", "restore", "here", *words).code == 0
+    accepting = ("--from", str(file), "--into", str(tmp_path / "out"), "--accept-unauthenticated")
+    assert mmctl("backup", "restore", "here", *accepting).code == 0
     assert (tmp_path / "out/configs/config.yaml").read_text() == "x: 1\n"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmctl.cli.init import TEMPLATES
+from mmctl.release.packed import TEMPLATES
 from tests.needs import ROOT
 from tests.unit.conftest import Mmctl
 

@@ -69,7 +69,7 @@ class BufferExchange(Exchange):
         return found
 
 
-def rig_with(folder: Path, exchange: Exchange, **more: str) -> Rig:
+def rig_with(folder: Path, exchange: Exchange, **more: Any) -> Rig:
     return Rig(folder, exchange=exchange, **more)
 
 

@@ -35,7 +35,7 @@ def test_filled_is_the_end_of_everything() -> None:
     assert not any(legal(S.FILLED, after) for after in S)
 
 
-@pytest.mark.parametrize("state", sorted(TERMINAL - {S.FILLED}, key=lambda s: s.value))
+@pytest.mark.parametrize("state", sorted(TERMINAL - {S.FILLED}, key=lambda state: str(state)))
 def test_an_ended_order_that_shows_up_live_becomes_unknown_and_never_silently_live(state: OrderState) -> None:
     assert legal(state, S.UNKNOWN)
     assert not legal(state, S.ACCEPTED)

@@ -54,7 +54,8 @@ def test_every_piece_passes_every_filter_and_all_but_dust_is_closed(
         assert pieces < 1_000
     least = max(asked.min_quantity, step_of(at), asked.min_notional / PRICE * D("1.03"))
     if left:
-        assert found.rule  # type: ignore[possibly-undefined]
+        assert isinstance(found, Dust)
+        assert found.rule
         assert left < least + step_of(at), (left, found)
 
 
@@ -78,7 +79,7 @@ def test_dust_is_named_with_its_filter_and_is_final_only_where_no_order_may_be_s
 
 def test_the_last_piece_but_one_leaves_enough_for_the_last() -> None:
     at = replace(INSTRUMENT, market_rules=MarketRules(max_quantity=D("0.5"), min_notional=D(5)))
-    left, made = D("1.001"), []
+    left, made = D("1.001"), list[D]()
     while left:
         found = next_piece(at, left, PRICE)
         assert isinstance(found, Piece), (found, made)

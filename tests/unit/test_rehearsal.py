@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,20 +33,21 @@ async def test_it_walks_to_the_order_buffer_and_nothing_of_it_reaches_session_or
     rig.tick()
     exchange.read()
     rig.session.paths[SYMBOL].touch()  # the order buffer is told what it may write whenever it is looked at
-    quoter, view, numbers = rig.pair.quoter, rig.feed.view.copy(), rig.session.buffers[SYMBOL].numbers.copy()
+    buffer: Any = rig.session.buffers[SYMBOL]
+    quoter, view, numbers = rig.pair.quoter, rig.feed.view.copy(), buffer.numbers.copy()
 
     def trace() -> tuple[object, ...]:
         counts = (quoter.decisions, quoter.placed, quoter.cancelled, rig.feed.frames, rig.markets.feeds)
         return (*counts, exchange.line.took, exchange.line.upcoming, exchange.throttle.room, exchange.placed[:])
 
     before = trace()
-    rehearsal = Rehearsal(rig.pair, rig.session.paths[SYMBOL], rig.session.buffers[SYMBOL], 0.001)
+    rehearsal = Rehearsal(rig.pair, rig.session.paths[SYMBOL], buffer, 0.001)
     rehearsal.play = played(rig.markets.rehearsed(rehearsal.feed).on_frame)
     for _ in range(50):
         rehearsal.walk()
     assert trace() == before
     assert (rig.feed.view == view).all()
-    assert (rig.session.buffers[SYMBOL].numbers == numbers).all()
+    assert (buffer.numbers == numbers).all()
     assert rehearsal.rounds == 50
     assert rehearsal.written == 50, "every round quotes on the made-up book, and its requests reach the order buffer"
     await rig.feed.close()

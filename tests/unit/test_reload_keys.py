@@ -29,45 +29,45 @@ from tests.unit import test_following
 from tests.unit.live_session import CONFIG, SYMBOL, Rig
 
 T0 = 4_100_000_000 * NS
-Look = Callable[[Rig], Any]
+Look = Callable[["Running"], Any]
 
 
-def _nothing(rig: Rig) -> None:
+def _nothing(rig: "Running") -> None:
     """Nothing comes before the reload."""
 
 
 # --- what comes before, and what is looked at ---
 
 
-def settled(rig: Rig) -> None:
+def settled(rig: "Running") -> None:
     """Ticks and answers until what is wanted stands."""
     for _ in range(4):
         rig.tick()
         rig.exchange.answer()
 
 
-def standing(rig: Rig) -> Any:
+def standing(rig: "Running") -> Any:
     settled(rig)
     return sorted((int(o.side), o.ticks, o.lots) for o in rig.session.parts.desk.manager.live(SYMBOL))
 
 
-def standing_anew(rig: Rig) -> Any:
+def standing_anew(rig: "Running") -> Any:
     """What stands once the market has moved: limits are checked before an order is sent."""
     settled(rig)
     rig.tick(asks='["2000.10","0.000"],["2004.00","9.000"]', bids='["2003.90","9.000"]')
     return standing(rig)
 
 
-def holds_some(rig: Rig) -> None:
+def holds_some(rig: "Running") -> None:
     """Its bid is filled."""
     settled(rig)
     bid = next(o for o in rig.session.parts.desk.manager.live(SYMBOL) if int(o.side) > 0)
-    word = rig.exchange.word(bid.client_id, VenueOrderStatus.FILLED, bid.lots, 5)
+    word = rig.exchange.word(bid.client_id, VenueOrderStatus.FILLED, int(bid.lots), 5)
     fill = VenueFill(SYMBOL, 1, bid.client_id, "v", bid.side, bid.ticks, bid.lots, True, Decimal(0), "USDT", 1)
     rig.session.on_event(OrderUpdate(word, fill))
 
 
-def half_open(rig: Rig) -> None:
+def half_open(rig: "Running") -> None:
     risk = rig.session.parts.risk
     for made in (risk.trip(T0, Trip(Cause.FEED, "test")), risk.tick(T0 + 3600 * NS)):
         assert made is not None
@@ -77,7 +77,7 @@ def half_open(rig: Rig) -> None:
 def cancels(bids: str, asks: str) -> Look:
     """How many orders go when the market has moved so."""
 
-    def look(rig: Rig) -> int:
+    def look(rig: "Running") -> int:
         settled(rig)
         before = len(rig.exchange.cancelled)
         rig.tick(bids=bids, asks=asks)
@@ -86,7 +86,7 @@ def cancels(bids: str, asks: str) -> Look:
     return look
 
 
-def placed_in_a_rush(rig: Rig) -> int:
+def placed_in_a_rush(rig: "Running") -> int:
     """The market moves to and fro within two seconds, each time by more than the tolerance."""
     settled(rig)
     rig.frame_wait(60_000)
@@ -97,7 +97,7 @@ def placed_in_a_rush(rig: Rig) -> int:
     return len(rig.exchange.placed) - before
 
 
-def looked_again(rig: Rig) -> int:
+def looked_again(rig: "Running") -> int:
     """Decisions taken by the timer, three seconds after the last of the market's."""
 
     class Systemd:
@@ -110,35 +110,35 @@ def looked_again(rig: Rig) -> int:
     return quoter.decisions - before
 
 
-def state_after(act: Callable[[Rig], None]) -> Look:
-    def look(rig: Rig) -> str:
+def state_after(act: Callable[["Running"], None]) -> Look:
+    def look(rig: "Running") -> str:
         act(rig)
         return rig.session.parts.risk.breaker.state.name
 
     return look
 
 
-def marked(*path: tuple[float, float]) -> Callable[[Rig], None]:
+def marked(*path: tuple[float, float]) -> Callable[["Running"], None]:
     """The PnL goes along (seconds, total)."""
 
-    def act(rig: Rig) -> None:
+    def act(rig: "Running") -> None:
         for seconds, total in path:
             rig.session.parts.risk.mark(T0 + round(seconds * NS), total, [], 0.0)
 
     return act
 
 
-def too_much_held(rig: Rig) -> None:
+def too_much_held(rig: "Running") -> None:
     rig.session.parts.risk.mark(T0, 0.0, [Exposure(SYMBOL, 0.5, 0.0, 0.0, 2000.0, 0, 0)], 0.0)
 
 
-def errors_until_open(rig: Rig) -> int:
+def errors_until_open(rig: "Running") -> int:
     risk = rig.session.parts.risk
     answers = (risk.order_answer(T0, 0.0, ok=False, rejected=False, detail="x") for _ in range(1000))
     return next(count for count, made in enumerate(answers, 1) if made is not None)
 
 
-def opening_lasts(rig: Rig) -> float:
+def opening_lasts(rig: "Running") -> float:
     risk = rig.session.parts.risk
     risk.trip(T0, Trip(Cause.FEED, "test"))
     return risk.breaker.timeout_s
@@ -147,7 +147,7 @@ def opening_lasts(rig: Rig) -> float:
 def openings(every_s: float) -> Look:
     """Times it opens, one opening every so often, until it halts; 20 without."""
 
-    def look(rig: Rig) -> int:
+    def look(rig: "Running") -> int:
         risk, now = rig.session.parts.risk, T0
         for count in range(20):
             if risk.halted:
@@ -160,7 +160,7 @@ def openings(every_s: float) -> Look:
     return look
 
 
-def doubled(rig: Rig) -> float:
+def doubled(rig: "Running") -> float:
     """The length of the sixth opening in a row, each out of HALF_OPEN."""
     risk, now = rig.session.parts.risk, T0
     for _ in range(6):
@@ -170,8 +170,8 @@ def doubled(rig: Rig) -> float:
     return risk.breaker.timeout_s
 
 
-def answered(latency_s: float, rejected: int, of: int = 30) -> Callable[[Rig], None]:
-    def act(rig: Rig) -> None:
+def answered(latency_s: float, rejected: int, of: int = 30) -> Callable[["Running"], None]:
+    def act(rig: "Running") -> None:
         risk = rig.session.parts.risk
         for at in range(of):
             bad = at * rejected // of != (at + 1) * rejected // of
@@ -181,10 +181,10 @@ def answered(latency_s: float, rejected: int, of: int = 30) -> Callable[[Rig], N
     return act
 
 
-def moved(calm_s: int, steps: int, each: float) -> Callable[[Rig], None]:
+def moved(calm_s: int, steps: int, each: float) -> Callable[["Running"], None]:
     """A market that swings by 0.1 % a second, then moves ``steps`` times by ``each``, once a second."""
 
-    def act(rig: Rig) -> None:
+    def act(rig: "Running") -> None:
         risk, mid = rig.session.parts.risk, 100_000.0
         rig.session.parts.risk.feed_broken(SYMBOL)
         for second in range(calm_s):
@@ -195,18 +195,18 @@ def moved(calm_s: int, steps: int, each: float) -> Callable[[Rig], None]:
     return act
 
 
-def skewed(rig: Rig) -> None:
+def skewed(rig: "Running") -> None:
     rig.session.parts.risk.clock(T0, 2.0, 0.0)
 
 
-def quiet_for_half_a_minute(rig: Rig) -> str:
+def quiet_for_half_a_minute(rig: "Running") -> str:
     risk = rig.session.parts.risk
     risk.breaker.accepted()
     risk.tick(risk.breaker.since_ns + 30 * NS)
     return risk.breaker.state.name
 
 
-def probes_until_closed(rig: Rig) -> int:
+def probes_until_closed(rig: "Running") -> int:
     risk = rig.session.parts.risk
     for count in range(1, 100):
         risk.round_trip(T0, SYMBOL, 1.0)
@@ -215,12 +215,12 @@ def probes_until_closed(rig: Rig) -> int:
     raise AssertionError("it never closed")
 
 
-def book_after_five_seconds(rig: Rig) -> str:
+def book_after_five_seconds(rig: "Running") -> str:
     rig.feed.check(rig.feed.diff_ns + 5 * NS)
     return rig.feed.state_name
 
 
-def signals(rig: Rig, pause_s: int = 0) -> list[float]:
+def signals(rig: "Running", pause_s: int = 0) -> list[float]:
     """What the strategy is told after a minute that became lively: sigma, A and k."""
     for second in range(60):
         size, reach = (1, 1) if second < 30 else (8, 40)
@@ -245,7 +245,7 @@ class Row:
     before: Any
     after: Any
     look: Look
-    first: Callable[[Rig], None] = _nothing
+    first: Callable[["Running"], None] = _nothing
     rest: dict[str, Any] = field(default_factory=dict)  # other keys of the file
 
 

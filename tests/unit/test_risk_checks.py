@@ -40,7 +40,8 @@ def refusal(
     row = no_limits()
     for name, value in limits.items():
         row[name] = value
-    return Reason(refuse_place(row, side, ticks, lots, position, pending, orders))
+    found: int = refuse_place(row, side, ticks, lots, position, pending, orders)
+    return next(reason for reason in Reason if reason == found)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def run(
     quote: object = joins_the_touch,
     latency: OrderLatency | None = None,
     overlap: bool = True,
-    **more: int,
+    **more: Any,
 ) -> tuple[L.Lane, list[list[int]], list[list[int]]]:
     """(lane, decisions, fills) of a run with 10 ms each way and a queue that only trades move."""
     made = messages if isinstance(messages, L.Tape) else tape(messages)

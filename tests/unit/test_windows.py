@@ -93,7 +93,7 @@ def loaded_with(spread: float) -> Config:
 
 @pytest.mark.parametrize("half_ms", [0.5, 20.0])
 def test_a_sample_of_the_clock_says_half_of_what_it_took(half_ms: float) -> None:
-    clock, halves = ClockOffset(), []
+    clock, halves = ClockOffset(), list[float]()
     clock.on_sample = halves.append
     clock.sample(1000.0, 1000.0 + 2 * half_ms, 1000.0)
     clock.sample(1000.0, 999.0, 1000.0)

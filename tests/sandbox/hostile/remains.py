@@ -77,6 +77,9 @@ class Lease:
             disk.holder, self._epoch, self._held = self, disk.epoch, True
         return disk.holder is self
 
+    def outgrow(self, epoch: int) -> None:
+        self._disk.epoch = self._epoch = max(self._epoch, epoch + 1)
+
     def held(self) -> bool:
         return self._held
 

@@ -107,14 +107,15 @@ def _live(drawn: Drawn, act: Act, strategy: Strategy, file: Path, found: Found) 
     own = strategy.own
     assert own is not None
     own.reset()
-    before = engines.strategy_of, engines.config_of
-    engines.strategy_of = lambda config: strategy  # type: ignore[assignment]
-    engines.config_of = lambda of, logs_on: with_act(before[1](of, logs_on), act.number)  # type: ignore[assignment]
+    hooks: Any = engines
+    before = hooks.strategy_of, hooks.config_of
+    hooks.strategy_of = lambda config: strategy
+    hooks.config_of = lambda of, logs_on: with_act(before[1](of, logs_on), act.number)
     try:
         played = _Calm(act.number)
         played.play()
     finally:
-        engines.strategy_of, engines.config_of = before  # type: ignore[assignment]
+        hooks.strategy_of, hooks.config_of = before
     where = f"{file} act {act.number}, live"
     if played.broken:
         found.broken.append((where, played.broken))
@@ -156,7 +157,7 @@ class _Calm(schedules.Schedule):
         (pair,) = session.pairs.values()
         for _ in range(ROUNDS):
             await self._step()
-            held = abs(pair.account_book.ledger.lots) * pair.instrument.lot_size
+            held = abs(int(pair.account_book.ledger.lots)) * pair.instrument.lot_size
             assert held <= Decimal("0.1"), f"held {held}"
         self.asked = pair.quoter.decisions > 0
         self.failed, self.reason = pair.quoter.failed, str(session.not_quoting_reason())
