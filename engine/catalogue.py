@@ -202,6 +202,7 @@ RISK: Final = (
         Label("severity", ("info", "warning", "critical")),
     ),
     gauge("mm_dead_man_armed", Unit.BOOL, "1 when the exchange cancels by itself and that is proved"),
+    gauge("mm_dead_man_available", Unit.BOOL, "1 where the exchange has a switch that cancels by itself"),
     gauge("mm_halted", Unit.BOOL, "1 when only a person may let the engine quote again", threshold=Threshold(1, 1)),
 )
 

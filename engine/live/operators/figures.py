@@ -40,6 +40,7 @@ class Figures:
         gauge("mm_engine_heartbeat_timestamp_seconds").set(session.heartbeat_ns / 1e9)
         gauge("mm_quoting").set(float(session.quoting))
         _known(gauge("mm_rate_budget_ratio"), self._budget())
+        gauge("mm_dead_man_available").set(float(self._gateway.market is Market.USDM))
         gauge("mm_dead_man_armed").set(float(self._dead_man_armed()))
         for pair in session.pairs.values():
             self._symbol(session, pair)
