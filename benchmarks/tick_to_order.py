@@ -137,8 +137,7 @@ async def run_engine(config_path: Path, seconds: float) -> dict[str, Any]:
     app, session, running = await begin(config_path)
     pair = next(iter(session.pairs.values()))
     await asyncio.sleep(1.0)  # the first orders compile nothing, but they meet cold caches
-    for _ in range(12):
-        app.context.latencies.rotate()  # forget what came before
+    app.context.latencies.forget()
     ways = watch(session)
     frames, placed, spent = pair.feed.frames, pair.quoter.placed, time.process_time()
     await asyncio.sleep(seconds)

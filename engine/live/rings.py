@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
+from engine.telemetry.moments import moment_of
+
 EVENTS_KEPT: Final = 1000
 WHY_KEPT: Final = 200
 
@@ -28,6 +30,7 @@ class Events:
             {
                 "seq": self._seq,
                 "ns": ns,
+                **moment_of("", ns),
                 "kind": kind,
                 "severity": severity,
                 "message": message,
@@ -54,22 +57,27 @@ class Why:
         self._passing: dict[tuple[str, str], dict[str, Any]] = {}
         self.counts: dict[str, int] = {}
 
-    def add(self, ns: int, symbol: str, side: str, reason: str, detail: str = "") -> None:
-        """Keep why no quote of ``side`` was placed; the same reason in a row is counted, not repeated."""
+    def add(self, ns: int, symbol: str, side: str, reason: str, detail: str = "") -> dict[str, Any]:
+        """Keep why no quote of ``side`` was placed; the same reason in a row is counted, not repeated.
+
+        Returns the row that counts it: whoever sees it again at once, every tick, may count there (``again``).
+        """
         self.counts[reason] = self.counts.get(reason, 0) + 1
         if reason == self.PASSING:
-            passing = self._passing.setdefault(
-                (symbol, side), {"ns": ns, "symbol": symbol, "side": side, "reason": reason, "detail": "", "times": 0}
-            )
-            passing["ns"], passing["detail"], passing["times"] = ns, detail, passing["times"] + 1
-            return
-        last = self._last.get((symbol, side))
-        if last is not None and last["reason"] == reason:
-            last["ns"], last["detail"], last["times"] = ns, detail, last["times"] + 1
-            return
-        entry = {"ns": ns, "symbol": symbol, "side": side, "reason": reason, "detail": detail, "times": 1}
-        self._last[(symbol, side)] = entry
-        self._ring.append(entry)
+            row = self._passing.setdefault((symbol, side), _row(ns, symbol, side, reason))
+        else:
+            row = self._last.get((symbol, side), {})
+            if row.get("reason") != reason:
+                row = self._last[(symbol, side)] = _row(ns, symbol, side, reason)
+                self._ring.append(row)
+        row["ns"], row["detail"], row["times"] = ns, detail, row["times"] + 1
+        return row
+
+    def again(self, row: dict[str, Any], ns: int) -> None:
+        """What ``row`` tells is so at ``ns`` as well."""
+        self.counts[row["reason"]] += 1
+        row["ns"] = ns
+        row["times"] += 1
 
     def quoted(self, symbol: str, side: str) -> None:
         """This side is quoted again: the next refusal is news."""
@@ -79,3 +87,9 @@ class Why:
         """Newest first."""
         entries = sorted([*self._ring, *self._passing.values()], key=lambda entry: entry["ns"], reverse=True)
         return [dict(entry) for entry in entries]
+
+
+def _row(ns: int, symbol: str, side: str, reason: str) -> dict[str, Any]:
+    return {
+        "ns": ns, "first_ns": ns, "symbol": symbol, "side": side, "reason": reason, "detail": "", "times": 0,
+    }  # fmt: skip

@@ -13,6 +13,7 @@ from engine.config.show import config_hash
 from engine.lease import open_lease
 from engine.live.memory import Memory
 from engine.live.operators.commands import Commands
+from engine.live.operators.readings import SessionReadings
 from engine.live.operators.reloader import Reloader
 from engine.live.operators.status import Status, about
 from engine.live.session.storage import Storage
@@ -60,6 +61,7 @@ class RunContext:
         self.notify = Notifier()
         self.memory = Memory(config.data_dir, self.account)
         self.strategy = strategy_of(config, tell(config, self.memory))
+        self.readings = SessionReadings(self.latencies)
         self.status = Status(about(config, self.strategy.name), self.latencies)
         self.reloader = Reloader(config, path, env_file, self.strategy, self._reloaded, digest)
         self.status.standing.configuration = self.reloader.standing
@@ -84,7 +86,14 @@ class RunContext:
         token = monitoring.control_token.reveal() if monitoring.control_token else None
         desk = ControlDesk(self.commands, token or None, self.audit, rate=monitoring.control_rate)
         self.reloader.follow(lambda config: desk.set_rate(config.monitoring.control_rate))
-        return Listener(self.status, self.exporter, desk, max_body=monitoring.max_body, hosts=monitoring.hosts)
+        return Listener(
+            self.status,
+            self.exporter,
+            desk,
+            max_body=monitoring.max_body,
+            hosts=monitoring.hosts,
+            readings=self.readings,
+        )
 
     def _process(self) -> ProcessFigures:
         self.reloader.follow(BuildInfo(self.exporter, __version__, self.status.standing.facts["release"]).configure)

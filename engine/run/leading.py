@@ -81,6 +81,7 @@ class Leading:
         run.audit.lead(session)
         run.commands.lead(session, self.gateway)
         run.status.lead(session)
+        run.readings.lead(session)
         Figures(run.exporter, session, self.gateway, self._pulse.uptime, self._markouts)
         run.lease.on_lost(run.stop.lost)
 

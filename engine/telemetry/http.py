@@ -6,7 +6,7 @@ connect, and for how long, is the door's (``telemetry.door``); under which name,
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -19,8 +19,9 @@ from engine.telemetry.door import Door, Guest
 from engine.telemetry.exporter import CONTENT_TYPE, Exporter
 from engine.telemetry.hosts import Names
 from engine.telemetry.limiter import TokenBucket
+from engine.telemetry.moments import BadQuestion, readable
 from engine.telemetry.seats import TOTAL, Seats
-from engine.telemetry.state import Json, StateSource
+from engine.telemetry.state import Json, Readings, StateSource
 
 STOP_S: Final = 1.0  # connections that are still open are closed after this
 PAGES_S: Final = 4.0  # metrics pages made in a second, ten at once; more are the last one again: each takes
@@ -50,8 +51,10 @@ class Listener:
         max_body: int = 65_536,
         hosts: Sequence[str] = (),
         seats: Seats | None = None,
+        readings: Readings | None = None,
     ) -> None:
         self._source, self._exporter, self._desk, self._max_body = source, exporter, desk, max_body
+        self._readings = readings
         self._hosts, self._names = tuple(hosts), Names("127.0.0.1", hosts)
         self._seats = seats or Seats(for_connections(TOTAL))
         self._door: Door | None = None
@@ -82,6 +85,9 @@ class Listener:
             web.get("/api/orders", self._reading(self._source.orders)),
             web.get("/api/events", self._events),
             web.get("/api/why", self._reading(self._source.why)),
+            web.get("/api/fills", self._detail(lambda readings, query: readings.fills(query))),
+            web.get("/api/book", self._detail(lambda readings, query: readings.book(query))),
+            web.get("/api/latency", self._detail(lambda readings, query: readings.latency(query))),
             web.post("/api/control/{verb}", self._control),
         ]
 
@@ -175,7 +181,18 @@ class Listener:
 
     def _reading(self, read: Callable[[], Json]) -> Handler:
         async def answer(request: web.Request) -> web.Response:
-            return _answer(200, read())
+            return _answer(200, readable(read()))
+
+        return answer
+
+    def _detail(self, read: Callable[[Readings, Mapping[str, str]], Json]) -> Handler:
+        async def answer(request: web.Request) -> web.Response:
+            if self._readings is None:
+                return refuse(404, "this process keeps no such figures").response()
+            try:
+                return _answer(200, read(self._readings, request.query))
+            except BadQuestion as error:
+                return refuse(error.status, str(error)).response()
 
         return answer
 
@@ -213,7 +230,7 @@ class Listener:
         text = request.query.get("since", "0")
         if not text.isdecimal() or len(text) > 18:
             return refuse(400, "since must be a whole number").response()
-        return _answer(200, self._source.events(int(text)))
+        return _answer(200, readable(self._source.events(int(text))))
 
     async def _control(self, request: web.Request) -> web.Response:
         if self._desk is None:

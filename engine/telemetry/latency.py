@@ -1,79 +1,77 @@
-"""Latencies by stage: log-linear counts with a bounded error, over a sliding window, cheap enough for every order.
+"""Latencies by stage over the time asked for: cells of ten seconds for an hour, and of a minute for a day.
 
-Layout as in HdrHistogram (Tene, "HdrHistogram: A High Dynamic Range Histogram"): values below 64 ns are counted
-exactly, above that each power of two is cut into 32 parts, so a quantile is at most 1/32 above the true value.
+Counting costs a few hundred nanoseconds and happens after an order has left. Closed cells are kept as the buckets that
+hold anything (``engine.histogram``), and what is asked for is their sum: percentiles are of every time in the window,
+not means of percentiles.
+
+Coordinated omission (Tene, "How NOT to Measure Latency"): while the loop stands still no tick is taken, so the very
+ticks that wait longest would not be counted. ``stalled`` tells how late the loop came round. The ticks that would
+have led to orders meanwhile, by the rate of the last minute, are counted from when they were due: spread evenly over
+the stall, each with what was left of it. They are marked as ``waited``, so that measured and counted-in stay apart.
 """
 
-import math
-from array import array
-from typing import Final
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-import numpy as np
-
+from engine.histogram import NONE, RELATIVE_ERROR, TimeCounter, TimeCounts, merged
 from engine.telemetry.cells import Histogram
 from engine.telemetry.exporter import Exporter
+from engine.telemetry.moments import moment_of
 
 STAGES: Final = ("decision", "submit", "ack", "network", "tick_to_order")
-QUANTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-SUB_BITS: Final = 5
-HIGHEST_NS: Final = (1 << 40) - 1  # 18 minutes: anything slower counts as this
-SIZE: Final = 36 << SUB_BITS
+PERCENTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
+CELL_S: Final = 10
+MINUTE_S: Final = 60
+FINE_CELLS: Final = 360  # an hour
+COARSE_CELLS: Final = 1440  # a day
+SUMMARY_S: Final = 60  # what /api/state speaks of
+STALL_NS: Final = 2_000_000  # a loop that comes round later than this has stood still
+MOST_WAITED: Final = 100_000  # ticks counted in for one stall: a loop that slept for hours is told otherwise
+MOST_STEPS: Final = 500  # points of one series
+WAITING_STAGE: Final = "tick_to_order"  # begins with the frame, so a frame that waits is seen in no other
+
+OnMinute = Callable[[int, Mapping[str, TimeCounts]], None]
+"""``(begin, counts by stage)``: a minute is over; ``begin`` is in seconds since 1970."""
 
 
-def bucket(ns: int) -> int:
-    """The index in which ``ns`` is counted."""
-    if ns < 64:
-        return max(0, ns)
-    shift = min(ns, HIGHEST_NS).bit_length() - SUB_BITS - 1
-    return (shift << SUB_BITS) + (min(ns, HIGHEST_NS) >> shift)
+@dataclass(frozen=True, slots=True)
+class LatencyCell:
+    """What was counted from ``start`` to ``end``, seconds since 1970."""
+
+    start: float
+    end: float
+    counts: Mapping[str, TimeCounts]
 
 
-def highest_in(index: int) -> int:
-    """The largest value, ns, that is counted at ``index``: quantiles err to the slow side."""
-    if index < 64:
-        return index
-    shift = (index >> SUB_BITS) - 1
-    return ((((index & ((1 << SUB_BITS) - 1)) | (1 << SUB_BITS)) + 1) << shift) - 1
+@dataclass(frozen=True, slots=True)
+class LatencyView:
+    """The counts of a window by stage, and the cells that they are the sum of, oldest first."""
 
+    cells: tuple[LatencyCell, ...]
+    stages: Mapping[str, TimeCounts]
+    now: float
 
-class LatencyWindow:
-    """Counts over the last ``slices`` calls of ``rotate`` (call it on a timer, e.g. each metrics interval)."""
-
-    __slots__ = ("_at", "_counts", "_slices", "count")
-
-    def __init__(self, slices: int = 12) -> None:
-        # one flat array: counting in it is as cheap as in a list, and NumPy sums it without a copy
-        self._counts = array("q", bytes(8 * SIZE * slices))
-        self._slices = slices
-        self._at = 0
-        self.count = 0  # since the start
-
-    def record(self, ns: int) -> None:
-        """Count one more latency, in ns."""
-        self._counts[self._at + bucket(ns)] += 1
-        self.count += 1
-
-    def rotate(self) -> None:
-        """Begin a new slice; the oldest is forgotten."""
-        self._at = (self._at + SIZE) % (SIZE * self._slices)
-        self._counts[self._at : self._at + SIZE] = array("q", bytes(8 * SIZE))
-
-    def quantiles(self, wanted: tuple[float, ...]) -> list[float | None]:
-        """Seconds for each of ``wanted`` (0 to 1), None while the window is empty."""
-        merged = np.frombuffer(self._counts, np.int64).reshape(self._slices, SIZE).sum(axis=0)
-        running = np.cumsum(merged)
-        total = int(running[-1])
-        if not total:
-            return [None] * len(wanted)
-        ranks = [max(1, math.ceil(share * total)) for share in wanted]
-        return [highest_in(int(np.searchsorted(running, rank))) / 1e9 for rank in ranks]
+    @property
+    def start(self) -> float:
+        """When the oldest cell began, seconds since 1970: never after what was asked for, unless nothing is older."""
+        return self.cells[0].start if self.cells else self.now
 
 
 class Latencies:
-    """Every stage's window and, with an exporter, its histogram metric."""
+    """Every stage's counts and, with an exporter, its histogram metric. All on the loop's thread."""
 
-    def __init__(self, exporter: Exporter | None = None, *, slices: int = 12) -> None:
-        self._windows = {stage: LatencyWindow(slices) for stage in STAGES}
+    def __init__(self, exporter: Exporter | None = None, wall_s: Callable[[], float] = time.time) -> None:
+        self._wall_s = wall_s
+        self._open = {stage: TimeCounter() for stage in STAGES}
+        self._start = wall_s()
+        self._fine: deque[LatencyCell] = deque(maxlen=FINE_CELLS)
+        self._coarse: deque[LatencyCell] = deque(maxlen=COARSE_CELLS)
+        self._minute: list[LatencyCell] = []  # cells of the minute that is not over
+        self._owed = 0.0  # parts of ticks that a stall held up, not counted yet
+        self.on_minute: OnMinute = lambda start, counts: None
         self._histograms: dict[str, Histogram] = {}
         if exporter is not None:
             self._histograms = {
@@ -83,25 +81,153 @@ class Latencies:
 
     def record(self, stage: str, ns: int) -> None:
         """One latency in ns. A clock that went back counts as 0, never as an error."""
-        ns = max(0, ns)
-        self._windows[stage].record(ns)
+        if ns < 0:
+            ns = 0
+        self._open[stage].record(ns)
         histogram = self._histograms.get(stage)
         if histogram is not None:
             histogram.observe(ns / 1e9)
 
+    def stalled(self, late_ns: int) -> int:
+        """The loop came round ``late_ns`` after it was due. Returns how many waiting ticks were counted for it."""
+        if late_ns <= STALL_NS:
+            return 0
+        counts = self.window(SUMMARY_S)
+        seen = counts.stages[WAITING_STAGE]
+        measured, span = seen.total - seen.waited, max(counts.now - counts.start, 1.0)
+        self._owed += measured / span * late_ns / 1e9
+        waiting = min(int(self._owed), MOST_WAITED)
+        self._owed = min(self._owed - waiting, 1.0)
+        usual = seen.percentiles((0.5,))[0] or 0
+        for number in range(waiting):
+            self.record(WAITING_STAGE, usual + late_ns * (2 * number + 1) // (2 * waiting))
+        self._open[WAITING_STAGE].waited += waiting
+        return waiting
+
     def rotate(self) -> None:
-        """Begin a new part of every window, and forget the oldest."""
-        for window in self._windows.values():
-            window.rotate()
+        """Close the cell whose time is over. Call it about once a second."""
+        now = self._wall_s()
+        if now // CELL_S != self._start // CELL_S:
+            self._close(now)
+
+    def end(self) -> None:
+        """Close what is open, and give the minute that is not over to ``on_minute``: the engine ends."""
+        self._close(self._wall_s())
+        self._end_minute()
+
+    def forget(self) -> None:
+        """Nothing was measured before now."""
+        self._fine.clear()
+        self._coarse.clear()
+        self._minute.clear()
+        for counter in self._open.values():
+            counter.clear()
+        self._start, self._owed = self._wall_s(), 0.0
+
+    def _close(self, now: float) -> None:
+        counts = {stage: counter.counted() for stage, counter in self._open.items() if counter.total}
+        for counter in self._open.values():
+            counter.clear()
+        cell = LatencyCell(self._start, now, counts)
+        self._fine.append(cell)
+        self._minute.append(cell)
+        self._start = now
+        if now // MINUTE_S != self._minute[0].start // MINUTE_S:
+            self._end_minute()
+
+    def _end_minute(self) -> None:
+        cells, self._minute = self._minute, []
+        if not cells:
+            return
+        whole = LatencyCell(cells[0].start, cells[-1].end, _summed(cells))
+        self._coarse.append(whole)
+        self.on_minute(int(whole.start), whole.counts)
+
+    # --- reading ---
+
+    def window(self, seconds: float) -> LatencyView:
+        """Everything counted in the last ``seconds``, and what is in the cells that reach into them.
+
+        A cell is ten seconds long, beyond an hour a minute: the window begins at most that much too early.
+        """
+        now = self._wall_s()
+        since = now - seconds
+        fine = [cell for cell in self._fine if cell.end > since]
+        oldest = self._fine[0].start if self._fine else self._start
+        coarse: list[LatencyCell] = []
+        if since < oldest and self._coarse:
+            # whole minutes before the first whole minute that the fine cells hold
+            border = -(-oldest // MINUTE_S) * MINUTE_S
+            coarse = [cell for cell in self._coarse if cell.end > since and cell.start < border]
+            fine = [cell for cell in fine if not coarse or cell.start >= coarse[-1].end]
+        still = {stage: counter.counted() for stage, counter in self._open.items() if counter.total}
+        cells = (*coarse, *fine, LatencyCell(self._start, now, still))
+        found = _summed(cells)
+        return LatencyView(cells, {stage: found.get(stage, NONE) for stage in STAGES}, now)
 
     def p95(self, stage: str) -> float | None:
-        """Seconds, None without observations."""
-        return self._windows[stage].quantiles((0.95,))[0]
+        """Seconds over the last minute, None without observations."""
+        return _seconds(self.window(SUMMARY_S).stages[stage].percentiles((0.95,))[0])
 
     def summary(self) -> dict[str, dict[str, float | None]]:
-        """``{stage: {"p50", "p95", "p99"}}`` in seconds, for /api/state."""
-        shares = tuple(share for _, share in QUANTILES)
-        return {
-            stage: {name: value for (name, _), value in zip(QUANTILES, window.quantiles(shares), strict=True)}
-            for stage, window in self._windows.items()
+        """``{stage: {"p50", ..., "max", "count"}}`` of the last minute in seconds, for /api/state."""
+        return {stage: stage_figures(counts) for stage, counts in self.window(SUMMARY_S).stages.items()}
+
+    def body(self, seconds: float, step_s: float | None = None) -> dict[str, Any]:
+        """The body of /api/latency; see docs/api.md."""
+        view = self.window(seconds)
+        body: dict[str, Any] = {
+            **moment_of("as_of", round(view.now * 1e9)),
+            "window": {
+                **moment_of("from", round(view.start * 1e9)),
+                **moment_of("to", round(view.now * 1e9)),
+                "asked_s": seconds,
+                "covered_s": round(view.now - view.start, 3),
+                "cell_s": max((CELL_S if cell.end - cell.start < MINUTE_S / 2 else MINUTE_S) for cell in view.cells),
+            },
+            "relative_error": RELATIVE_ERROR,
+            "stages": {
+                stage: stage_figures(counts)
+                | {"waited": counts.waited}
+                | {"buckets": [{"upto_s": ns / 1e9, "count": count} for ns, count in counts.coarse()]}
+                for stage, counts in view.stages.items()
+            },
         }
+        if step_s is not None:
+            body["series"] = _series(view, step_s)
+        return body
+
+
+def _summed(cells: "list[LatencyCell] | tuple[LatencyCell, ...]") -> dict[str, TimeCounts]:
+    return {
+        stage: merged(cell.counts[stage] for cell in cells if stage in cell.counts)
+        for stage in STAGES
+        if any(stage in cell.counts for cell in cells)
+    }
+
+
+def _series(view: LatencyView, step_s: float) -> list[dict[str, Any]]:
+    """One point a step, oldest first, at most ``MOST_STEPS``: the figures of each stage that has any."""
+    steps: dict[int, list[LatencyCell]] = {}
+    for cell in view.cells:
+        steps.setdefault(int(cell.start // step_s), []).append(cell)
+    newest = list(steps.values())[-MOST_STEPS:]
+    return [
+        {
+            **moment_of("from", round(cells[0].start * 1e9)),
+            "stages": {stage: stage_figures(counts) for stage, counts in _summed(cells).items()},
+        }
+        for cells in newest
+    ]
+
+
+def stage_figures(counts: TimeCounts) -> dict[str, float | None]:
+    """Percentiles and the longest in seconds (None without any), and ``count``."""
+    found = counts.percentiles([share for _, share in PERCENTILES])
+    figures: dict[str, float | None] = {name: _seconds(ns) for (name, _), ns in zip(PERCENTILES, found, strict=True)}
+    total = counts.total
+    return figures | {"max": counts.most_ns / 1e9 if total else None, "count": total}
+
+
+def _seconds(ns: int | None) -> float | None:
+    return None if ns is None else ns / 1e9

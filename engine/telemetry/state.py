@@ -45,6 +45,25 @@ class StateSource(Protocol):
         ...
 
 
+class Readings(Protocol):
+    """What is asked about in detail. Answers come from memory and at once; ``query`` is the address's own.
+
+    Raises ``telemetry.moments.BadQuestion`` for a question that has no answer, with what may be asked.
+    """
+
+    def fills(self, query: Mapping[str, str]) -> Json:
+        """The body of /api/fills: one page of fills, newest first."""
+        ...
+
+    def book(self, query: Mapping[str, str]) -> Json:
+        """The body of /api/book: levels of one symbol's book, with our orders in them."""
+        ...
+
+    def latency(self, query: Mapping[str, str]) -> Json:
+        """The body of /api/latency: stages and percentiles over the time asked for."""
+        ...
+
+
 class Control(Protocol):
     """Carries out an operator's command."""
 

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from mmctl.client.metrics import Metrics, NotMetrics, parse
 from mmctl.fleet.errors import AuthenticationRefused, OperatorError
@@ -86,6 +87,23 @@ class Client:
     def why(self) -> list[Document]:
         """``/api/why``: the last refused or suppressed quotes with their reasons."""
         return _rows(self._document("/api/why"), "why")
+
+    def fills(self, limit: int = 100, cursor: str = "", symbol: str = "", since: str = "") -> Document:
+        """``/api/fills``: one page, newest first, under ``fills``; its ``cursor`` asks for the next, None at the end.
+
+        ``since``: ``15m``, an ISO 8601 time or ns since 1970.
+        """
+        return self._document(
+            f"/api/fills?{_query(limit=str(limit), cursor=cursor, symbol=symbol, since=since)}",
+        )
+
+    def book(self, symbol: str = "", levels: int = 20) -> Document:
+        """``/api/book``: ``bids`` and ``asks`` from the touch outwards, our ``orders``, the ``quote`` that stands."""
+        return self._document(f"/api/book?{_query(symbol=symbol, levels=str(levels))}")
+
+    def latency(self, since: str = "15m", step: str = "") -> Document:
+        """``/api/latency``: ``stages`` by name with percentiles (s) over ``since``; with ``step`` also a ``series``."""
+        return self._document(f"/api/latency?{_query(since=since, step=step)}")
 
     def health(self) -> tuple[bool, Document]:
         """``/health``: whether the engine calls itself healthy (200, else 503), and every component."""
@@ -168,6 +186,11 @@ class Client:
 
     def _unexpected(self, path: str, answer: HttpAnswer) -> BadAnswer:
         return BadAnswer(f"{self._where(path)} answered HTTP {answer.status}", "See mmctl logs.")
+
+
+def _query(**given: str) -> str:
+    """The parameters that were given, as an address carries them."""
+    return urlencode({name: value for name, value in given.items() if value})
 
 
 def _json(answer: HttpAnswer, where: str) -> Document:

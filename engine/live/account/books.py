@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
@@ -101,6 +101,8 @@ class Booked:
     fee_quote: Decimal
     round_trip: Decimal | None
     position_lots: Units
+    booked_ns: int  # wall clock, when it came into the ledger
+    durable_ns: int = 0  # wall clock, when the journal had it on the disk
 
 
 class AccountBooks:
@@ -144,8 +146,9 @@ class AccountBooks:
         made = book.ledger.fill(int(fill.side), fill.ticks, fill.lots, fee, mid2)
         book.beyond.add(fill.trade_id)
         self.waiting += 1
-        booked = Booked(fill, fee, made, book.ledger.lots)
-        future = self._journal.book(self._record(fill, book.instrument))
+        record = self._record(fill, book.instrument)
+        booked = Booked(fill, fee, made, book.ledger.lots, record.booked_ns)
+        future = self._journal.book(record)
         self.keep(fill.symbol)
         self._loop = self._loop or asyncio.get_running_loop()
         future.add_done_callback(lambda done: self._safe(done, booked))
@@ -216,7 +219,7 @@ class AccountBooks:
             return
         if error is not None:
             loop.call_soon_threadsafe(self._on_trouble, f"a fill could not be booked: {error}")
-        loop.call_soon_threadsafe(self._report, booked)
+        loop.call_soon_threadsafe(self._report, replace(booked, durable_ns=self._wall_ns()))
 
     def _report(self, booked: Booked) -> None:
         self.waiting -= 1

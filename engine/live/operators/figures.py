@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine.catalogue import BREAKER_STATES, HORIZONS, PNL_COMPONENTS
 from engine.kernel.layout import VIEW_ASK_TICKS, VIEW_BID_TICKS
 from engine.live.account.markouts import RecentMarkouts
-from engine.live.operators.status import standing
+from engine.live.operators.standing import standing
 from engine.live.session.pair import Pair
 from engine.live.session.session import Session
 from engine.telemetry.cells import Gauge

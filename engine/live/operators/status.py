@@ -13,13 +13,13 @@ from engine.config.schema import Config
 from engine.config.show import config_hash
 from engine.kernel.account.pnl import mean_markouts
 from engine.kernel.layout import VIEW_ASK_TICKS, VIEW_BID_TICKS
+from engine.live.operators.standing import standing
 from engine.live.session.pair import Pair
 from engine.live.session.session import Session
 from engine.live.tick.feed import Feed
 from engine.orders.order import Order
 from engine.telemetry.latency import Latencies
 from engine.telemetry.state import StateSource
-from engine.trade import Side
 
 STALE_LOOP_S: Final = 2.0
 SUMMARY_NS: Final = 1_000_000_000  # latencies are summed up at most once a second
@@ -341,15 +341,6 @@ class LeadingStatus:
         if now - self._summed_ns > SUMMARY_NS:
             self._summary, self._summed_ns = self._latencies.summary(), now
         return self._summary
-
-
-def standing(orders: list[Order]) -> tuple[Order | None, Order | None]:
-    """The best bid and the best ask among our live orders."""
-    bids = [order for order in orders if order.side is Side.BUY]
-    asks = [order for order in orders if order.side is Side.SELL]
-    bid = max(bids, key=lambda order: order.ticks, default=None)
-    ask = min(asks, key=lambda order: order.ticks, default=None)
-    return bid, ask
 
 
 def _order(order: Order, pair: Pair, now_ns: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from engine.kernel.account.pnl import book_fill
 from engine.live.account.books import AccountBooks, Booked
+from engine.live.account.recent_fills import RecentFills, fill_entry
 from engine.live.rings import CRITICAL, INFO, WARNING, Events
 from engine.live.session.pair import Pair
 from engine.orders.order import Incident, Order, OrderTransition
@@ -114,6 +115,7 @@ class Clerkship:
         self.epoch = epoch
         self.tally = Tally()
         self.events = events
+        self.fills = RecentFills()
         self._journal, self._risk, self._latency = journal, risk, latency
         self._on_transition = on_transition
         self._numbers = 0
@@ -259,6 +261,7 @@ class Clerkship:
         }
         message = f"{evidence['side']} {evidence['quantity']} {fill.symbol} at {evidence['price']}"
         self.events.add(now, "fill", INFO, message, evidence)
+        self.fills.add(booked.booked_ns, fill_entry(booked, instrument))
         if booked.round_trip is not None:
             made = self._risk.round_trip(now, fill.symbol, float(booked.round_trip))
             if made is not None:

@@ -1,6 +1,6 @@
 """Why one symbol's quotes are missing, or smaller than wanted: told once for people, counted ever after."""
 
-from typing import Final
+from typing import Any, Final
 
 from engine.kernel.quoting.checks import (
     LIMIT_BUY_MONEY,
@@ -25,6 +25,7 @@ class QuoteReasons:
     def __init__(self, instrument: Instrument, memory: SymbolBlock, why: Why) -> None:
         self._instrument, self._memory, self._why = instrument, memory, why
         self._last = {1: -1, -1: -1}  # 0: it was quoted
+        self._rows: dict[int, dict[str, Any]] = {}  # of the reason in ``_last``
         self._smaller = {1: 0, -1: 0}  # for which it was last quoted smaller than wanted
 
     def stands(self, side: int) -> None:
@@ -47,13 +48,14 @@ class QuoteReasons:
 
     def refused(self, recv_ns: int, side: int, reason: int, ticks: int, lots: int) -> None:
         """The kernel sends nothing on this side; what was wanted is ``lots`` at ``ticks``."""
-        why, at = _REASONS[reason], self._instrument
         if reason == self._last[side]:
-            self._why.counts[why.name] += 1
+            self._why.again(self._rows[side], recv_ns)
             return
+        why, at = _REASONS[reason], self._instrument
         self._last[side] = reason
         wanted = f" (wanted {at.quantity(lots)} at {at.price(ticks)})" if lots else ""
-        self._why.add(recv_ns, at.symbol, SIDE_NAMES[side], why.name, why.text + wanted + self._held(reason))
+        detail = why.text + wanted + self._held(reason)
+        self._rows[side] = self._why.add(recv_ns, at.symbol, SIDE_NAMES[side], why.name, detail)
 
     def desk_refused(self, recv_ns: int, side: int, reason: str, detail: str) -> None:
         """The kernel sent an order, and the order manager did not take it."""
