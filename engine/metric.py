@@ -1,6 +1,6 @@
 """What a metric is made of: type, unit, labels, the names it has besides, thresholds. The metrics: ``catalogue``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -32,21 +32,44 @@ class Unit(Enum):
         return self.value[1]
 
 
+class ScrapeGroup(Enum):
+    """How often Prometheus should ask for a metric: ``/metrics?group=NAME``."""
+
+    KEY = ("key", 5)  # what a person looks at while trading, and what pages
+    SLOW = ("slow", 30)  # what changes slowly, or is only looked at afterwards
+
+    @property
+    def query(self) -> str:
+        """Its name in the query of /metrics."""
+        return str(self.value[0])
+
+    @property
+    def every_s(self) -> int:
+        """The scrape interval it is made for, seconds."""
+        return int(self.value[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
-    """``values`` are all that may occur; empty = decided while running, never more than ``most``."""
+    """``values`` are all that may occur; empty = decided while running, never more than ``most``.
+
+    ``known`` are there from the start where others may join them.
+    """
 
     name: str
     values: tuple[str, ...] = ()
     most: int = 10
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A seed's name for a metric: the sum over ``where``-matching children, times ``factor``, without those labels."""
+    """A seed's name for a metric: its ``where``-matching children without those labels, times ``factor``, plus
+    ``offset``."""
 
     name: str
     factor: float = 1.0
+    offset: float = 0.0
     where: tuple[tuple[str, str], ...] = ()
     collapse: bool = False  # sum over all children into one sample without labels
 
@@ -73,6 +96,7 @@ class Metric:
     buckets: tuple[float, ...] = ()
     threshold: Threshold | None = None
     initial: float | None = 0.0  # of a gauge with known labels; None = absent until first set
+    scrape: ScrapeGroup = ScrapeGroup.KEY
 
     def label_names(self) -> tuple[str, ...]:
         """Names of the labels, in their order."""
@@ -107,3 +131,8 @@ def histogram(
 ) -> Metric:
     """A histogram of seconds."""
     return Metric(name, Type.HISTOGRAM, Unit.SECONDS, text, labels, aliases, buckets, threshold)
+
+
+def slow(*metrics: Metric) -> tuple[Metric, ...]:
+    """``metrics`` in the slow scrape group."""
+    return tuple(replace(metric, scrape=ScrapeGroup.SLOW) for metric in metrics)

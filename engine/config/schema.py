@@ -350,6 +350,11 @@ class Config(Section):
         """The journal's URL, the default included."""
         return self.store.url or SecretUrl(f"sqlite:///{self.data_dir / 'journal.db'}")
 
+    def journal_folder(self) -> Path:
+        """The folder of the journal's file; where a server keeps the journal, that of what waits for it."""
+        url = self.journal_url().reveal()
+        return Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite:///") else self.spill_dir().parent
+
     def spill_dir(self) -> Path:
         """Where records wait while the journal cannot be reached."""
         return self.store.spill or self.data_dir / "spill"

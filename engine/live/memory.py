@@ -6,12 +6,15 @@ Small JSON files in the data directory, replaced by rename and flushed to the di
 import errno
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from engine.live.switch import Switch
+
+CLOCKS_APART_NS: Final = 60_000_000_000  # the stamp of a backup has the operator's clock
 
 
 class MemoryUnreadable(Exception):
@@ -47,7 +50,7 @@ class HaltMark:
 class Memory:
     """One account's files in ``folder``: ``risk-A.json``, ``halt-A.json``, ``switch-A.json``, ``stopped-A.json``;
     ``journal-A.json`` says which journal was led with, ``accept-A.json`` that a person lets the ledger be read from the
-    exchange."""
+    exchange, ``backup-A.json`` when the last sound backup was made."""
 
     def __init__(self, folder: Path, account: str) -> None:
         self.folder = folder
@@ -59,6 +62,7 @@ class Memory:
         self._accept = folder / f"accept-{account}.json"
         self._strategy = folder / f"strategy-{account}.json"
         self._cells = f"strategy-{account}-*.cells"
+        self._backup = folder / f"backup-{account}.json"
 
     def load_risk(self) -> dict[str, Any] | None:
         """What ``save_risk`` stored, None if nothing. Raises ``MemoryUnreadable``."""
@@ -129,6 +133,15 @@ class Memory:
     def clear_acceptance(self) -> None:
         """Take that mark away."""
         self._accept.unlink(missing_ok=True)
+
+    def backup_ns(self) -> int | None:
+        """When the newest backup of this host was made, as ``mmctl backup create`` left it once the copy had proved
+        sound; None where none is known, also where the stamp cannot be read or is of a time to come."""
+        try:
+            ns = _int((_read(self._backup) or {}).get("made_ns"))
+        except MemoryUnreadable:
+            return None
+        return ns if 0 < ns <= time.time_ns() + CLOCKS_APART_NS else None
 
     def cells(self) -> list[Path]:
         """Where engines of this account tell what their user's strategy is doing, those that have ended too."""

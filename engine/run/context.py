@@ -15,6 +15,7 @@ from engine.live.memory import Memory
 from engine.live.operators.commands import Commands
 from engine.live.operators.readings import SessionReadings
 from engine.live.operators.reloader import Reloader
+from engine.live.operators.standing_figures import StandingFigures
 from engine.live.operators.status import Status, about
 from engine.live.session.storage import Storage
 from engine.live.strategy.arrays import strategy_of
@@ -54,7 +55,7 @@ class RunContext:
         self.account = config.exchange.account
         self.stop = StopRequest()
         self.ending = Ending(self.stop)
-        self.exporter = Exporter()
+        self.exporter = Exporter(venue=config.exchange.name)
         for name in ("mm_quoting", "mm_lease_held"):  # until a session shows its own
             self.exporter.gauge(name).set(0.0)
         self.latencies = Latencies(self.exporter)
@@ -63,12 +64,13 @@ class RunContext:
         self.strategy = strategy_of(config, tell(config, self.memory))
         self.readings = SessionReadings(self.latencies)
         self.status = Status(about(config, self.strategy.name), self.latencies)
+        StandingFigures(self.exporter, self.status, self.memory)
         self.reloader = Reloader(config, path, env_file, self.strategy, self._reloaded, digest)
         self.status.standing.configuration = self.reloader.standing
         self.commands = Commands(self.account, self.reloader, self.memory)
         self.audit = AuditTrail()
         self.listener = self._listener(config)
-        self.process = self._process()
+        self.process = self._process(config)
         owner = f"{os.uname().nodename} pid {os.getpid()}"
         self.lease = open_lease(config.lease.kind, config.lease_path(), owner, ttl_s=config.lease.ttl.seconds)
         self.prover = LeaseProver(self.lease, self.stop.lost)
@@ -95,9 +97,9 @@ class RunContext:
             readings=self.readings,
         )
 
-    def _process(self) -> ProcessFigures:
+    def _process(self, config: Config) -> ProcessFigures:
         self.reloader.follow(BuildInfo(self.exporter, __version__, self.status.standing.facts["release"]).configure)
-        process = ProcessFigures(self.exporter)
+        process = ProcessFigures(self.exporter, disk=config.journal_folder())
         self.reloader.follow(process.configure)
         return process
 

@@ -95,6 +95,8 @@ def trading(session: Session, gateway: "LiveGateway", storage: Storage, stop: St
         else:
             log.critical("STOPPED WITHOUT PROOF of zero open orders: %s", proof.detail, extra=told)
         parts.keeper.save()
+        if parts.lease.held():
+            parts.clerk.keep_today()
         if proof.proved and parts.lease.held():
             storage.disk.submit(storage.memory.mark_stopped, time.time_ns(), parts.lease.epoch)
         return None if proof.proved else Exit.UNPROVED

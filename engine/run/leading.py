@@ -14,6 +14,7 @@ from engine.live.session.marks import see_marks
 from engine.live.session.pulse import Pulse
 from engine.live.start.lineage import HINT, LINEAGE
 from engine.live.start.paper_account import resume
+from engine.live.start.today import restore_today
 from engine.live.strategy.failing import strategy_failed
 from engine.live.strategy.watching import verdict
 from engine.live.tick.rehearsal import Rehearsal
@@ -51,6 +52,7 @@ class Leading:
             left.risk,
             run.latencies,
         )
+        restore_today(session.parts.clerk, left.restart.state, left.missed)
         if run.config.paper.enabled:
             books = session.parts.account_books.symbols.values()
             resume(self.gateway, books, left.restart.open_orders, run.lease.epoch)

@@ -11,12 +11,14 @@ from typing import Final
 
 from aiohttp import web
 
+from engine.metric import ScrapeGroup
 from engine.telemetry.body import encode
 from engine.telemetry.cells import Counter
 from engine.telemetry.control import ControlDesk, refuse
 from engine.telemetry.descriptors import for_connections
 from engine.telemetry.door import Door, Guest
-from engine.telemetry.exporter import CONTENT_TYPE, Exporter
+from engine.telemetry.exporter import Exporter
+from engine.telemetry.exposition import Format, wanted
 from engine.telemetry.hosts import Names
 from engine.telemetry.limiter import TokenBucket
 from engine.telemetry.moments import BadQuestion, readable
@@ -25,7 +27,8 @@ from engine.telemetry.state import Json, Readings, StateSource
 
 STOP_S: Final = 1.0  # connections that are still open are closed after this
 PAGES_S: Final = 4.0  # metrics pages made in a second, ten at once; more are the last one again: each takes
-PAGES_AT_ONCE: Final = 10.0  # milliseconds of the loop that ticks come over
+PAGES_AT_ONCE: Final = 10.0  # milliseconds of the processor that ticks come over
+SCRAPED: Final = {group.query: group for group in ScrapeGroup}
 MOST_HEAD: Final = 65_536  # of a request's line and headers together
 MOST_HEADERS: Final = 64
 LONGEST_FIELD: Final = 8_190
@@ -58,7 +61,8 @@ class Listener:
         self._hosts, self._names = tuple(hosts), Names("127.0.0.1", hosts)
         self._seats = seats or Seats(for_connections(TOTAL))
         self._door: Door | None = None
-        self._page, self._pages = b"", TokenBucket(PAGES_S, PAGES_AT_ONCE)
+        self._page: dict[tuple[Format, ScrapeGroup | None], bytes] = {}  # the last one of each kind
+        self._pages = TokenBucket(PAGES_S, PAGES_AT_ONCE)
         self._open = exporter.gauge("mm_http_connections")
         self._turned_away = {
             why: exporter.counter("mm_http_turned_away_total", reason=why)
@@ -197,10 +201,16 @@ class Listener:
         return answer
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        if not self._pages.take() or not self._page:
+        """``?group=key`` or ``slow``: the metrics made to be scraped so often; none: all."""
+        asked = request.query.getall("group", [])
+        if len(asked) > 1 or any(name not in SCRAPED for name in asked):
+            return refuse(400, f"group is one of {', '.join(SCRAPED)}; without it all metrics are shown").response()
+        group = SCRAPED[asked[0]] if asked else None
+        kind = (wanted(",".join(request.headers.getall("Accept", []))), group)
+        if not self._pages.take() or kind not in self._page:
             self._open.set(len(self._seats.taken))
-            self._page = self._exporter.page()
-        return web.Response(body=self._page, headers={"Content-Type": CONTENT_TYPE})
+            self._page[kind] = await self._exporter.page_in_pieces(*kind)
+        return web.Response(body=self._page[kind], headers={"Content-Type": kind[0].value, "Vary": "Accept"})
 
     async def _health(self, request: web.Request) -> web.Response:
         body = self._source.health()

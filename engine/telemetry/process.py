@@ -8,6 +8,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.telemetry.exporter import Exporter
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
     from engine.config.schema import Config
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+def _stat() -> list[bytes]:
+    """/proc/self/stat behind the program's name, which may hold spaces. See proc(5): field 3 comes first here."""
+    with open("/proc/self/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()
+
+
+def _started() -> float:
+    """When the process was started, seconds since 1970; where the kernel does not say, now."""
+    try:
+        ago = time.clock_gettime(time.CLOCK_BOOTTIME) - int(_stat()[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        ago = 0.0
+    return time.time() - ago
 
 
 class BuildInfo:
@@ -41,19 +57,22 @@ class ProcessFigures:
     What the kernel must be asked for is read anew at most every ``every_s``; pauses and lag are counted as they happen.
     """
 
-    def __init__(self, exporter: Exporter, every_s: float = 5.0) -> None:
+    def __init__(self, exporter: Exporter, every_s: float = 5.0, disk: Path | None = None) -> None:
+        """``disk``: the folder whose disk must not fill up, None for none."""
         self._cpu = exporter.counter("mm_cpu_seconds_total")
         self._memory = exporter.gauge("mm_memory_bytes")
         self._threads = exporter.gauge("mm_threads")
         self._tasks = exporter.gauge("mm_tasks")
-        self._files = exporter.gauge("mm_open_files")
+        self._files, self._files_limit = exporter.gauge("mm_open_files"), exporter.gauge("mm_open_files_limit")
+        self._free, self._free_share = exporter.gauge("mm_disk_free_bytes"), exporter.gauge("mm_disk_free_ratio")
+        self._disk = disk
         self._pauses = exporter.histogram("mm_gc_pause_seconds")
         self._lag = exporter.histogram("mm_event_loop_lag_seconds")
         self._began = 0
         self.every_s = every_s
         self._read_at = -math.inf
         self._watching: asyncio.Task[None] | None = None
-        exporter.gauge("mm_start_timestamp_seconds").set(time.time())
+        exporter.gauge("mm_start_timestamp_seconds").set(_started())
         exporter.on_scrape(self.refresh)
 
     def configure(self, config: "Config") -> None:
@@ -81,17 +100,34 @@ class ProcessFigures:
         self._read_at = now
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._cpu.set_to(usage.ru_utime + usage.ru_stime)
-        self._threads.set(threading.active_count())
+        self._files_limit.set(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         try:
+            self._threads.set(int(_stat()[17]))
             with open("/proc/self/statm", "rb") as file:
                 self._memory.set(int(file.read().split()[1]) * _PAGE)
-            self._files.set(len(os.listdir("/proc/self/fd")))
+            self._files.set(len(os.listdir("/proc/self/fd")) - 1)  # without the one that lists them
         except OSError:
+            self._threads.set(threading.active_count())
             self._memory.set(usage.ru_maxrss * 1024)
         try:
             self._tasks.set(len(asyncio.all_tasks(asyncio.get_running_loop())))
         except RuntimeError:
             self._tasks.set(0)  # read from a thread without a loop
+        self._read_disk()
+
+    def _read_disk(self) -> None:
+        """As ``df`` counts: of what this process may use. What cannot be read is not shown."""
+        try:
+            seen = os.statvfs(self._disk) if self._disk is not None else None
+        except OSError:
+            seen = None
+        usable = seen.f_blocks - seen.f_bfree + seen.f_bavail if seen is not None else 0
+        if seen is None or not usable:
+            self._free.clear()
+            self._free_share.clear()
+            return
+        self._free.set(seen.f_bavail * seen.f_frsize)
+        self._free_share.set(seen.f_bavail / usable)
 
     def _on_gc(self, phase: str, info: dict[str, Any]) -> None:
         now = time.perf_counter_ns()

@@ -48,9 +48,9 @@ def document(metrics: Metrics) -> dict[str, Any]:
     if level is not None:
         names = ("low", "medium", "high", "critical")
         risk |= {"level": int(level), "level_name": names[int(level)] if 0 <= level < 4 else "unknown"}
-    ratios = metrics.by("mm_limit_use_ratio", "limit")
-    if ratios:
-        risk["limits"] = [{"name": name, "ratio": ratio} for name, ratio in ratios.items()]
+    limits = [{"name": _limit(s.labels), "ratio": s.value} for s in metrics.samples.get("mm_limit_use_ratio", ())]
+    if limits:
+        risk["limits"] = limits
     if risk:
         found["risk"] = risk
     latency = _latency(metrics)
@@ -60,6 +60,12 @@ def document(metrics: Metrics) -> dict[str, Any]:
     if quoting is not None:
         found["engine"] = {"quoting": bool(quoting)}
     return found
+
+
+def _limit(labels: Mapping[str, str]) -> str:
+    """The state document's name of a limit: with its symbol behind it, where it is of one."""
+    name, symbol = labels.get("limit", "?"), labels.get("symbol", "")
+    return f"{name}:{symbol}" if symbol else name
 
 
 def _symbol(metrics: Metrics, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.needs import ROOT
 
 COPIED = ("pyproject.toml", "README.md", "requirements.lock", "configs", "systemd", "mmctl")
-ENGINE_PARTS = ("__init__.py", "config", "catalogue.py", "metric.py")
+ENGINE_PARTS = ("__init__.py", "config", "catalogue", "metric.py")
 
 DAEMON = '''"""A daemon with the engine's command line, listener and manners, and none of its work."""
 

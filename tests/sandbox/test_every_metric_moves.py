@@ -5,6 +5,7 @@ A counter has counted, a histogram has observed, and a gauge has had a value oth
 
 import contextlib
 import http.client
+import json
 import sqlite3
 import time
 import urllib.request
@@ -113,6 +114,7 @@ def test_every_metric_of_the_catalogue_moves_in_a_live_run(engine: Engine) -> No
     watch.until("it is filled", counted("mm_fills_total"))
     watch.until("a markout is due", lambda page: page.total("mm_markout_bps", horizon="1s"))
     watch.until("volatility is known", counted("mm_volatility_bps"))
+    (engine.data / "backup-sandbox.json").write_text(json.dumps({"made_ns": time.time_ns()}))
     watch.until("both sides stand", counted("mm_quote_uptime_ratio"))
     assert asked_as(engine, "evil.example") == 421
 

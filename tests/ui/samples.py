@@ -125,8 +125,8 @@ WHY: list[dict[str, Any]] = [
 
 METRICS = """# HELP mm_position_base Position.
 # TYPE mm_position_base gauge
-mm_position_base{symbol="ETHUSDT"} 0.3
-mm_position_limit_base{symbol="ETHUSDT"} 1.0
+mm_position_base{venue="binance",symbol="ETHUSDT"} 0.3
+mm_position_limit_base{venue="binance",symbol="ETHUSDT"} 1.0
 mm_pnl_quote{component="realized"} 10.0
 mm_pnl_quote{component="unrealized"} 2.9
 mm_pnl_quote{component="fees"} -0.5544
@@ -135,11 +135,11 @@ mm_pnl_quote{component="hedge"} 0.0
 mm_circuit_breaker_state 0.0
 mm_risk_level 0.0
 # TYPE mm_order_latency_seconds histogram
-mm_order_latency_seconds_bucket{stage="ack",le="0.001"} 50.0
-mm_order_latency_seconds_bucket{stage="ack",le="0.005"} 99.0
-mm_order_latency_seconds_bucket{stage="ack",le="+Inf"} 100.0
-mm_order_latency_seconds_sum{stage="ack"} 0.2
-mm_order_latency_seconds_count{stage="ack"} 100.0
+mm_order_latency_seconds_bucket{venue="binance",stage="ack",le="0.001"} 50.0
+mm_order_latency_seconds_bucket{venue="binance",stage="ack",le="0.005"} 99.0
+mm_order_latency_seconds_bucket{venue="binance",stage="ack",le="+Inf"} 100.0
+mm_order_latency_seconds_sum{venue="binance",stage="ack"} 0.2
+mm_order_latency_seconds_count{venue="binance",stage="ack"} 100.0
 """
 
 

@@ -95,7 +95,8 @@ def state_name(symbol: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A fill that is safe in the journal, for whoever reports it. ``round_trip`` is quote currency, None if open."""
+    """A fill that is safe in the journal, for whoever reports it. Quote currency: ``made`` is what it realized after
+    its fee, ``round_trip`` what the round trip made that it closed, None if open."""
 
     fill: VenueFill
     fee_quote: Decimal
@@ -103,6 +104,7 @@ class Booked:
     position_lots: Units
     booked_ns: int  # wall clock, when it came into the ledger
     durable_ns: int = 0  # wall clock, when the journal had it on the disk
+    made: Decimal = Decimal(0)
 
 
 class AccountBooks:
@@ -143,11 +145,13 @@ class AccountBooks:
         fee = self._fee(fill, book.instrument)
         if fill.symbol in self.funds:
             self.funds[fill.symbol].fill(fill)
-        made = book.ledger.fill(int(fill.side), fill.ticks, fill.lots, fee, mid2)
+        before = book.ledger.realized
+        trip = book.ledger.fill(int(fill.side), fill.ticks, fill.lots, fee, mid2)
+        made = (book.ledger.realized - before) * book.ledger.unit - fee
         book.beyond.add(fill.trade_id)
         self.waiting += 1
         record = self._record(fill, book.instrument)
-        booked = Booked(fill, fee, made, book.ledger.lots, record.booked_ns)
+        booked = Booked(fill, fee, trip, book.ledger.lots, record.booked_ns, made=made)
         future = self._journal.book(record)
         self.keep(fill.symbol)
         self._loop = self._loop or asyncio.get_running_loop()

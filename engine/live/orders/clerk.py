@@ -6,19 +6,20 @@ It writes down and passes on; what follows from a risk transition is the session
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from engine.kernel.account.pnl import book_fill
 from engine.live.account.books import AccountBooks, Booked
 from engine.live.account.recent_fills import RecentFills, fill_entry
+from engine.live.orders.tally import TODAY_STATE, Tally, Today
 from engine.live.rings import CRITICAL, INFO, WARNING, Events
 from engine.live.session.pair import Pair
 from engine.orders.order import Incident, Order, OrderTransition
 from engine.orders.states import OrderState
 from engine.risk.breaker import BreakerTransition as RiskTransition
 from engine.risk.centre import RiskCentre
-from engine.store.records import OrderRecord, Record, RiskEventRecord
+from engine.store.records import OrderRecord, Record, RiskEventRecord, StateRecord
 from engine.trade import Answer, Outcome, VenueCause, VenueFill
 
 NEWS_AGAIN_NS: Final = 60_000_000_000
@@ -46,33 +47,7 @@ class Rejection:
         return f"{self.code} {self.words}" if self.code else self.words
 
 
-@dataclass(slots=True)
-class Tally:
-    """Counts since the start, by outcome."""
-
-    placed: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    cancelled: int = 0
-    filled: int = 0
-    unknown: int = 0
-    expired: int = 0
-    denied: int = 0
-    fills: int = 0
-    by_side: dict[tuple[str, str], int] = field(default_factory=dict)  # fills by symbol and side
-    value: dict[tuple[str, str], float] = field(default_factory=dict)  # traded, quote currency
-    cancels_sent: int = 0
-    cancels_failed: int = 0
-    rejects: dict[str, int] = field(default_factory=dict)  # by the exchange's code
-    incidents: dict[str, int] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, int]:
-        """Orders counted since the start, by what became of them."""
-        names = ("placed", "accepted", "rejected", "cancelled", "filled", "unknown")
-        return {name: getattr(self, name) for name in names}
-
-
-_COUNTED: Final = {
+COUNTED: Final = {
     OrderState.ACCEPTED: "accepted",
     OrderState.REJECTED: "rejected",
     OrderState.CANCELED: "cancelled",
@@ -81,6 +56,7 @@ _COUNTED: Final = {
     OrderState.EXPIRED: "expired",
     OrderState.DENIED: "denied",
 }
+"""Which count of the tally an order adds to when it comes into a state."""
 
 
 _ENDED: Final = frozenset({OrderState.CANCELED, OrderState.FILLED, OrderState.EXPIRED})
@@ -114,6 +90,7 @@ class Clerkship:
     ) -> None:
         self.epoch = epoch
         self.tally = Tally()
+        self.today = Today(self.tally, time.time_ns())
         self.events = events
         self.fills = RecentFills()
         self._journal, self._risk, self._latency = journal, risk, latency
@@ -158,7 +135,7 @@ class Clerkship:
 
     def moved(self, order: Order, transition: OrderTransition) -> None:
         """Count and journal one change of an order's state."""
-        name = _COUNTED.get(transition.after)
+        name = COUNTED.get(transition.after)
         if name is not None:
             setattr(self.tally, name, getattr(self.tally, name) + 1)
         if transition.after in _ENDED:
@@ -262,10 +239,18 @@ class Clerkship:
         message = f"{evidence['side']} {evidence['quantity']} {fill.symbol} at {evidence['price']}"
         self.events.add(now, "fill", INFO, message, evidence)
         self.fills.add(booked.booked_ns, fill_entry(booked, instrument))
+        if self.today.fill(now, float(booked.made)):
+            self.keep_today()
         if booked.round_trip is not None:
             made = self._risk.round_trip(now, fill.symbol, float(booked.round_trip))
             if made is not None:
                 self._on_transition(made)
+
+    def keep_today(self) -> None:
+        """Put the day's counts into the journal: the next start goes on with them."""
+        now = time.time_ns()
+        self.today.roll(now)
+        self._journal.put(StateRecord(TODAY_STATE, self.today.to_dict(now), now))
 
     def trouble(self, message: str) -> None:
         """Note that a fill could not be booked or valued."""

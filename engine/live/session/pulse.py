@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from engine.live.session.marks import see_marks
 from engine.live.session.pair import Pair
 from engine.live.session.session import Session
+from engine.live.session.uptime import QuoteUptime
 from engine.store.records import PnlRecord
 
 FAST_S: Final = 0.05
@@ -72,7 +73,7 @@ class Pulse:
         self._session, self._watchdog, self._clock = session, watchdog, clock
         self._on_slow, self._on_lost = on_slow, on_lost
         self._alive_ns = 0
-        self.uptime: dict[str, list[float]] = {symbol: [0.0, 0.0] for symbol in session.pairs}  # quoted, observed s
+        self.uptime = {symbol: QuoteUptime() for symbol in session.pairs}
         self._slow_rounds = 0
 
     async def run(self) -> None:
@@ -202,12 +203,12 @@ class Pulse:
             if made is not None:
                 session.on_transition(made)
         for symbol, pair in session.pairs.items():
-            quoted, observed = self.uptime[symbol]
-            both = 1.0 if pair.quoter.quoted_since_ns else 0.0
-            self.uptime[symbol] = [quoted * DECAY + both, observed * DECAY + 1.0]
+            self.uptime[symbol].look(time.monotonic(), bool(pair.quoter.quoted_since_ns))
         session.parts.journal.put(self._pnl())
         if self._slow_rounds % KEEP_EVERY == 0:
             session.parts.keeper.save()
+            if session.parts.lease.held():
+                session.parts.clerk.keep_today()
         self._watchdog.status(session.not_quoting_reason() or "quoting")
         self._on_slow()
 
@@ -238,9 +239,6 @@ class Pulse:
         while True:
             await asyncio.sleep(int(session.config.risk.reconcile_interval) / 1e9)
             await session.reconcile()
-
-
-DECAY: Final = 1.0 - 1.0 / 3600.0  # an hour's memory for the quote uptime
 
 
 def _exact(value: Decimal | float) -> Decimal:

@@ -16,6 +16,7 @@ from engine.live.session.marks import halt_trip
 from engine.live.session.risk_keeper import RISK_STATE
 from engine.live.start.lineage import HINT, LINEAGE, Lineage, judge, led_by, older, read_lineage
 from engine.live.start.paper_account import check_mode
+from engine.live.start.today import missed_orders
 from engine.live.switch import Switch, standing, unreadable
 from engine.risk.centre import RiskCentre
 from engine.store import Restart, StoreError
@@ -28,12 +29,16 @@ log = logging.getLogger("engine")
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What the engine before us left. ``accepted``: the ledger is read from the exchange, not from the journal."""
+    """What the engine before us left. ``accepted``: the ledger is read from the exchange, not from the journal.
+
+    ``missed``: orders of today, by outcome, that its own count does not hold.
+    """
 
     restart: Restart
     risk: RiskCentre
     lineage: Lineage
     accepted: HaltMark | None
+    missed: Mapping[str, int]
 
     def state(self) -> Mapping[str, Mapping[str, Any]]:
         """The journal's state by name, without the ledgers where those are not to be believed."""
@@ -74,7 +79,7 @@ def restore(config: Config, memory: Memory, journal: "Journal", lease: Lease) ->
     except OSError as error:
         raise StartError(Exit.FAILED, f"cannot write in {config.data_dir}: {error.strerror}") from None
     lineage, accepted = lineage_of(config, memory, found, lease)
-    return Left(found, risk, lineage, accepted)
+    return Left(found, risk, lineage, accepted, missed_orders(config, found))
 
 
 def lineage_of(config: Config, memory: Memory, found: Restart, lease: Lease) -> tuple[Lineage, HaltMark | None]:

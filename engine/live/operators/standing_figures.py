@@ -1,0 +1,46 @@
+"""What every phase of a run shows of itself: its role, its health by component, and this host's last backup."""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from engine.catalogue import ROLES
+from engine.live.memory import Memory
+from engine.live.operators.pair_figures import show
+from engine.telemetry.exporter import Exporter
+from engine.telemetry.state import StateSource
+
+BACKUP_EVERY_S: Final = 5.0  # the stamp changes once a day
+
+
+class StandingFigures:
+    """Shows at every scrape what ``source`` says, whichever phase it speaks for, and the stamp in ``memory``."""
+
+    def __init__(self, exporter: Exporter, source: StateSource, memory: Memory) -> None:
+        self._exporter, self._source, self._memory = exporter, source, memory
+        self._components: set[str] = set()
+        self._backup_at = -math.inf
+        exporter.on_scrape(self.refresh)
+
+    def refresh(self) -> Iterator[None]:
+        """Bring role, health and backup to what is so now."""
+        role = self._source.role()
+        for name in ROLES:
+            self._exporter.gauge("mm_role", role=name).set(float(name == role))
+        self._health()
+        yield
+        now = time.monotonic()
+        if now - self._backup_at > BACKUP_EVERY_S:
+            self._backup_at = now
+            ns = self._memory.backup_ns()
+            show(self._exporter.gauge("mm_backup_timestamp_seconds"), None if ns is None else ns / 1e9)
+
+    def _health(self) -> None:
+        """The components of /health; one that is not there any more leaves the page."""
+        parts = self._source.health()["components"]
+        for name, part in parts.items():
+            self._exporter.gauge("mm_health", component=name).set(float(part["ok"]))
+        for name in self._components - parts.keys():
+            self._exporter.forget("mm_health", component=name)
+        self._components = set(parts)
