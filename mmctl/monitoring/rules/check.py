@@ -89,7 +89,7 @@ class _Judge:
             if name in OWN or name in self.records or metric_of(name) is not None:
                 continue
             near = get_close_matches(name, [*BY_NAME, *ALIASES, *self.records], 1, 0.6)
-            step = f"did you mean {near[0]}?" if near else "engine/catalogue.py has every name"
+            step = f"did you mean {near[0]}?" if near else "engine/catalogue has every name"
             self.fault(where, f"no engine tells {name}", step)
         for name, matchers in _MATCHER.findall(expr):
             metric = metric_of(name)
