@@ -183,6 +183,89 @@ CREATE TABLE IF NOT EXISTS engine_state (
     PRIMARY KEY (account, name)
 );
 
+-- From the frame to the open order, of orders that filled or rested; pruned like decisions where nothing filled.
+--   account: exchange.account of the configuration
+--   cause: frame, timer or command: what had the quotes reconsidered
+--   event_ms: exchange time of the frame; 0 in all times: not known
+--   received_ns: wall clock, as all that follow: the socket's callback with the frame
+--   taken_ns: the frame went to the kernel
+--   decided_ns: read, booked, decided and checked
+--   written_ns: the order's bytes were written
+--   acked_ns: the exchange's answer was taken
+--   opened_ns: known to be open
+--   venue_ms: exchange time at which it had the order
+--   cancel_ns: a cancel was written
+--   inputs: what the decision saw and wanted; prices and sizes as text
+--   updated_ns: wall clock; an older record never overwrites a newer one
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS order_traces (
+    account TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    cause TEXT NOT NULL,
+    event_ms BIGINT NOT NULL,
+    received_ns BIGINT NOT NULL,
+    taken_ns BIGINT NOT NULL,
+    decided_ns BIGINT NOT NULL,
+    written_ns BIGINT NOT NULL,
+    acked_ns BIGINT NOT NULL,
+    opened_ns BIGINT NOT NULL,
+    venue_ms BIGINT NOT NULL,
+    cancel_ns BIGINT NOT NULL,
+    inputs JSONB NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, client_id)
+);
+CREATE INDEX IF NOT EXISTS ix_order_traces_account_timestamp ON order_traces (account, timestamp);
+
+-- What followed a fill: when it was known and safe, and how the price moved after it.
+--   account: exchange.account of the configuration
+--   received_ns: wall clock, when the exchange's word on it was taken
+--   durable_ns: when the journal had it on the disk; 0: not known
+--   mid: quote currency, when it was received
+--   markouts: seconds -> bps of the fill's price; null: not yet, or the engine ended
+--   updated_ns: wall clock; an older record never overwrites a newer one
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS fill_traces (
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    trade_id BIGINT NOT NULL,
+    client_id TEXT NOT NULL,
+    received_ns BIGINT NOT NULL,
+    durable_ns BIGINT NOT NULL,
+    mid NUMERIC(38, 18),
+    markouts JSONB NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, symbol, trade_id)
+);
+CREATE INDEX IF NOT EXISTS ix_fill_traces_account_client_id ON fill_traces (account, client_id);
+
+-- Latencies by stage, a row a minute; kept as long as decisions.
+--   account: exchange.account of the configuration
+--   ns: begin of the minute, wall clock
+--   waited: of these, counted for a stall of the loop
+--   buckets: index and count by turns (engine.histogram): sums of minutes are exact
+--   timestamp: UTC
+CREATE TABLE IF NOT EXISTS latencies (
+    account TEXT NOT NULL,
+    epoch BIGINT NOT NULL,
+    stage TEXT NOT NULL,
+    ns BIGINT NOT NULL,
+    count BIGINT NOT NULL,
+    waited BIGINT NOT NULL,
+    p50_ns BIGINT NOT NULL,
+    p95_ns BIGINT NOT NULL,
+    p99_ns BIGINT NOT NULL,
+    max_ns BIGINT NOT NULL,
+    buckets JSONB NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    PRIMARY KEY (account, epoch, stage, ns)
+);
+CREATE INDEX IF NOT EXISTS ix_latencies_account_timestamp ON latencies (account, timestamp);
+
 -- The schema's version and what else describes the journal itself.
 --   updated_ns: wall clock; an older record never overwrites a newer one
 CREATE TABLE IF NOT EXISTS meta (
@@ -193,7 +276,8 @@ CREATE TABLE IF NOT EXISTS meta (
 );
 
 CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
-INSERT INTO alembic_version VALUES ('0001') ON CONFLICT DO NOTHING;
+INSERT INTO alembic_version VALUES ('0002') ON CONFLICT DO NOTHING;
 INSERT INTO meta VALUES ('schema_version', '0001', 0) ON CONFLICT DO NOTHING;
+INSERT INTO meta VALUES ('schema_revision', '0002', 0) ON CONFLICT DO NOTHING;
 
 COMMIT;

@@ -27,6 +27,7 @@ class Restart:
     state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by name, as kept
     open_orders: tuple[Row, ...] = ()  # not in a final state when last heard of
     last_epoch: int = 0
+    fills: tuple[Row, ...] = ()  # the last of the exchange's time, newest first, at most ``FILLS_READ``
     other_accounts: tuple[str, ...] = ()  # whose state the same journal holds besides
 
 
@@ -45,7 +46,7 @@ class Backend(Protocol):
         """What the journal holds of ``account`` that a start needs. Raises ``StoreLost``."""
 
     def prune(self, account: str, before_ns: int, most: int) -> int:
-        """Delete at most ``most`` decisions older than ``before_ns``; how many were."""
+        """Delete at most ``most`` rows of ``tables.PRUNED`` older than ``before_ns``; how many were."""
         ...
 
     def check(self) -> None:
@@ -56,4 +57,5 @@ class Backend(Protocol):
         """Let go of the database. What was committed stays; closing twice is no error."""
 
 
+FILLS_READ = 1_000
 FINAL_STATES = ("FILLED", "CANCELED", "REJECTED", "EXPIRED", "DENIED")

@@ -4,7 +4,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from engine.store.metadata import METADATA
-from engine.store.tables import SCHEMA_VERSION, TABLES
+from engine.store.tables import READABLE_BY, SCHEMA_VERSION, TABLES
 
 HEAD = """-- The journal's schema, made by: python -m engine.store init-sql > deployments/postgres/init.sql
 -- Run once as the owner of an empty database; an engine also makes it by itself. Running it again changes nothing.
@@ -28,7 +28,8 @@ def init_sql() -> str:
     parts.append(
         "\nCREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);\n"
         f"INSERT INTO alembic_version VALUES ('{SCHEMA_VERSION}') ON CONFLICT DO NOTHING;\n"
-        f"INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}', 0) ON CONFLICT DO NOTHING;\n\nCOMMIT;\n"
+        f"INSERT INTO meta VALUES ('schema_version', '{READABLE_BY}', 0) ON CONFLICT DO NOTHING;\n"
+        f"INSERT INTO meta VALUES ('schema_revision', '{SCHEMA_VERSION}', 0) ON CONFLICT DO NOTHING;\n\nCOMMIT;\n"
     )
     return "".join(parts)
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError, StatementError
 
 from engine.store import tables
-from engine.store.backend import FINAL_STATES, BadRecord, Restart, StoreError, StoreLost
+from engine.store.backend import FILLS_READ, FINAL_STATES, BadRecord, Restart, StoreError, StoreLost
 from engine.store.encode import compact, moment
 from engine.store.metadata import METADATA
 from engine.store.records import Row
@@ -80,7 +80,7 @@ class PostgresBackend:
             self._connection = engine.connect()
             have = version_of(self._connection)
             self._connection.rollback()
-            if have != tables.SCHEMA_VERSION:
+            if have < tables.SCHEMA_VERSION:
                 from engine.store.migrate import upgrade
 
                 upgrade(self._url)
@@ -125,17 +125,20 @@ class PostgresBackend:
         """A server keeps its own files; a database that is gone refuses the next write."""
 
     def prune(self, account: str, before_ns: int, most: int) -> int:
-        """Delete at most ``most`` decisions older than ``before_ns`` (ns since 1970); returns how many rows went."""
+        """Delete at most ``most`` rows of what is forgotten older than ``before_ns`` (ns since 1970); how many went."""
         if self._connection is None:
             raise StoreLost("the PostgreSQL journal is not open")
-        old = "SELECT ctid FROM decisions WHERE account = :account AND timestamp < :before LIMIT :most"
-        statement = text(f"DELETE FROM decisions WHERE ctid = ANY (ARRAY({old}))")  # noqa: S608
+        gone = 0
         try:
             with self._connection.begin():
-                values = {"account": account, "before": moment(before_ns), "most": most}
-                return self._connection.execute(statement, values).rowcount
+                for table, where in tables.PRUNED:
+                    old = f"SELECT ctid FROM {table.name} WHERE account = :account AND timestamp < :before{where}"  # noqa: S608
+                    statement = text(f"DELETE FROM {table.name} WHERE ctid = ANY (ARRAY({old} LIMIT :most))")  # noqa: S608
+                    values = {"account": account, "before": moment(before_ns), "most": most - gone}
+                    gone += self._connection.execute(statement, values).rowcount
         except SQLAlchemyError as error:
             raise translate(error) from None
+        return gone
 
     def close(self) -> None:
         """Close the connection; a broken one is thrown away."""
@@ -148,14 +151,19 @@ class PostgresBackend:
 
 
 def version_of(connection: Connection) -> str:
-    """The schema's version, empty for a new database. Raises ``StoreError`` for one this program does not know."""
+    """The schema's revision, empty for a new database. Raises ``StoreError`` for one this program cannot work with.
+
+    One that later releases only added tables to is worked with as it is.
+    """
     if connection.execute(text("SELECT to_regclass('meta')")).scalar() is None:
         return ""
-    version = connection.execute(text("SELECT value FROM meta WHERE name = 'schema_version'")).scalar() or ""
-    if str(version) > tables.SCHEMA_VERSION:
+    names = "SELECT name, value FROM meta WHERE name IN ('schema_version', 'schema_revision')"
+    found = {str(name): str(value) for name, value in connection.execute(text(names))}
+    version = found.get("schema_version", "")
+    if version > tables.SCHEMA_VERSION:
         known = tables.SCHEMA_VERSION
         raise StoreError(f"the journal has schema {version}, this release knows {known}; deploy a newer release")
-    return str(version)
+    return max(version, found.get("schema_revision", ""))
 
 
 def _restart(connection: Connection, account: str) -> Restart:
@@ -166,11 +174,14 @@ def _restart(connection: Connection, account: str) -> Restart:
 
     orders = METADATA.tables["orders"]
     epoch = connection.execute(select(func.coalesce(func.max(orders.c.epoch), 0)).where(orders.c.account == account))
-    state = METADATA.tables["engine_state"]
+    state, trades = METADATA.tables["engine_state"], METADATA.tables["trades"]
+    newest = (trades.c.exchange_ms.desc(), trades.c.trade_id.desc())
+    last = select(trades).where(trades.c.account == account).order_by(*newest).limit(FILLS_READ)
     others = connection.execute(select(state.c.account).where(state.c.account != account).distinct().limit(5))
     return Restart(
         other_accounts=tuple(str(row[0]) for row in others),
         state={row["name"]: row["value"] for row in rows("engine_state")},
         open_orders=tuple(rows("orders", orders.c.state.not_in(FINAL_STATES))),
+        fills=tuple(dict(row) for row in connection.execute(last).mappings()),
         last_epoch=int(epoch.scalar_one()),
     )

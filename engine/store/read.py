@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from engine.store.backend import StoreError
 from engine.store.encode import for_sqlite
-from engine.store.sqlite import create_statements, insert_statement, path_of
-from engine.store.tables import META, SCHEMA_VERSION, TABLES, ColumnKind, Table
+from engine.store.sqlite import create_statements, insert_statement, path_of, version_of
+from engine.store.tables import META, READABLE_BY, SCHEMA_VERSION, TABLES, ColumnKind, Table
 
 PAGES: Final = 256  # copied at a time; between two lots the writer gets its turn
 CHUNK: Final = 5_000  # rows read from PostgreSQL at a time
@@ -109,17 +109,20 @@ def copy_journal(url: str, destination: Path) -> None:
 
 
 def check_copy(path: Path) -> dict[str, int]:
-    """Rows by table of a journal file, after SQLite's own integrity check. Raises ``StoreError``."""
+    """Rows by table of a journal file, after SQLite's own integrity check. Raises ``StoreError``.
+
+    A table that releases before this one did not have is missing without harm in a journal of theirs.
+    """
     with contextlib.closing(_open_read_only(path)) as connection:
         try:
             verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
             if verdict != "ok":
                 raise StoreError(f"{path} is damaged: {verdict}")
-            version = connection.execute("SELECT value FROM meta WHERE name='schema_version'").fetchone()
-            if version is None:
+            if not (revision := version_of(connection)):
                 raise StoreError(f"{path} is not a journal: it has no schema version")
             count = "SELECT count(*) FROM {}"
-            return {t.name: int(connection.execute(count.format(t.name)).fetchone()[0]) for t in TABLES}
+            held = [table for table in TABLES if table.since <= revision]
+            return {t.name: int(connection.execute(count.format(t.name)).fetchone()[0]) for t in held}
         except sqlite3.Error as error:
             raise StoreError(f"{path} is not a journal: {error}") from None
 
@@ -147,8 +150,9 @@ def _copy_postgres(url: str, part: Path) -> None:
                 rows = live.execution_options(stream_results=True).execute(select(METADATA.tables[table.name]))
                 for chunk in rows.mappings().partitions(CHUNK):
                     copy.executemany(insert_statement(table), [_from_postgres(table, dict(row)) for row in chunk])
-            stamp = {"name": "schema_version", "value": SCHEMA_VERSION, "updated_ns": 0}
-            copy.execute(insert_statement(META), for_sqlite(META, stamp))
+            for name, value in (("schema_version", READABLE_BY), ("schema_revision", SCHEMA_VERSION)):
+                stamp = {"name": name, "value": value, "updated_ns": 0}
+                copy.execute(insert_statement(META), for_sqlite(META, stamp))
             copy.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
             copy.execute("INSERT INTO alembic_version VALUES (?)", (SCHEMA_VERSION,))
             copy.commit()
@@ -188,7 +192,7 @@ def restore_journal(copy: Path, url: str) -> dict[str, int]:
     try:
         with contextlib.closing(_open_read_only(copy)) as source:
             for table in TABLES:
-                if table is META:
+                if table is META or table.name not in counts:
                     continue
                 cursor = source.execute(f"SELECT {', '.join(table.names())} FROM {table.name}")  # noqa: S608
                 while chunk := cursor.fetchmany(CHUNK):

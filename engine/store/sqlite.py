@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.store import tables
-from engine.store.backend import FINAL_STATES, BadRecord, Restart, StoreError, StoreLost
+from engine.store.backend import FILLS_READ, FINAL_STATES, BadRecord, Restart, StoreError, StoreLost
 from engine.store.encode import for_sqlite, from_sqlite, iso
 from engine.store.presence import Presence
 from engine.store.records import Row
-from engine.store.tables import SCHEMA_VERSION, TABLES, Conflict, Table, index_name
+from engine.store.tables import PRUNED, READABLE_BY, SCHEMA_VERSION, TABLES, Conflict, Table, index_name
 
 WAL_KEPT: Final = 64 << 20  # bytes the -wal file keeps after a long reader (a backup) let it grow
 BUSY_S: Final = 5.0  # how long a write waits for a reader's lock
@@ -100,15 +100,16 @@ class SqliteBackend:
                 connection.execute(statement)
             self._stamp(connection)
             connection.execute("COMMIT")
-        elif have != SCHEMA_VERSION:
+        elif have < SCHEMA_VERSION:
             from engine.store.migrate import upgrade
 
             upgrade(self._url)
 
     def _stamp(self, connection: sqlite3.Connection) -> None:
         """Say which version this is, in our own table and in Alembic's."""
-        row: Row = {"name": "schema_version", "value": SCHEMA_VERSION, "updated_ns": time.time_ns()}
-        connection.execute(self._inserts["meta"], for_sqlite(tables.META, row))
+        for name, value in (("schema_version", READABLE_BY), ("schema_revision", SCHEMA_VERSION)):
+            row: Row = {"name": name, "value": value, "updated_ns": time.time_ns()}
+            connection.execute(self._inserts["meta"], for_sqlite(tables.META, row))
         connection.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
         connection.execute("INSERT OR IGNORE INTO alembic_version VALUES (?)", (SCHEMA_VERSION,))
 
@@ -185,17 +186,19 @@ class SqliteBackend:
             raise StoreLost(f"the journal {self.path} cannot be read: {error}") from None
 
     def prune(self, account: str, before_ns: int, most: int) -> int:
-        """Delete at most ``most`` decisions older than ``before_ns`` (ns since 1970); returns how many rows went."""
+        """Delete at most ``most`` rows of what is forgotten older than ``before_ns`` (ns since 1970); how many went."""
         connection = self._connection
         if connection is None:
             raise StoreLost(f"the journal {self.path} is not open")
-        old = (
-            "DELETE FROM decisions WHERE rowid IN (SELECT rowid FROM decisions WHERE account=? AND timestamp<? LIMIT ?)"
-        )
+        gone = 0
         try:
-            return connection.execute(old, (account, iso(before_ns), most)).rowcount
+            for table, where in PRUNED:
+                old = f"SELECT rowid FROM {table.name} WHERE account=? AND timestamp<?{where} LIMIT ?"  # noqa: S608
+                statement = f"DELETE FROM {table.name} WHERE rowid IN ({old})"  # noqa: S608
+                gone += connection.execute(statement, (account, iso(before_ns), most - gone)).rowcount
         except sqlite3.Error as error:
             raise self._translate(error) from None
+        return gone
 
     def close(self) -> None:
         """Close the connection; an error while closing changes nothing."""
@@ -206,23 +209,30 @@ class SqliteBackend:
 
 
 def version_of(connection: sqlite3.Connection) -> str:
-    """The schema's version, empty for a new file. Raises ``StoreError`` for one this program does not know."""
+    """The schema's revision, empty for a new file. Raises ``StoreError`` for one this program cannot work with.
+
+    One that later releases only added tables to is worked with as it is.
+    """
     exists = connection.execute("SELECT 1 FROM sqlite_master WHERE type='table' AND name='meta'").fetchone()
     if not exists:
         return ""
-    row = connection.execute("SELECT value FROM meta WHERE name='schema_version'").fetchone()
-    version = str(row[0]) if row else ""
+    names = "SELECT name, value FROM meta WHERE name IN ('schema_version', 'schema_revision')"
+    found = {str(name): str(value) for name, value in connection.execute(names)}
+    version = found.get("schema_version", "")
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"the journal has schema {version}, this release knows {SCHEMA_VERSION}; deploy a newer release"
         )
-    return version
+    return max(version, found.get("schema_revision", ""))
 
 
 def _rows(connection: sqlite3.Connection, table: Table, where: str, values: Sequence[Any]) -> list[Row]:
     columns = ", ".join(table.names())
     cursor = connection.execute(f"SELECT {columns} FROM {table.name} WHERE {where}", values)  # noqa: S608
     return [from_sqlite(table, row) for row in cursor]
+
+
+_LAST_FILLS: Final = "account=? ORDER BY exchange_ms DESC, trade_id DESC LIMIT ?"
 
 
 def _restart(connection: sqlite3.Connection, account: str) -> Restart:
@@ -232,6 +242,7 @@ def _restart(connection: sqlite3.Connection, account: str) -> Restart:
     return Restart(
         other_accounts=tuple(str(row[0]) for row in others),
         state={row["name"]: row["value"] for row in _rows(connection, tables.ENGINE_STATE, "account=?", (account,))},
+        fills=tuple(_rows(connection, tables.TRADES, _LAST_FILLS, (account, FILLS_READ))),
         open_orders=tuple(_rows(connection, tables.ORDERS, f"account=? AND state NOT IN ({finals})", (account,))),
         last_epoch=int(epoch),
     )

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-SCHEMA_VERSION: Final = "0001"  # the Alembic revision that these tables are
+SCHEMA_VERSION: Final = "0002"  # the Alembic revision that these tables are
+#: The oldest release's revision that can work with these tables: what came since only added tables, which it leaves
+#: alone. A journal says it under ``schema_version``, where those releases look, so that a rollback finds it usable.
+READABLE_BY: Final = "0001"
 
 
 class ColumnKind(Enum):
@@ -48,6 +51,7 @@ class Table:
     conflict: Conflict
     indexes: tuple[tuple[str, ...], ...] = ()
     doc: str = ""
+    since: str = "0001"  # the revision that brought it
 
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in the table's order."""
@@ -210,6 +214,81 @@ ENGINE_STATE: Final = Table(
     (),
     "What must survive a restart besides: breaker, day's baseline, peak equity.",
 )
+ORDER_TRACES: Final = Table(
+    "order_traces",
+    (
+        _ACCOUNT,
+        Column("client_id", ColumnKind.TEXT),
+        _SYMBOL,
+        Column("epoch", ColumnKind.INT),
+        Column("cause", ColumnKind.TEXT, doc="frame, timer or command: what had the quotes reconsidered"),
+        Column("event_ms", ColumnKind.INT, doc="exchange time of the frame; 0 in all times: not known"),
+        Column(
+            "received_ns", ColumnKind.INT, doc="wall clock, as all that follow: the socket's callback with the frame"
+        ),
+        Column("taken_ns", ColumnKind.INT, doc="the frame went to the kernel"),
+        Column("decided_ns", ColumnKind.INT, doc="read, booked, decided and checked"),
+        Column("written_ns", ColumnKind.INT, doc="the order's bytes were written"),
+        Column("acked_ns", ColumnKind.INT, doc="the exchange's answer was taken"),
+        Column("opened_ns", ColumnKind.INT, doc="known to be open"),
+        Column("venue_ms", ColumnKind.INT, doc="exchange time at which it had the order"),
+        Column("cancel_ns", ColumnKind.INT, doc="a cancel was written"),
+        Column("inputs", ColumnKind.JSON, doc="what the decision saw and wanted; prices and sizes as text"),
+        _UPDATED,
+        _TIME,
+    ),
+    ("account", "client_id"),
+    Conflict.LATEST,
+    (("account", "timestamp"),),
+    "From the frame to the open order, of orders that filled or rested; pruned like decisions where nothing filled.",
+    since="0002",
+)
+FILL_TRACES: Final = Table(
+    "fill_traces",
+    (
+        _ACCOUNT,
+        _SYMBOL,
+        Column("trade_id", ColumnKind.INT),
+        Column("client_id", ColumnKind.TEXT),
+        Column("received_ns", ColumnKind.INT, doc="wall clock, when the exchange's word on it was taken"),
+        Column("durable_ns", ColumnKind.INT, doc="when the journal had it on the disk; 0: not known"),
+        Column("mid", ColumnKind.MONEY, nullable=True, doc="quote currency, when it was received"),
+        Column(
+            "markouts", ColumnKind.JSON, doc="seconds -> bps of the fill's price; null: not yet, or the engine ended"
+        ),
+        _UPDATED,
+        _TIME,
+    ),
+    ("account", "symbol", "trade_id"),
+    Conflict.LATEST,
+    (("account", "client_id"),),
+    "What followed a fill: when it was known and safe, and how the price moved after it.",
+    since="0002",
+)
+LATENCIES: Final = Table(
+    "latencies",
+    (
+        _ACCOUNT,
+        Column("epoch", ColumnKind.INT),
+        Column("stage", ColumnKind.TEXT),
+        Column("ns", ColumnKind.INT, doc="begin of the minute, wall clock"),
+        Column("count", ColumnKind.INT),
+        Column("waited", ColumnKind.INT, doc="of these, counted for a stall of the loop"),
+        Column("p50_ns", ColumnKind.INT),
+        Column("p95_ns", ColumnKind.INT),
+        Column("p99_ns", ColumnKind.INT),
+        Column("max_ns", ColumnKind.INT),
+        Column(
+            "buckets", ColumnKind.JSON, doc="index and count by turns (engine.histogram): sums of minutes are exact"
+        ),
+        _TIME,
+    ),
+    ("account", "epoch", "stage", "ns"),
+    Conflict.IGNORE,
+    (("account", "timestamp"),),
+    "Latencies by stage, a row a minute; kept as long as decisions.",
+    since="0002",
+)
 META: Final = Table(
     "meta",
     (Column("name", ColumnKind.TEXT), Column("value", ColumnKind.TEXT), _UPDATED),
@@ -219,7 +298,30 @@ META: Final = Table(
     "The schema's version and what else describes the journal itself.",
 )
 
-TABLES: Final = (ORDERS, TRADES, PNL, RISK_EVENTS, CONFIG_CHANGES, POSITIONS, DECISIONS, ENGINE_STATE, META)
+TABLES: Final = (
+    ORDERS,
+    TRADES,
+    PNL,
+    RISK_EVENTS,
+    CONFIG_CHANGES,
+    POSITIONS,
+    DECISIONS,
+    ENGINE_STATE,
+    ORDER_TRACES,
+    FILL_TRACES,
+    LATENCIES,
+    META,
+)
+PRUNED: Final = (
+    (DECISIONS, ""),
+    (LATENCIES, ""),
+    (
+        ORDER_TRACES,
+        " AND NOT EXISTS (SELECT 1 FROM fill_traces f"
+        " WHERE f.account = order_traces.account AND f.client_id = order_traces.client_id)",
+    ),
+)
+"""What is forgotten after its time, and what of it; fills and what explains them never are."""
 BY_NAME: Final = {table.name: table for table in TABLES}
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from engine.histogram import from_list
 from engine.store.backend import Backend, Restart
 from engine.store.journal import Journal
 from engine.store.read import query
@@ -23,6 +24,7 @@ from engine.store.records import (
 from engine.store.spill import SpillFile
 from engine.store.sqlite import SqliteBackend
 from engine.store.tables import Table
+from engine.store.trace_records import FillTraceRecord, LatencyRecord, OrderTraceRecord
 
 NS = 1_723_100_000_123_456_789
 DAY = "2024-08-08"
@@ -71,8 +73,21 @@ def change(event_id: str = "1-2") -> ConfigChangeRecord:
     return ConfigChangeRecord(event_id, NS, "ann", "wider", "aaaa", "bbbb", (changed,))
 
 
+def order_trace(client_id: str = "mm-1-1", updated_ns: int = NS) -> OrderTraceRecord:
+    return OrderTraceRecord(client_id, "ETHUSDC", 1, "frame", updated_ns, inputs={"mid": "2500.01", "position": "0"})
+
+
+def fill_trace(trade_id: int = 1, client_id: str = "mm-1-1") -> FillTraceRecord:
+    return FillTraceRecord("ETHUSDC", trade_id, client_id, NS, NS + 1, Decimal("2500.015"), {"1": 0.5, "60": None}, NS)
+
+
+def latencies(ns: int = NS) -> LatencyRecord:
+    return LatencyRecord(1, "ack", ns, from_list([100, 2, 300, 1], 400))
+
+
 def one_of_each() -> list[Record]:
-    return [fill(), order(), pnl(), event(), position(), decision(1), state(), change()]
+    ledger = [fill(), order(), pnl(), event(), position(), decision(1), state(), change()]
+    return [*ledger, order_trace(), fill_trace(), latencies()]
 
 
 class Flaky:

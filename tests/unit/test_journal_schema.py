@@ -207,8 +207,8 @@ def test_the_journal_can_be_handled_from_a_shell(tmp_path: Path, capsys: pytest.
     assert main(["migrate", "--config", str(config)]) == 0
     assert main(["copy", "--config", str(config), str(tmp_path / "copy.db")]) == 0
     assert main(["restore", "--config", str(config), str(tmp_path / "copy.db")]) == 0
-    assert main(["query", "--config", str(config), "SELECT value FROM meta"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == '{"value": "0001"}'
+    assert main(["query", "--config", str(config), "SELECT value FROM meta WHERE name = 'schema_revision'"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f'{{"value": "{SCHEMA_VERSION}"}}'
     assert main(["query", "--config", str(config), "DROP TABLE meta"]) == 1
     assert "the query failed" in capsys.readouterr().err
     assert main(["query", "--config", str(tmp_path / "none.yaml"), "SELECT 1"]) == 1
