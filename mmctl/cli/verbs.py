@@ -83,6 +83,12 @@ VERBS: dict[str, Verb] = {
         ("accept",),
     ),
     "shell": Verb("mmctl.cli.query:shell", "An interactive shell on a host.", KEEP),
+    "monitoring": Verb(
+        "mmctl.cli.monitoring:app",
+        "Make, judge and push what Prometheus, Alertmanager and Grafana read.",
+        KEEP,
+        ("render", "check"),
+    ),
     "engine": Verb("mmctl.cli.engine:app", "Run or check the daemon in the foreground.", RUN, ("run", "check")),
     "sandbox": Verb("mmctl.cli.engine:sandbox_app", "A local exchange that speaks Binance's protocol.", RUN, ("run",)),
     "backtest": Verb(

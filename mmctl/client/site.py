@@ -42,6 +42,8 @@ class Site:
     data_dir: str  # the engine's data
     accounts: tuple[str, ...]  # names that ``--confirm`` accepts: the fleet's first, then the configuration's
     backups: BackupRules
+    metrics_port: int = DEFAULT_API_PORT  # of the listener that Prometheus reads
+    listens: str = "127.0.0.1"  # the address it is bound to
 
     @property
     def python(self) -> str:
@@ -60,18 +62,24 @@ def site_of(target: Target) -> Site:
     data = _config(target)
     at = PurePosixPath(layout.at("shared"))  # the engine's working directory
     data_dir = at / str(_of(data, "data_dir") or "data")
-    # A value out of the environment is text.
-    given = str(target.api_port or _of(data, "monitoring", "port") or "")
-    port = int(given) if given.isdecimal() and len(given) < 6 else 0
+    port = _port(target.api_port or _of(data, "monitoring", "port")) or DEFAULT_API_PORT
     return Site(
         layout=layout,
-        port=port or DEFAULT_API_PORT,
+        port=port,
         log=_log(data, layout, at),
         journal=_journal(_of(data, "store", "url"), data_dir, at),
         data_dir=str(data_dir),
         accounts=tuple(dict.fromkeys(str(a) for a in (target.account, _of(data, "exchange", "account")) if a)),
         backups=_backups(data, data_dir, at),
+        metrics_port=_port(_of(data, "monitoring", "prometheus_port")) or port,
+        listens=str(_of(data, "monitoring", "host") or "127.0.0.1"),
     )
+
+
+def _port(given: Any) -> int:
+    """A port as the file has it (out of the environment it is text); 0 where there is none."""
+    text = str(given or "")
+    return int(text) if text.isdecimal() and len(text) < 6 else 0
 
 
 def _backups(data: Mapping[str, Any], data_dir: PurePosixPath, at: PurePosixPath) -> BackupRules:

@@ -9,10 +9,24 @@ from typing import Any
 
 from engine.config.document import Document, read
 from mmctl.fleet.errors import FleetFileError, UsageError
+from mmctl.fleet.host import SSH_PORT, Host, Pin
 from mmctl.fleet.login import at_home, login
+from mmctl.fleet.monitoring import Monitoring, read_monitoring
+
+__all__ = [
+    "DEFAULT_API_PORT",
+    "DEFAULT_ROOT",
+    "Fleet",
+    "Host",
+    "Pin",
+    "Target",
+    "find_fleet_file",
+    "load_fleet",
+    "local_target",
+    "parse_fleet",
+]
 
 LOCAL = "local"
-SSH_PORT = 22
 DEFAULT_ROOT = "/opt/market-maker"
 DEFAULT_KEEP = 5
 DEFAULT_API_PORT = 8080
@@ -20,35 +34,6 @@ ENVIRONMENTS = ("sandbox", "testnet", "canary", "production")
 USUAL_PLACES = ("configs/fleet.yaml", "fleet.yaml")
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}\Z")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-
-
-@dataclass(frozen=True)
-class Pin:
-    """A host key that is trusted: its type ("" = any) and its SHA-256 fingerprint as OpenSSH prints it."""
-
-    kind: str
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Host:
-    """How one host is reached. ``key`` None means the ssh-agent; ``become`` means scripts run under sudo.
-
-    ``account`` and ``env_file`` are this host's own where it has any: hosts of one target with an account each.
-    """
-
-    name: str
-    address: str
-    port: int = SSH_PORT
-    user: str = "root"
-    key: str | None = None
-    known_hosts: Path | None = None
-    pins: tuple[Pin, ...] = ()
-    jump: "Host | None" = None
-    become: bool = False
-    account: str = ""
-    env_file: Path | None = None
-    account_at: str = field(default="", compare=False)  # file:line of its account, "" where it names none
 
 
 @dataclass(frozen=True)
@@ -107,6 +92,7 @@ class Fleet:
     file: Path | None
     default: str
     targets: dict[str, Target]
+    monitoring: Monitoring = field(default_factory=Monitoring)
 
     def target(self, wanted: str | None = None) -> Target:
         """The target of ``NAME`` or ``NAME:HOST`` (None: the default). Raises UsageError with the nearest name."""
@@ -189,7 +175,7 @@ TARGET_KEYS: dict[str, type] = {
     "transport": str, "environment": str, "account": str, "config": str, "env_file": str, "root": str, "keep": int,
     "api_port": int, "managed": bool, "hosts": list, "defaults": dict, "exchange": str, "market": str,
 }  # fmt: skip
-FLEET_KEYS: dict[str, type] = {"default": str, "defaults": dict, "targets": dict}
+FLEET_KEYS: dict[str, type] = {"default": str, "defaults": dict, "targets": dict, "monitoring": dict}
 SHOWN: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "a mapping"}
 Path_ = tuple[str | int, ...]
 
@@ -254,7 +240,7 @@ class _Reader:
         default = top.get("default", LOCAL)
         if default not in targets and not self.document.errors:
             self.fault(("default",), f"there is no target {default!r}", _nearest(default, targets))
-        return Fleet(self.file, default, targets)
+        return Fleet(self.file, default, targets, read_monitoring(self, top.get("monitoring", {}), shared))
 
     def _local_config(self) -> Path:
         return self.folder / "config.yaml"

@@ -1,7 +1,6 @@
 """The rules: the desk's own word for word, each alert leading somewhere, an edited file judged by the line."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,8 +157,3 @@ def test_without_a_baseline_there_is_no_anomaly_rule_and_a_bad_one_is_refused() 
     ):
         with pytest.raises(ValueError, match=key):
             groups({key: usual})
-
-
-def test_the_file_in_the_tree_is_what_the_table_makes() -> None:
-    path = ROOT / "deployments/grafana/alerting/rules.yml"
-    assert Path(path).read_text(encoding="utf-8") == RULES

@@ -62,7 +62,7 @@ def test_every_verb_of_the_table_has_one_line_of_help_that_fits_a_terminal() -> 
         assert any(line.split()[:1] == [name] and verb.help in line for line in lines)
 
 
-ALLOWED = ("engine.config", "engine.catalogue")
+ALLOWED = ("engine.config", "engine.catalogue", "engine.metric")
 
 
 def test_the_operators_side_takes_only_configuration_and_catalogue_from_the_engine_at_module_level() -> None:

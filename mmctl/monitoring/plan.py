@@ -1,0 +1,70 @@
+"""What the files of a monitoring host are made from: the engines it watches, and where its own parts listen."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+
+from mmctl.monitoring.boards.model import Language
+
+#: The engine's metrics are on 9090, as the desk asked; so Prometheus itself is moved.
+ENGINE_PORT: Final = 9090
+PROMETHEUS_PORT: Final = 9091
+ALERTMANAGER_PORT: Final = 9093
+GRAFANA_PORT: Final = 3000
+RUNBOOKS: Final = "docs/runbooks.md"
+JOB: Final = "market-maker"
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """One engine's metrics: what it is called (``target:host``, as every verb takes it), where they are, and whose
+    they are. ``listens`` is the address its listener is bound to."""
+
+    instance: str
+    address: str
+    port: int
+    target: str
+    environment: str
+    listens: str = "127.0.0.1"
+
+    @property
+    def place(self) -> str:
+        """``address:port``; an IPv6 address in brackets."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether its listener cannot be reached at its address: it listens on its own host alone."""
+        return loopback(self.listens) and not loopback(self.address)
+
+
+def loopback(address: str) -> bool:
+    """Whether only the host itself can reach ``address``."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything the files depend on beside the catalogue.
+
+    ``runbooks`` is the address of the page of runbooks, ``grafana`` that of Grafana, without a slash at its end.
+    """
+
+    engines: tuple[Scraped, ...] = ()
+    language: Language = "en"
+    runbooks: str = RUNBOOKS
+    grafana: str = f"http://localhost:{GRAFANA_PORT}"
+    prometheus_port: int = PROMETHEUS_PORT
+    alertmanager_port: int = ALERTMANAGER_PORT
+
+    @property
+    def prometheus(self) -> str:
+        """Where Grafana finds Prometheus: on its own host."""
+        return f"http://127.0.0.1:{self.prometheus_port}"
+
+
+#: What the committed files are made from: one engine on the same host, as `mmctl demo` and a first server have it.
+COMMITTED: Final = Plan((Scraped("local:local", "127.0.0.1", ENGINE_PORT, "local", "sandbox"),))
