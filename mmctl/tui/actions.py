@@ -16,6 +16,9 @@ class Action:
     armed: bool = False  # changes something: needs --arm and the account's name typed
 
 
+#: The group of what only a recording can do: its keys are bound on a recording alone.
+REPLAY = "Replay"
+
 VIEWS: tuple[tuple[str, str, str], ...] = (
     ("breaches", "Breaches", "only what is out of bounds, from every engine"),
     ("overview", "Overview", "profit, position, quotes, breaker, limits"),
@@ -41,8 +44,21 @@ ACTIONS: tuple[Action, ...] = (
     Action("pause", ("p",), "Pause", "freeze the picture; breach banners stay live", "Picture", True),
     Action("next_engine", ("n",), "Next engine", "look at the next engine of the target", "Picture"),
     Action("poll_now", ("r",), "Refresh", "ask every engine now", "Picture"),
-    Action("step(-1)", ("left_square_bracket",), "Back", "one step back in a replay", "Replay"),
-    Action("step(1)", ("right_square_bracket",), "Forward", "one step forward in a replay", "Replay"),
+    Action("goto", ("g",), "Go to", "go to a time: 12:30, 2024-08-08 12:30, +5m or -1h", REPLAY),
+    Action("step(-1)", ("left", "left_square_bracket"), "Back", "one frame back, and hold it", REPLAY),
+    Action("step(1)", ("right", "right_square_bracket"), "Forward", "one frame forward, and hold it", REPLAY),
+    Action("skip(-60)", ("pageup",), "-1 min", "a minute back", REPLAY),
+    Action("skip(60)", ("pagedown",), "+1 min", "a minute forward", REPLAY),
+    Action("skip(-3600)", ("ctrl+pageup", "left_curly_bracket"), "-1 h", "an hour back", REPLAY),
+    Action("skip(3600)", ("ctrl+pagedown", "right_curly_bracket"), "+1 h", "an hour forward", REPLAY),
+    Action("edge(0)", ("home",), "Begin", "to the first frame", REPLAY),
+    Action("edge(1)", ("end",), "End", "to the last frame", REPLAY),
+    Action("speed(1)", ("plus",), "Faster", "more of the recording in a second, up to a minute", REPLAY),
+    Action("speed(-1)", ("minus",), "Slower", "less of the recording in a second", REPLAY),
+    Action("breach(1)", ("b",), "Breach", "to the next breach", REPLAY),
+    Action("breach(-1)", ("B",), "Breach before", "to the breach before", REPLAY),
+    Action("fill(1)", ("f",), "Fill", "to the next fill", REPLAY),
+    Action("fill(-1)", ("ctrl+f",), "Fill before", "to the fill before", REPLAY),
     Action("control('halt')", ("H",), "Halt", "stop quoting, cancel all, stay stopped", "Emergency", armed=True),
     Action("control('cancel')", ("C",), "Cancel", "cancel every open order", "Emergency", armed=True),
     Action("control('flatten')", ("F",), "Flatten", "cancel all and close the position", "Emergency", armed=True),
@@ -56,6 +72,19 @@ _KEY_NAMES = {
     "question_mark": "?",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
+    "left": "Left",
+    "right": "Right",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "ctrl+pageup": "Ctrl+PgUp",
+    "ctrl+pagedown": "Ctrl+PgDn",
+    "ctrl+f": "Ctrl+F",
+    "home": "Home",
+    "end": "End",
+    "plus": "+",
+    "minus": "-",
     "escape": "Esc",
     "f1": "F1",
 }
@@ -75,6 +104,6 @@ def as_text() -> str:
             if action.group == group:
                 keys = ", ".join(key_name(key) for key in action.keys)
                 note = " (--arm)" if action.armed else ""
-                lines.append(f"  {keys:<8} {action.label:<12} {action.help}{note}")
+                lines.append(f"  {keys:<14} {action.label:<12} {action.help}{note}")
         lines.append("")
     return "\n".join(lines).rstrip()

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -26,11 +25,11 @@ from mmctl.client.age import Freshness, Reading, poll
 from mmctl.client.engine import pick, section
 from mmctl.formats import age as age_text
 from mmctl.tui import views
-from mmctl.tui.actions import ACTIONS, VIEWS, Action, key_name
+from mmctl.tui.actions import ACTIONS, REPLAY, VIEWS, Action, key_name
 from mmctl.tui.breaches import Breach, Held, breaches
 from mmctl.tui.panels import BAD, Panel, Row
 from mmctl.tui.picture import Picture, Reader
-from mmctl.tui.recording import Replay, encode
+from mmctl.tui.recording.recorder import Recorder
 from mmctl.tui.snapshot import Snapshot, Source
 from mmctl.tui.terminal import TerminalDriver
 from mmctl.tui.widgets import Banner, ConfirmScreen, HelpScreen, KeyBar, PanelBox, RowTable
@@ -46,8 +45,8 @@ NARROW = 120
 REPAINT_SECONDS = 0.25
 
 
-def _bindings(action: Action) -> list[BindingType]:
-    """One binding a key; only the first of an action stands in the footer."""
+def bindings(wanted: Callable[[Action], bool]) -> list[BindingType]:
+    """One binding a key of the wanted actions; only the first of an action stands in the footer."""
     return [
         Binding(
             key,
@@ -56,7 +55,10 @@ def _bindings(action: Action) -> list[BindingType]:
             show=action.shown and index == 0,
             key_display=key_name(key),
             tooltip=action.help,
+            priority=action.group == REPLAY,  # before a table, which has a use of its own for arrows and pages
         )
+        for action in ACTIONS
+        if wanted(action)
         for index, key in enumerate(action.keys)
     ]
 
@@ -66,7 +68,8 @@ class Dashboard(App[None]):
 
     CSS_PATH = "dashboard.tcss"
     TITLE = "mmctl"
-    BINDINGS: ClassVar[list[BindingType]] = [binding for action in ACTIONS for binding in _bindings(action)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(lambda action: action.group != REPLAY)
+    replays = False  # whether a recording is shown
     AUTO_FOCUS = ""  # keys belong to the dashboard until a person opens the filter
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (78, "-middle"), (150, "-wide")]  # noqa: RUF012 - Textual's own
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012 - Textual's own
@@ -77,7 +80,7 @@ class Dashboard(App[None]):
         sources: Sequence[Source],
         *,
         armed: bool = False,
-        record: Path | None = None,
+        recorder: Recorder | None = None,
         interval: float = POLL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         live: bool = True,
@@ -97,7 +100,7 @@ class Dashboard(App[None]):
         self.filter_text = ""
         self.acknowledgement = ""
         self._held = Held(HOLD_SECONDS)
-        self._record = record.open("a", encoding="utf-8") if record else None
+        self.recorder = recorder
         self._over = threading.Event()
         self._ask = {source.name: threading.Event() for source in self.sources}
 
@@ -131,16 +134,12 @@ class Dashboard(App[None]):
         self._over.set()
         for event in self._ask.values():
             event.set()
-        if self._record:
-            self._record.close()
 
     # --- polling -------------------------------------------------------------------------------------------------
 
     def _poll_for_ever(self, source: Source) -> None:
         while not self._over.is_set():
             self._poll(source)
-            if isinstance(source, Replay) and self.held is not None:
-                self._ask[source.name].wait()  # a paused replay stands still
             self._ask[source.name].wait(self.interval)
             self._ask[source.name].clear()
 
@@ -153,9 +152,8 @@ class Dashboard(App[None]):
 
         reading = poll(self.readings[source.name], read, self.clock)
         self.readings[source.name] = reading
-        if self._record and not reading.failures:
-            self._record.write(encode(came[0]) + "\n")
-            self._record.flush()
+        if self.recorder is not None:
+            self.recorder.add(source.name, came[0] if came else None, reading)
 
     def action_poll_now(self) -> None:
         """Asks every engine once; when nothing polls by itself, here and now."""
@@ -218,17 +216,28 @@ class Dashboard(App[None]):
             text.append("  PAUSED", style="bold yellow")
         if self.filter_text:
             text.append(f"  filter: {self.filter_text}", style="yellow")
-        text.append("  ARMED" if self.armed else "  read-only", style="bold red" if self.armed else "dim")
+        text.append_text(self.standing())
         if self.acknowledgement:
             text.append(f"\n{self.acknowledgement}", style="bold")
         self.query_one("#head", Static).update(text)
+
+    def standing(self) -> Text:
+        """What the head says of what may be done here, and of a recording that is made."""
+        text = Text("  ARMED", "bold red") if self.armed else Text("  read-only", "dim")
+        if self.recorder is not None:
+            trouble = self.recorder.trouble
+            lost = f", {self.recorder.lost} frames lost" if self.recorder.lost else ""
+            text.append(
+                f"  NOT RECORDED: {trouble}" if trouble else f"  recording{lost}", "bold red" if trouble else "dim"
+            )
+        return text
 
     def _paint_view(self, reading: Reading[Picture], found: list[Breach], now: float) -> None:
         many = len(self.sources) > 1
         if self.view == "breaches":
             self._box("breaches").show(views.breach_panel(found, many), self.filter_text)
         elif self.view == "replay":
-            self._box("replay").show(self._replay_panel(), self.filter_text)
+            self.paint_replay()
         elif self.view == "fleet":
             rows = views.fleet_rows(self.readings, now, self.interval)
             self._table("fleet-fleet").show("Engines", rows, self.filter_text)
@@ -251,12 +260,9 @@ class Dashboard(App[None]):
             if key in ROWS_OF:
                 self._table(f"{self.view}-{key}").clear_rows(why)
 
-    def _replay_panel(self) -> Panel:
-        source = next((source for source in self.sources if isinstance(source, Replay)), None)
-        if source is None:
-            return views.replay_panel(-1, 0, 0, None)
-        ns = source.frames[source.position].received_ns if 0 <= source.position < len(source.frames) else None
-        return views.replay_panel(source.position, len(source.frames), source.bad_lines, ns)
+    def paint_replay(self) -> None:
+        """View 8, which has something to show on a recording only."""
+        self._box("replay").show(views.replay_panel(-1, 0, 0, None), self.filter_text)
 
     def _box(self, key: str) -> PanelBox:
         return self.query_one(f"#panel-{key}", PanelBox)
@@ -311,15 +317,6 @@ class Dashboard(App[None]):
         self.held = None
         self.repaint()
 
-    def action_step(self, by: int) -> None:
-        """Move a replay ``by`` pictures (negative: back) and hold it there."""
-        source = next((source for source in self.sources if isinstance(source, Replay)), None)
-        snapshot = source.seek(by) if source else None
-        if source and snapshot:
-            self.readings[source.name] = Reading(self._readers[source.name].picture(snapshot), self.clock())
-            self.held = self.readings[source.name]
-        self.repaint()
-
     def action_help(self) -> None:
         """Show the keys and what they do."""
         self.push_screen(HelpScreen())
@@ -362,6 +359,8 @@ class Dashboard(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The table of actions for the palette."""
         for action in ACTIONS:
+            if action.group == REPLAY and not self.replays:
+                continue
             yield SystemCommand(action.label, action.help, self._runner(action.method))
 
     def _runner(self, method: str) -> Callable[[], None]:

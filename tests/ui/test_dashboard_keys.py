@@ -1,18 +1,14 @@
 """What keys do on the dashboard: nothing dangerous without --arm, and nothing at all by accident."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.widgets import Input
 
-from mmctl.tui.actions import ACTIONS, as_text, key_name
-from mmctl.tui.app import Dashboard
-from mmctl.tui.recording import Replay, encode
-from mmctl.tui.snapshot import snapshot_of
-from mmctl.tui.widgets import ConfirmScreen, HelpScreen, PanelBox
+from mmctl.tui.actions import ACTIONS, REPLAY, as_text, key_name
+from mmctl.tui.widgets import ConfirmScreen, HelpScreen
 from tests.ui import samples
-from tests.ui.bench import SIZE, Bench, Clock, FakeSource, settled
+from tests.ui.bench import SIZE, Bench, FakeSource, settled
 
 
 async def test_a_pause_holds_the_picture_but_never_the_banner() -> None:
@@ -140,7 +136,7 @@ async def test_the_help_screen_lists_every_action_of_the_table() -> None:
         palette = {command.title for command in bench.app.get_system_commands(shown)}
     text = as_text()
     for action in ACTIONS:
-        assert action.label in palette
+        assert (action.label in palette) == (action.group != REPLAY)
         assert action.help in text
         assert all(key_name(key) in text for key in action.keys)
 
@@ -156,31 +152,3 @@ async def test_q_quits() -> None:
     async with bench.app.run_test(size=SIZE) as pilot:
         await pilot.press("q")
     assert bench.app.return_code == 0
-
-
-async def test_a_recorded_session_plays_back_and_steps(tmp_path: Path) -> None:
-    file = tmp_path / "session.ndjson"
-    lines = [encode(snapshot_of("mm1", n + 1, {"state": samples.state(pnl__total=float(n))})) for n in range(5)]
-    file.write_text("\n".join([*lines[:3], "torn {", *lines[3:]]) + "\n")
-    replay = Replay(file)
-    assert (len(replay.frames), replay.bad_lines) == (5, 1)
-    app = Dashboard("session", [replay], clock=Clock(), live=False)
-    async with app.run_test(size=SIZE) as pilot:
-        app.action_poll_now()
-        app.action_poll_now()
-        shown = app.query_one("#panel-overview-pnl", PanelBox)
-        assert "+1.0000" in shown.shown
-        await pilot.press("right_square_bracket")
-        assert "+2.0000" in shown.shown
-        await pilot.press("left_square_bracket", "left_square_bracket", "left_square_bracket", "8")
-        assert "1 of 5" in app.query_one("#panel-replay", PanelBox).shown
-
-
-async def test_what_is_recorded_can_be_replayed(tmp_path: Path) -> None:
-    file = tmp_path / "session.ndjson"
-    bench = Bench(record=file)
-    async with bench.app.run_test(size=SIZE):
-        bench.poll(3)
-        bench.sources[0].error = ConnectionError("gone")
-        bench.poll(2)
-    assert len(Replay(file).frames) == 3
