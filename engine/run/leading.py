@@ -4,9 +4,12 @@ import asyncio
 import gc
 import logging
 import time
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.live.account.markouts import RecentMarkouts
+from engine.live.account.recent_fills import earlier_entry
 from engine.live.failures import Exit, StartError
 from engine.live.operators.figures import Figures
 from engine.live.session.assembly import build_session, open_day
@@ -21,8 +24,13 @@ from engine.live.tick.rehearsal import Rehearsal
 from engine.run.context import FLUSH_S, RunContext
 from engine.run.ending import trading
 from engine.run.starting import Ready
-from engine.store.records import StateRecord
+from engine.store.backend import FILLS_READ
+from engine.store.records import Record, StateRecord
+from engine.store.trace_records import LatencyRecord
 from engine.trade import Market
+
+if TYPE_CHECKING:
+    from engine.histogram import TimeCounts
 
 log = logging.getLogger("engine")
 
@@ -59,6 +67,10 @@ class Leading:
         session.on_log, session.on_lost = log_event, run.stop.lost
         session.on_quote = run.exporter.histogram("mm_quote_generation_duration_seconds").observe
         session.facts.leader = True
+        epoch, put = run.lease.epoch, run.storage.journal.put
+        run.latencies.on_minute = lambda start, stages: keep_minute(put, epoch, start, stages)
+        fills = sorted((earlier_entry(row) for row in left.restart.fills), key=itemgetter(0))
+        session.parts.clerk.fills.earlier(fills, whole=len(fills) < FILLS_READ)
         run.events.lead(session)
         session.see_connections()
         if ready.switch.off:
@@ -179,6 +191,8 @@ class Leading:
             log.warning("the quoting loop has not ended %g s after it was asked to", PULSE_END_S)
         elif not pulse.cancelled():
             pulse.exception()  # told above, or of no interest now that it ends
+        session.parts.clerk.look(time.monotonic_ns(), ending=True)
+        run.latencies.end()
 
     def _rehearsals(self) -> list[Rehearsal]:
         """One a symbol, unless the configuration wants none or time is a recording's."""
@@ -192,6 +206,12 @@ class Leading:
         if symbol == self._run.config.strategy.symbol:
             made.play = self._stream.rehearsed(self._markets.rehearsed(made.feed).on_frame)
         return made
+
+
+def keep_minute(put: Callable[[Record], bool], epoch: int, start_s: int, stages: Mapping[str, "TimeCounts"]) -> None:
+    """One row a stage that had any: latencies outlive the process by the minute."""
+    for stage, counts in stages.items():
+        put(LatencyRecord(epoch, stage, start_s * 1_000_000_000, counts))
 
 
 def log_event(level: str, message: str, fields: dict[str, Any]) -> None:

@@ -86,7 +86,7 @@ def latencies(ns: int = NS) -> LatencyRecord:
 
 
 def one_of_each() -> list[Record]:
-    ledger = [fill(), order(), pnl(), event(), position(), decision(1), state(), change()]
+    ledger: list[Record] = [fill(), order(), pnl(), event(), position(), decision(1), state(), change()]
     return [*ledger, order_trace(), fill_trace(), latencies()]
 
 

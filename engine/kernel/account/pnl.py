@@ -43,6 +43,11 @@ FIFO_ENTRIES: Final = 1024  # open entries kept apart; beyond that the newest tw
 HORIZONS_NS: Final = (100_000_000, 1_000_000_000, 5_000_000_000, 30_000_000_000, 60_000_000_000)
 HORIZON_NAMES: Final = ("0.1", "1", "5", "30", "60")  # seconds
 MARKOUT_RING: Final = 4096  # fills waiting for their 60 s at one time
+PENDING_NS: Final = 0  # columns of ``pending``
+PENDING_SIDE: Final = 1
+PENDING_TICKS: Final = 2
+PENDING_MIDS: Final = 3  # and on: bid + ask in ticks at each horizon, 0 before it
+PENDING_SIZE: Final = PENDING_MIDS + len(HORIZONS_NS)
 
 
 class Pnl(NamedTuple):
@@ -50,7 +55,7 @@ class Pnl(NamedTuple):
 
     row: I64  # [PNL_SIZE]
     fifo: I64  # [FIFO_ENTRIES, 2] lots (signed), htl cost (signed alike)
-    pending: I64  # [MARKOUT_RING, 3] time, side, ticks of fills whose markouts are due
+    pending: I64  # [MARKOUT_RING, PENDING_SIZE] fills whose markouts are due, and the mids that were due already
     mark: I64  # [6] fills seen by the markouts, and how many have passed each horizon
     markout: F64  # [5, 2] sum of bps, count
 
@@ -60,7 +65,7 @@ def new_pnl() -> Pnl:
     return Pnl(
         np.zeros(PNL_SIZE, np.int64),
         np.zeros((FIFO_ENTRIES, 2), np.int64),
-        np.zeros((MARKOUT_RING, 3), np.int64),
+        np.zeros((MARKOUT_RING, PENDING_SIZE), np.int64),
         np.zeros(len(HORIZONS_NS) + 1, np.int64),
         np.zeros((len(HORIZONS_NS), 2)),
     )
@@ -140,9 +145,10 @@ def book_fill(pnl: Pnl, now_ns: int, side: int, ticks: int, lots: int, fee_e8: i
     row[PNL_FILLS] += 1
     row[PNL_BOUGHT if side > 0 else PNL_SOLD] += lots
     entry = pnl.pending[pnl.mark[0] % MARKOUT_RING]
-    entry[0] = now_ns
-    entry[1] = side
-    entry[2] = ticks
+    entry[PENDING_NS] = now_ns
+    entry[PENDING_SIDE] = side
+    entry[PENDING_TICKS] = ticks
+    entry[PENDING_MIDS:] = 0
     pnl.mark[0] += 1
 
 
@@ -154,9 +160,11 @@ def _markouts(pnl: Pnl, now_ns: int) -> None:
         while pnl.mark[at + 1] < pnl.mark[0]:
             index = max(pnl.mark[at + 1], pnl.mark[0] - MARKOUT_RING)  # overwritten ones are not counted
             entry = pnl.pending[index % MARKOUT_RING]
-            if entry[0] + HORIZONS_NS[at] >= now_ns:
+            if entry[PENDING_NS] + HORIZONS_NS[at] >= now_ns:
                 break
-            pnl.markout[at, 0] += 1e4 * entry[1] * (mid2 - 2 * entry[2]) / (2 * entry[2])
+            ticks = entry[PENDING_TICKS]
+            pnl.markout[at, 0] += 1e4 * entry[PENDING_SIDE] * (mid2 - 2 * ticks) / (2 * ticks)
+            entry[PENDING_MIDS + at] = mid2
             pnl.markout[at, 1] += 1.0
             pnl.mark[at + 1] = index + 1
 
@@ -218,6 +226,21 @@ def report(pnl: Pnl, tick_e8: int, lot_e8: int) -> PnlReport:
         unrealized=unit * (held - row[PNL_COST]),
         realized_fifo=unit * row[PNL_FIFO],
     )
+
+
+def markouts_of(pnl: Pnl, number: int) -> dict[str, float | None]:
+    """Horizon in seconds -> markout of the fill that was the ``number``-th (from 0), bps of its price; None before.
+
+    All None for one so long ago that its place was taken by another.
+    """
+    mids, side, ticks = [0] * len(HORIZONS_NS), 0, 1
+    if pnl.mark[0] - MARKOUT_RING <= number < pnl.mark[0]:
+        entry = pnl.pending[number % MARKOUT_RING].tolist()
+        mids, side, ticks = entry[PENDING_MIDS:], entry[PENDING_SIDE], entry[PENDING_TICKS]
+    return {
+        name: 1e4 * side * (mid2 - 2 * ticks) / (2 * ticks) if mid2 else None
+        for name, mid2 in zip(HORIZON_NAMES, mids, strict=True)
+    }
 
 
 def mean_markouts(pnl: Pnl) -> dict[str, float | None]:

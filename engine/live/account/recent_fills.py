@@ -4,9 +4,11 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
+from engine.kernel.account.pnl import HORIZON_NAMES
 from engine.live.account.books import Booked
 from engine.telemetry.moments import moment_of
 from engine.trade import Instrument
@@ -88,8 +90,11 @@ class RecentFills:
         return FillPage(tuple(fill for _, fill in found), found[-1][0] if more else 0, reaches)
 
 
-def fill_entry(booked: Booked, instrument: Instrument) -> dict[str, Any]:
-    """One fill as /api/fills shows it: money, prices and ids as text, so that no digit is lost."""
+def fill_entry(booked: Booked, instrument: Instrument, markouts: Mapping[str, float | None]) -> dict[str, Any]:
+    """One fill as /api/fills shows it: money, prices and ids as text, so that no digit is lost.
+
+    ``markouts`` (seconds -> bps) is kept as it is: what falls due later is shown as well.
+    """
     fill = booked.fill
     return {
         "symbol": fill.symbol,
@@ -106,4 +111,34 @@ def fill_entry(booked: Booked, instrument: Instrument) -> dict[str, Any]:
         "position": f"{instrument.quantity(booked.position_lots):f}",
         **moment_of("exchange", fill.exchange_ms * 1_000_000),
         **moment_of("booked", booked.booked_ns),
+        "markouts_bps": markouts,
     }
+
+
+def earlier_entry(row: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """When it was booked (ns) and, as ``fill_entry``, a fill of the journal (a row of ``trades``), from before this
+    engine led. What the row does not say is None."""
+    booked_ns = int(row["booked_ns"])
+    return booked_ns, {
+        "symbol": str(row["symbol"]),
+        "trade_id": str(row["trade_id"]),
+        "client_id": str(row["client_id"]),
+        "venue_id": str(row["venue_id"]),
+        "side": "buy" if int(row["side"]) > 0 else "sell",
+        "price": _plain(row["price"]),
+        "quantity": _plain(row["quantity"]),
+        "maker": bool(row["maker"]),
+        "fee": _plain(row["fee"]),
+        "fee_asset": str(row["fee_asset"]),
+        "fee_quote": None,
+        "position": None,
+        **moment_of("exchange", int(row["exchange_ms"]) * 1_000_000),
+        **moment_of("booked", booked_ns),
+        "markouts_bps": dict.fromkeys(HORIZON_NAMES),
+    }
+
+
+def _plain(amount: Decimal) -> str:
+    """Exact text without the idle zeros that PostgreSQL adds, and never with an exponent."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

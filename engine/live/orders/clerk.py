@@ -11,8 +11,10 @@ from typing import Any, Final, Protocol
 
 from engine.kernel.account.pnl import book_fill
 from engine.live.account.books import AccountBooks, Booked
+from engine.live.account.fill_traces import FillTraces
 from engine.live.account.recent_fills import RecentFills, fill_entry
 from engine.live.orders.tally import TODAY_STATE, Tally, Today
+from engine.live.orders.traces import OrderTraces
 from engine.live.rings import CRITICAL, INFO, WARNING, Events
 from engine.live.session.pair import Pair
 from engine.orders.order import Incident, Order, OrderTransition
@@ -75,6 +77,9 @@ class LatencySink(Protocol):
     def record(self, stage: str, ns: int) -> None:
         """One more latency of ``stage``, in ns."""
 
+    def stalled(self, late_ns: int) -> int:
+        """The loop came round ``late_ns`` after it was due; returns how many waiting ticks were counted for it."""
+
 
 class Clerkship:
     """See the module. ``events`` hold what people read; the journal holds everything."""
@@ -93,6 +98,8 @@ class Clerkship:
         self.today = Today(self.tally, time.time_ns())
         self.events = events
         self.fills = RecentFills()
+        self.fill_traces = FillTraces(journal.put)
+        self.traces: OrderTraces | None = None  # where orders come from; set before the first is placed
         self._journal, self._risk, self._latency = journal, risk, latency
         self._on_transition = on_transition
         self._numbers = 0
@@ -112,11 +119,14 @@ class Clerkship:
     def placed(self, order: Order) -> None:
         """Count and journal an order that was sent."""
         self.tally.placed += 1
+        if self.traces is not None:
+            self.traces.placed(order)
         self._journal_order(order, "")
 
     def filled(self, fill: VenueFill) -> None:
         """Count a fill by side and value (quote currency), and give it to the account's books."""
         self.tally.fills += 1
+        received_ns = time.time_ns()
         pair = self.pairs.get(fill.symbol)
         if self.account_books is None or pair is None:
             raise RuntimeError(f"a fill of {fill.symbol} arrived before its book")
@@ -126,7 +136,11 @@ class Clerkship:
         self.tally.value[key] = self.tally.value.get(key, 0.0) + value
         self.account_books.fill(fill, pair.feed.mid2)
         # the kernel's row takes markouts only, of whole ticks and lots: a fill of another grid counts as the nearest
-        book_fill(pair.marks, time.time_ns(), int(fill.side), round(fill.ticks), max(round(fill.lots), 1), 0)
+        book_fill(pair.marks, received_ns, int(fill.side), round(fill.ticks), max(round(fill.lots), 1), 0)
+        mid2 = pair.feed.mid2
+        self.fill_traces.filled(fill, pair.marks, received_ns, pair.instrument.tick_size * mid2 / 2 if mid2 else None)
+        if self.traces is not None:
+            self.traces.filled(fill.client_id)
 
     def foreign_fill(self, fill: VenueFill) -> None:
         """Note a trade on the account that none of our orders made."""
@@ -140,6 +154,8 @@ class Clerkship:
             setattr(self.tally, name, getattr(self.tally, name) + 1)
         if transition.after in _ENDED:
             self._ended.append(order)
+        if self.traces is not None:
+            self.traces.moved(order, transition)
         self._journal_order(order, transition.reason)
 
     @property
@@ -171,6 +187,8 @@ class Clerkship:
             return
         if answer.sent_ns:
             self._latency.record("ack", took)
+        if self.traces is not None and kind == "place":
+            self.traces.answered(answer)
         benign = answer.cause is _BENIGN[kind]
         if kind == "cancel":
             self.tally.cancels_sent += 1
@@ -238,7 +256,8 @@ class Clerkship:
         }
         message = f"{evidence['side']} {evidence['quantity']} {fill.symbol} at {evidence['price']}"
         self.events.add(now, "fill", INFO, message, evidence)
-        self.fills.add(booked.booked_ns, fill_entry(booked, instrument))
+        markouts = self.fill_traces.durable(fill, booked.durable_ns)
+        self.fills.add(booked.booked_ns, fill_entry(booked, instrument, markouts))
         if self.today.fill(now, float(booked.made)):
             self.keep_today()
         if booked.round_trip is not None:
@@ -251,6 +270,15 @@ class Clerkship:
         now = time.time_ns()
         self.today.roll(now)
         self._journal.put(StateRecord(TODAY_STATE, self.today.to_dict(now), now))
+
+    def look(self, now_ns: int, *, ending: bool = False) -> None:
+        """What explains fills goes to the journal as it becomes known. About once a second; ``now_ns`` is monotonic."""
+        if self.traces is not None:
+            self.traces.look(now_ns)
+        if ending:
+            self.fill_traces.end()
+        else:
+            self.fill_traces.look()
 
     def trouble(self, message: str) -> None:
         """Note that a fill could not be booked or valued."""

@@ -202,6 +202,10 @@ class Desk:
         for symbol in {moved.symbol for moved in effects.transitions}:
             self.on_change(symbol)
 
+    def cancel_written(self, client_id: str) -> int:
+        """When a cancel of a live order was last written, monotonic ns; 0 where none was."""
+        return self._cancel_sent.get(client_id, 0)
+
     def touch(self, symbol: str) -> None:
         """Something of ``symbol`` changed that the kernel is told of before it decides again."""
         self.version[symbol] = self.version.get(symbol, 0) + 1

@@ -16,6 +16,7 @@ from engine.live.failures import Exit, StartError
 from engine.live.orders.clerk import Clerkship
 from engine.live.orders.desk import Desk
 from engine.live.orders.sender import OrderSender
+from engine.live.orders.traces import OrderTraces
 from engine.live.rings import WARNING, Events, Why
 from engine.live.session.pair import Pair
 from engine.live.session.parts import Parts
@@ -154,6 +155,8 @@ def build_session(
     desk = Desk(manager, OrderSender(gateway), clerk)
     books = AccountBooks(journal, clerk.booked, clerk.trouble, time.time_ns)
     clerk.account_books = books
+    recorded = config.venue.clock != "wall"
+    clerk.traces = OrderTraces(lease.epoch, journal.put, desk.cancel_written, recorded=recorded)
     reconciler = Reconciler(
         gateway,
         desk,
@@ -181,6 +184,7 @@ def build_session(
             _decisions(journal, lease.epoch, symbol) if config.store.decisions else None,
         )
         quoter.configure(config)
+        quoter.traces = clerk.traces
         quoter.funds = books.funds[symbol] = Funds(instrument, config.exchange.leverage)
         quoter.rebound()
         pairs[symbol] = clerk.pairs[symbol] = Pair(instrument, markets.feeds[symbol], book, quoter)

@@ -96,6 +96,8 @@ class Pulse:
             self.fast(time.monotonic_ns())
             due = max(due + FAST_S, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
+            if self._session.config.venue.clock == "wall":
+                self._session.parts.latency.stalled(round((time.monotonic() - due) * 1e9))
 
     def fast(self, now_ns: int) -> None:
         """One round: everything that must not wait for a tick."""
@@ -205,6 +207,7 @@ class Pulse:
         for symbol, pair in session.pairs.items():
             self.uptime[symbol].look(time.monotonic(), bool(pair.quoter.quoted_since_ns))
         session.parts.journal.put(self._pnl())
+        session.parts.clerk.look(time.monotonic_ns())
         if self._slow_rounds % KEEP_EVERY == 0:
             session.parts.keeper.save()
             if session.parts.lease.held():

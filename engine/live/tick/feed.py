@@ -57,7 +57,7 @@ class Feed:
         self.symbol = instrument.symbol
         memory = new_symbol(size_e8(instrument.tick_size), size_e8(instrument.lot_size), SIZES)
         self.memory, self.block = memory, memory.block
-        self.book, self.sync, _, _ = views(memory.book_block)
+        self.book, self.sync, self.head, _ = views(memory.book_block)  # ``head``: of the last frame
         self.view, self.limits = memory.view, memory.limits
         self.mid2 = 0  # bid + ask in ticks, 0 without both sides
         self._snapshot, self.on_tick, self._on_state = snapshot, on_tick, on_state

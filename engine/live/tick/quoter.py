@@ -59,6 +59,7 @@ from engine.kernel.tick import decide_now
 from engine.live.account.ledger import Ledger
 from engine.live.orders.desk import Desk
 from engine.live.orders.sender import OrderBuffer
+from engine.live.orders.traces import OrderTraces
 from engine.live.rings import Why
 from engine.live.tick.feed import Feed
 from engine.live.tick.gate import Block
@@ -124,6 +125,7 @@ class Quoter:
         self.failures = 0
         self.on_failed: Callable[[], None] = lambda: None
         self.tap: Tap | None = None
+        self.traces: OrderTraces | None = None
         self._version = -1
         self._position_lots = UNLIMITED
         self.all_held = False  # ``work`` has every order of ours that may be live
@@ -198,6 +200,9 @@ class Quoter:
         if busy:
             self.refresh()
         self._deciding_ns = 0
+        if self.traces is not None and self.traces.fresh:
+            times, smaller = (started, decided, self._desk.sender.written_ns), self._reasons.smaller
+            self.traces.decided(self.feed, self.instrument, self._strategy.name, recv_ns, times, smaller)
         if self.own is not None and self.own.failed:
             self.on_failed()
         if standing < 2:

@@ -61,6 +61,11 @@ class QuoteReasons:
         """The kernel sent an order, and the order manager did not take it."""
         self._why.add(recv_ns, self._instrument.symbol, SIDE_NAMES[side], reason, detail)
 
+    @property
+    def smaller(self) -> tuple[int, int]:
+        """The reasons for which bid and ask were last quoted smaller than wanted, 0 where they were not."""
+        return self._smaller[1], self._smaller[-1]
+
     def balances_moved(self) -> None:
         """The next refusal for lack of money tells the figures of now."""
         for side, reason in self._last.items():
