@@ -1,4 +1,4 @@
-"""``python -m engine.store init-sql|migrate|copy|restore|query``: the journal from a shell, for scripts and people."""
+"""``python -m engine.store init-sql|migrate|copy|restore|query|ask``: the journal from a shell, for scripts and all."""
 
 import argparse
 import json
@@ -27,6 +27,23 @@ def _query(arguments: argparse.Namespace) -> None:
         print(json.dumps(dict(zip(answer.columns, row, strict=True)), default=str))
 
 
+def _ask(arguments: argparse.Namespace) -> None:
+    """Reads ``{"questions", "limits", "seconds"}`` from stdin; prints the answers as base64 of compressed JSON."""
+    import base64
+    import zlib
+
+    from engine.store.read import ask
+
+    try:
+        asked = json.load(sys.stdin)
+        questions, limits, seconds = dict(asked["questions"]), dict(asked["limits"]), float(asked["seconds"])
+    except (KeyError, TypeError, ValueError):
+        raise StoreError("standard input holds no questions") from None
+    found = ask(_url(arguments), questions, limits, deadline_s=seconds)
+    packed = zlib.compress(json.dumps(found, default=str).encode(), 6)
+    sys.stdout.write(base64.b64encode(packed).decode())
+
+
 def _run(arguments: argparse.Namespace) -> None:
     match arguments.verb:
         case "init-sql":
@@ -46,6 +63,8 @@ def _run(arguments: argparse.Namespace) -> None:
             from engine.store.read import restore_journal
 
             print(json.dumps(restore_journal(arguments.file, _url(arguments))))
+        case "ask":
+            _ask(arguments)
         case _:
             _query(arguments)
 
@@ -60,6 +79,7 @@ def main(argv: list[str] | None = None) -> int:
         ("copy", "write a consistent copy to FILE"),
         ("restore", "bring the rows of a copy in"),
         ("query", "one read-only SELECT, a JSON object a row"),
+        ("ask", "many of them as of one moment, from standard input"),
     ):
         one = verbs.add_parser(verb, help=text)
         one.add_argument("--config", required=True, type=Path)

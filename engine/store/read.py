@@ -4,7 +4,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -52,6 +52,52 @@ def query(
     except SQLAlchemyError as error:
         raise StoreError(f"the query failed: {reason_of(error)}") from None
     return QueryAnswer(columns, tuple(tuple(row) for row in rows[:limit]), len(rows) > limit)
+
+
+def ask(
+    url: str, questions: Mapping[str, str], limits: Mapping[str, int], *, deadline_s: float
+) -> dict[str, dict[str, Any]]:
+    """Answers to many SELECTs as of one moment: by name ``{"columns", "rows", "more"}``, or ``{"error"}`` of one alone.
+
+    Raises ``StoreError`` where the journal cannot be opened.
+    """
+    if url.startswith("sqlite:///"):
+        return {name: _asked(url, sql, limits.get(name, 1000), deadline_s) for name, sql in questions.items()}
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from engine.store.server import engine_for, reason_of
+
+    found: dict[str, dict[str, Any]] = {}
+    end = time.monotonic() + deadline_s
+    try:
+        engine = engine_for(url, read_only=True, statement_ms=max(1, round(deadline_s * 1000)))
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            for name, sql in questions.items():
+                if time.monotonic() > end:
+                    found[name] = {"error": f"it took longer than {deadline_s:g} s"}
+                    continue
+                point = connection.begin_nested()  # one that fails leaves the others their moment
+                try:
+                    cursor = connection.exec_driver_sql(sql)
+                    rows = cursor.fetchmany(limits.get(name, 1000) + 1)
+                    most = limits.get(name, 1000)
+                    shown = [list(row) for row in rows[:most]]
+                    found[name] = {"columns": list(cursor.keys()), "rows": shown, "more": len(rows) > most}
+                except SQLAlchemyError as error:
+                    found[name] = {"error": reason_of(error)}
+                finally:
+                    point.rollback()
+    except SQLAlchemyError as error:
+        raise StoreError(f"the journal cannot be read: {reason_of(error)}") from None
+    return found
+
+
+def _asked(url: str, sql: str, most: int, deadline_s: float) -> dict[str, Any]:
+    try:
+        answer = query(url, sql, limit=most, deadline_s=deadline_s)
+    except StoreError as error:
+        return {"error": str(error)}
+    return {"columns": list(answer.columns), "rows": [list(row) for row in answer.rows], "more": answer.more}
 
 
 def _query_sqlite(path: Path, sql: str, parameters: Sequence[Any], limit: int, deadline_s: float) -> QueryAnswer:

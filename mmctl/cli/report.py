@@ -1,14 +1,47 @@
-"""``mmctl report``: pages to read and to send, self-contained."""
+"""``mmctl report``: the daily review and spans of days out of an engine's journal, a kept backtest; pages to send."""
 
+import json
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mmctl.cli.run import current
-from mmctl.fleet.errors import OperatorError
+from mmctl.cli.reach import Engine, TargetArg, engines, finish
+from mmctl.cli.run import Run, current
+from mmctl.fleet.errors import OperatorError, UsageError
+from mmctl.fleet.parallel import Outcome
+from mmctl.report.document import Report
 
-app = typer.Typer(help="Reports as self-contained HTML pages.")
+app = typer.Typer(help="The daily review, spans of days, and kept backtests, as pages that need no network.")
+DEFAULT_ZONE = "Asia/Shanghai"
+
+
+class Format(StrEnum):
+    """How a report is written."""
+
+    html = "html"
+    md = "md"
+    json = "json"
+
+
+class Language(StrEnum):
+    """Which language a page speaks."""
+
+    zh = "zh"
+    en = "en"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="html, md or json.")]
+LanguageOption = Annotated[Language, typer.Option("--language", help="zh or en.")]
+ZoneOption = Annotated[str, typer.Option("--zone", help="Where a day begins and ends.")]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="The file, or a folder; '-' prints it. Default: a page beside the notes, else print."
+    ),
+]
 
 
 class ReportRefused(OperatorError):
@@ -17,7 +50,161 @@ class ReportRefused(OperatorError):
 
 @app.callback()
 def main() -> None:
-    """Reports as self-contained HTML pages."""
+    """The daily review, spans of days, and kept backtests, as pages that need no network."""
+
+
+@app.command("daily")
+def daily(
+    target: TargetArg = None,
+    date: Annotated[str, typer.Option("--date", help="YYYY-MM-DD, today or yesterday.")] = "today",
+    format: FormatOption = Format.html,
+    out: OutOption = None,
+    language: LanguageOption = Language.zh,
+    zone: ZoneOption = DEFAULT_ZONE,
+) -> None:
+    """The review of one day: trading, returns, risk, performance, problems. One report a host.
+
+    A figure that is not known is shown so, with the reason. Exit code 0 also then; 1 where no report could be made.
+    """
+    import time
+
+    from mmctl.cli.review import read_day, reports_folder
+    from mmctl.report.daily import review
+    from mmctl.report.period import day_of, read_date
+
+    run = current()
+    day = day_of(read_date(date, zone, time.time_ns()), zone)
+
+    def made(engine: Engine) -> Report:
+        return review(read_day(engine, day, reports_folder(), run.remaining))
+
+    _each(run, target, made, day.name, format, out, language)
+
+
+@app.command("range")
+def span(
+    target: TargetArg = None,
+    first: Annotated[str, typer.Option("--from", help="The first day, YYYY-MM-DD.")] = "",
+    last: Annotated[str, typer.Option("--to", help="The last day: YYYY-MM-DD, today or yesterday.")] = "today",
+    format: FormatOption = Format.html,
+    out: OutOption = None,
+    language: LanguageOption = Language.zh,
+    zone: ZoneOption = DEFAULT_ZONE,
+) -> None:
+    """Days beside each other: profit by the day, cumulative, drawdown, Sharpe, the worst day. One report a host."""
+    import time
+
+    from mmctl.cli.review import read_span, reports_folder
+    from mmctl.report.period import days_of, read_date
+    from mmctl.report.span import compare
+
+    run = current()
+    if not first:
+        raise UsageError("from which day?", "--from YYYY-MM-DD, and --to for another last day than today.")
+    now = time.time_ns()
+    days = days_of(read_date(first, zone, now), read_date(last, zone, now), zone)
+
+    def made(engine: Engine) -> Report:
+        return compare(read_span(engine, days, reports_folder(), run.remaining))
+
+    _each(run, target, made, f"{days[0].name}-{days[-1].name}", format, out, language)
+
+
+def _each(
+    run: Run,
+    wanted: str | None,
+    make: Callable[[Engine], Report],
+    period: str,
+    format: Format,
+    out: Path | None,
+    language: Language,
+) -> None:
+    """One report a host, each written as soon as it is made; ends the run with the hosts' common exit code."""
+    outcomes: dict[str, Outcome[Path | None]] = {}
+    with engines(run, wanted) as found:
+        if out is not None and len(found) > 1 and str(out) != "-" and not out.is_dir():
+            raise UsageError(
+                "several hosts make several reports", "Name a folder with --out, or one host: TARGET:HOST."
+            )
+        for name, engine in found.items():
+            try:
+                report = make(engine)
+                path = place_of(report, period, format, out)
+                text = written(report, format, language)
+                if path is not None:
+                    keep(path, text)
+                outcomes[name] = Outcome(path, None, 0.0)
+                tell(run, report, path, text)
+            except (OperatorError, ValueError) as error:
+                known = error if isinstance(error, OperatorError) else ReportRefused(f"{name}: {error}")
+                outcomes[name] = Outcome(None, known, 0.0)
+    finish(run, outcomes)
+
+
+def written(report: Report, format: Format, language: Language) -> str:
+    """The report's text in a format."""
+    match format:
+        case Format.html:
+            from mmctl.report.page import page
+
+            return page(report, language)
+        case Format.md:
+            from mmctl.report.plain import markdown
+
+            return markdown(report, language)
+        case Format.json:
+            from mmctl.report.plain import document
+
+            return json.dumps(document(report), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def place_of(report: Report, period: str, format: Format, out: Path | None) -> Path | None:
+    """Where the report goes; None: to stdout."""
+    from mmctl.cli.review import reports_folder
+
+    if str(out) == "-" or (out is None and format is not Format.html):
+        return None
+    subject = report.subject
+    who = subject.target if subject.host == subject.target else f"{subject.target}-{subject.host}"
+    name = f"{who}-{report.kind}-{period}.{format.value}"
+    if out is None:
+        folder = reports_folder() / subject.target
+        make_folder(folder)
+        return folder / name
+    return out / name if out.is_dir() else out
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that reports are kept in. Raises ReportRefused."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportRefused(f"cannot make {folder}: {error.strerror}") from None
+
+
+def keep(path: Path, text: str) -> None:
+    """Write the file whole or not at all. Raises ReportRefused."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ReportRefused(f"cannot write {path}: {error.strerror}") from None
+
+
+def tell(run: Run, report: Report, path: Path | None, text: str) -> None:
+    """The file's name, or the report itself; with --json an event with every figure, and where it lies."""
+    from mmctl.report.plain import document, summary
+
+    subject = report.subject
+    if run.json:
+        run.out.event("report", host=subject.host, page=None if path is None else str(path), report=document(report))
+        return
+    if path is None:
+        run.out.raw(text.rstrip("\n"))
+        return
+    run.out.say(str(path))
+    run.out.progress(summary(report, "en").rstrip("\n"))
 
 
 @app.command("backtest")
@@ -40,9 +227,6 @@ def backtest(
     ]
     target = out or kept.with_name(kept.name.split(".")[0] + ".html")
     text = page(one.name, one.result, one.made_from, series)
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ReportRefused(f"cannot write {target}: {error.strerror}") from None
+    keep(target, text)
     run.out.result(page=str(target), bytes=len(text.encode()))
     run.out.say(f"{target}")

@@ -97,7 +97,12 @@ VERBS: dict[str, Verb] = {
         RESEARCH,
         ("run", "compare", "breaker", "optimise", "replay", "calibrate"),
     ),
-    "report": Verb("mmctl.cli.report:app", "Reports as self-contained HTML pages.", RESEARCH, ("backtest",)),
+    "report": Verb(
+        "mmctl.cli.report:app",
+        "The daily review, spans of days and kept backtests, as pages that need no network.",
+        READ,
+        ("daily", "range", "backtest"),
+    ),
     "record": Verb(
         "mmctl.cli.record:app", "Check market recordings, and turn them into columns.", RESEARCH, ("check", "convert")
     ),

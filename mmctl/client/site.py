@@ -82,6 +82,12 @@ def _port(given: Any) -> int:
     return int(text) if text.isdecimal() and len(text) < 6 else 0
 
 
+def settings(target: Target, section: str) -> Mapping[str, Any]:
+    """A section of ``target``'s configuration as this machine holds it; empty where it has none, or cannot be read."""
+    found = _of(_config(target), section)
+    return found if isinstance(found, Mapping) else {}
+
+
 def _backups(data: Mapping[str, Any], data_dir: PurePosixPath, at: PurePosixPath) -> BackupRules:
     directory = _of(data, "backup", "directory")
     keep = _of(data, "backup", "keep_days") or _of(data, "backup", "keep")
