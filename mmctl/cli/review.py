@@ -17,7 +17,7 @@ from mmctl.fleet.errors import DeadlineExceeded, OperatorError
 from mmctl.ledger.signature import state_folder
 from mmctl.remote import reading as remote
 from mmctl.report import money, notes, questions
-from mmctl.report.answers import Answer, Answers, read_answers
+from mmctl.report.answers import Answer, Answers, document_of, read_answers
 from mmctl.report.daily import Reading
 from mmctl.report.document import Subject, Words
 from mmctl.report.period import NS, Day, day_of
@@ -124,6 +124,7 @@ def read_day(engine: Engine, day: Day, folder: Path, remaining: Remaining) -> Re
         answers=answers,
         past=past,
         limits=limits_of(engine),
+        latencies=kept_latencies(answers),
         now=now_of(engine) if running_now else Now(why=PAST),
         logged=logged(engine, day, remaining),
         notes=notes.standing(notes.load(notes.path_of(folder, engine.target.name)), day.begin_ns, day.end_ns),
@@ -186,6 +187,31 @@ def _stage(metrics: Metrics, stage: str) -> Stage | None:
         return found if found is not None and found < highest else None
 
     return Stage(total / count, round(count), quantile(0.95), quantile(0.99))
+
+
+def kept_latencies(answers: Answers) -> dict[str, Stage]:
+    """Latencies of the day by stage, out of the journal's minutes; empty where it keeps none.
+
+    A mean is of the ends of its buckets: at most 1/128 above the true one, as the percentiles are.
+    """
+    from engine.histogram import from_list, highest_in, merged
+
+    by: dict[str, list[Any]] = {}
+    for row in answers["latencies"].rows:
+        try:
+            part = from_list(document_of(row["buckets"]), int(row["max_ns"]))
+        except (TypeError, ValueError):
+            continue
+        by.setdefault(str(row["stage"]), []).append(part)
+    found = {}
+    for stage, parts in by.items():
+        counts = merged(parts)
+        if counts.total:
+            p95, p99 = counts.percentiles((0.95, 0.99))
+            ends = [highest_in(int(index)) for index in counts.indices]
+            mean = sum(end * int(count) for end, count in zip(ends, counts.counts, strict=True)) / counts.total
+            found[stage] = Stage(mean / NS, counts.total, (p95 or 0) / NS, (p99 or 0) / NS)
+    return found
 
 
 def logged(engine: Engine, day: Day, remaining: Remaining) -> Logged:

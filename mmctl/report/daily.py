@@ -1,6 +1,6 @@
 """The daily review: trading, returns, risk, running, problems, made of what a journal and its engine answered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
@@ -45,6 +45,7 @@ class Reading:
     past: Sequence[Day] = ()
     limits: risk.Limits = field(default_factory=risk.Limits)
     now: running.Now = field(default_factory=running.Now)
+    latencies: Mapping[str, running.Stage] = field(default_factory=dict)  # of the day, where the journal keeps them
     logged: running.Logged = field(default_factory=running.Logged)
     notes: Sequence[Note] = ()
 
@@ -80,7 +81,7 @@ def review(reading: Reading) -> Report:
     begin = running.answers_begin(answers)
     ran = [
         *running.figures(spans, begun, answers, until),
-        *running.latency_figures(reading.now, day),
+        *running.latency_figures(reading.latencies, reading.now, day),
         *running.resource_figures(reading.now, made_ns),
         *_log_figures(reading.logged, answers, orders, day),
     ]
@@ -92,7 +93,8 @@ def review(reading: Reading) -> Report:
     sections = (
         Section("trading", tuple(trading), (quotes.by_symbol_listing(by_symbol, answers["orders"].rows, day),),
                 (_hours(answers, day), *_inventories(done, answers, day))),
-        Section("returns", tuple(earned), (), (_curve(found, answers, day), _attribution(found, answers))),
+        Section("returns", tuple(earned), (),
+                (_curve(found, answers, day), _attribution(found, answers), fills.markouts(answers))),
         Section(
             "risk",
             tuple(risks),

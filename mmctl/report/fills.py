@@ -1,13 +1,14 @@
 """What was traded: the day's fills as the journal holds them, and what each closed at average cost."""
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from mmctl.report.answers import Answers, Row, decimal
-from mmctl.report.document import NOTHING, Cell, Figure, Listing, Tone, Unit, Words, same, unknown
+from mmctl.report.answers import Answers, Row, decimal, document_of
+from mmctl.report.document import NOTHING, Cell, Chart, Figure, Listing, Shape, Tone, Unit, Words, same, unknown
 from mmctl.report.money import reason
 from mmctl.report.period import NS, Day
 
@@ -258,6 +259,25 @@ def hourly(rows: Iterable[Row], day: Day) -> tuple[list[str], list[float], list[
         value = float(decimal(row["price"]) * decimal(row["quantity"]))
         (bought if int(row["side"]) > 0 else sold)[at] += value
     return [day.clock(day.begin_ns + hour * 3600 * NS)[:2] for hour in range(hours)], bought, sold
+
+
+def markouts(answers: Answers) -> Chart:
+    """Mean gain of a fill against the mid so many seconds later, bps of its price; below zero, the other side knew."""
+    told = answers["markouts"]
+    if not told.known:
+        return Chart("markouts", Shape.BARS, (), (), Unit.BPS, why=reason(told))
+    by: dict[str, list[float]] = {}
+    for row in told.rows:
+        found = document_of(row["markouts"])
+        for horizon, value in found.items() if isinstance(found, Mapping) else ():
+            if isinstance(value, int | float):
+                by.setdefault(str(horizon), []).append(float(value))
+    if not by:
+        why = Words("no fill of the day has a markout", "当天成交尚无标记收益")
+        return Chart("markouts", Shape.BARS, (), (), Unit.BPS, why=why)
+    names = sorted(by, key=float)
+    means = [math.fsum(by[name]) / len(by[name]) for name in names]
+    return Chart("markouts", Shape.BARS, [f"{name} s" for name in names], means, Unit.BPS)
 
 
 def inventory(

@@ -93,7 +93,7 @@ def trading(account: str, day: Day) -> Questions:
 
 
 def told(account: str, day: Day) -> Questions:
-    """What the engine told: events of risk, changes of its configuration, and how earlier epochs ended."""
+    """What the engine told: risk events, changes of its configuration, latencies, markouts, how epochs ended."""
     mine = f"account = {literal(account)}"
     within = f"{mine} AND ns >= {day.begin_ns} AND ns < {day.end_ns}"
     return {
@@ -102,6 +102,9 @@ def told(account: str, day: Day) -> Questions:
         "changes": f"SELECT ns, actor, reason, changes FROM config_changes WHERE {within} ORDER BY ns",
         "stops": f"SELECT event_id, ns FROM risk_events WHERE {mine} AND kind = 'stop' AND ns < {day.end_ns} "
         "ORDER BY ns DESC LIMIT 1000",
+        "latencies": f"SELECT stage, count, max_ns, buckets FROM latencies WHERE {within} ORDER BY stage, ns",
+        "markouts": f"SELECT markouts FROM fill_traces WHERE {mine} AND received_ns >= {day.begin_ns} "
+        f"AND received_ns < {day.end_ns}",
         "epoch_before": f"SELECT epoch FROM orders WHERE {mine} AND updated_ns < {day.begin_ns} "
         "ORDER BY updated_ns DESC LIMIT 1",
     }

@@ -28,7 +28,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Latencies of one stage since the engine started, seconds; ``count`` of them."""
+    """Latencies of one stage, seconds; ``count`` of them."""
 
     mean: float
     count: int
@@ -171,12 +171,21 @@ def gap_listing(spans: Sequence[Span] | None, begun: Sequence[Start] | None, day
     return Listing("gaps_and_starts", ("time", "what", "length"), shown, empty, more=max(0, len(rows) - GAPS_SHOWN))
 
 
-def latency_figures(now: Now, day: Day) -> list[Figure]:
-    """Mean and percentiles of the order's acknowledgement and of the decision, as the engine counts them."""
+def latency_figures(kept: Mapping[str, Stage], now: Now, day: Day) -> list[Figure]:
+    """Mean and percentiles of the exchange's answer and of the decision: of the day where the journal keeps them.
+
+    Journals of older releases do not; then the engine's own count since its start stands in, and is named so.
+    """
     made: list[Figure] = []
     for stage in ("ack", "decision"):
         for name in ("mean", "p95", "p99"):
             key = f"latency_{stage}_{name}"
+            found = kept.get(stage)
+            if found is not None and found.count:
+                note = Words(f"of {found.count:,}", f"共 {found.count:,} 次")
+                value = Decimal(f"{getattr(found, name):.9f}")
+                made.append(Figure(key, value, Unit.SECONDS, note=note, source="journal: latencies"))
+                continue
             found = now.stages.get(stage)
             if now.why is not None:
                 made.append(unknown(key, Unit.SECONDS, now.why, LIVE_SOURCE))

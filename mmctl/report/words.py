@@ -101,6 +101,7 @@ by_day | Day by day | 逐日明细
 day_curve | Profit over the day | 当日收益曲线
 day_drawdown | Drawdown over the day | 当日回撤
 attribution | Where it came from | 收益归因
+markouts | Markouts, bps after so long | 成交后标记收益（基点）
 hourly | Traded by the hour: bought up, sold down | 每小时成交额（上买下卖）
 inventory | Inventory | 库存
 day_bars | Profit by the day | 每日 PnL
