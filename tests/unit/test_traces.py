@@ -174,7 +174,12 @@ def test_a_fill_that_no_tick_follows_is_let_go() -> None:
 
     records: list[Record] = []
     now = [1_796_078_100 * SECOND]
-    traces = FillTraces(lambda record: records.append(record) is None, lambda: now[0])
+
+    def put(record: Record) -> bool:
+        records.append(record)
+        return True
+
+    traces = FillTraces(put, lambda: now[0])
     marks = new_pnl()
     book_fill(marks, now[0], 1, 9_990, 1, 0)
     traces.filled(VenueFill(SYMBOL, 1, "c", "v", Side.BUY, 9_990, 1, True, Decimal(0), "USDT", 1), marks, now[0], None)
