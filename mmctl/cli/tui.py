@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 _MEGABYTE = 1_000_000
 
 
+class Looks(StrEnum):
+    """The themes of the dashboard."""
+
+    DARK = "dark"
+    LIGHT = "light"
+    CONTRAST = "contrast"
+
+    @property
+    def theme(self) -> str:
+        """Its name among the themes."""
+        return f"desk-{self.value}"
+
+
 @ending_with_the_terminal()
 def tui(
     target: TargetArg = None,
@@ -31,6 +45,7 @@ def tui(
         int, typer.Option("--max-size", metavar="MB", min=1, help="The recording's size: then the oldest leaves it.")
     ] = 1000,
     interval: Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between polls.")] = 1.0,
+    theme: Annotated[Looks, typer.Option("--theme", help="Colours; the key c goes through them.")] = Looks.DARK,
     keys: Annotated[bool, typer.Option("--keys", help="Print every action with its key, and end.")] = False,
 ) -> None:
     """The terminal dashboard: every number with its age; read-only unless --arm."""
@@ -57,7 +72,7 @@ def tui(
         from mmctl.tui.recording.reader import Recording
         from mmctl.tui.replay import ReplayDashboard
 
-        show(ReplayDashboard(Player(Recording(replay))))
+        show(ReplayDashboard(Player(Recording(replay)), theme=theme.theme))
         return
     from mmctl.tui.app import Dashboard
     from mmctl.tui.live import EngineSource
@@ -70,7 +85,8 @@ def tui(
         name = next(iter(found.values())).target.name
         recorder = Recorder(record, name, bounds) if record is not None else None
         try:
-            show(Dashboard(name, sources, armed=arm, recorder=recorder, interval=interval))
+            look = theme.theme
+            show(Dashboard(name, sources, armed=arm, recorder=recorder, interval=interval, theme=look))
         finally:
             if recorder is not None:
                 recorder.close()

@@ -1,48 +1,72 @@
-"""The dashboard: polls engines in threads, shows the last good picture with its age, and never ends by itself.
+"""The dashboard: shows the last good picture of every engine with its age, and never ends by itself.
 
-Everything it decides comes from ``panels``, ``views`` and ``breaches``; everything it may do from ``actions``.
+What stands on a screen is decided in ``views``, what is out of bounds in ``breaches``, what keys do in ``keys``.
 """
 
 import contextlib
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.containers import Container, VerticalScroll
+from textual.containers import Horizontal
 from textual.css.query import NoMatches
 from textual.events import Resize
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input, Static
 
-from mmctl.client.age import Freshness, Reading, poll
-from mmctl.client.engine import pick, section
+from mmctl.client.age import Freshness, Reading
+from mmctl.client.engine import section
 from mmctl.formats import age as age_text
-from mmctl.tui import views
 from mmctl.tui.actions import ACTIONS, REPLAY, VIEWS, Action, key_name
-from mmctl.tui.breaches import Breach, Held, breaches
-from mmctl.tui.panels import BAD, Panel, Row
-from mmctl.tui.picture import Picture, Reader
+from mmctl.tui.bounds import DIM
+from mmctl.tui.breaches import Held, breaches
+from mmctl.tui.history import SPANS, History
+from mmctl.tui.keys import Keys
+from mmctl.tui.panels import Panel, Row, symbols
+from mmctl.tui.picture import Picture
+from mmctl.tui.pollers import Pollers
 from mmctl.tui.recording.recorder import Recorder
-from mmctl.tui.snapshot import Snapshot, Source
+from mmctl.tui.snapshot import Source
 from mmctl.tui.terminal import TerminalDriver
-from mmctl.tui.widgets import Banner, ConfirmScreen, HelpScreen, KeyBar, PanelBox, RowTable
+from mmctl.tui.theme import DARK, THEMES, palette
+from mmctl.tui.views.base import Look, View
+from mmctl.tui.views.breaches import BreachesView
+from mmctl.tui.views.events import EventsView
+from mmctl.tui.views.fleet import FleetView
+from mmctl.tui.views.hedge import HedgeView
+from mmctl.tui.views.latency import LatencyView
+from mmctl.tui.views.orders import OrdersView
+from mmctl.tui.views.overview import OverviewView
+from mmctl.tui.views.replay import ReplayView
+from mmctl.tui.views.risk import RiskView
+from mmctl.tui.widgets import Banner, Framed, KeyBar, PanelBox
 
 POLL_SECONDS = 1.0
-#: The tables that hold rows of one engine's documents.
-ROWS_OF = {"orders": views.order_rows, "why": views.why_rows, "events": views.event_rows}
 #: What went out of bounds stays on the banner for so long after it came back: it must not flicker, seconds.
 HOLD_SECONDS = 3.0
 #: Below this width the head leaves out what its figures are, to stay on one line.
-NARROW = 120
-#: Ages move and panels grey out at this pace even when nothing answers, seconds.
+NARROW = 140
+#: Ages move, panels grey out and what was polled comes on screen at this pace, seconds.
 REPAINT_SECONDS = 0.25
+#: Charts move by a dot in about this time, seconds.
+REDRAW_SECONDS = 0.5
+SCREENS: tuple[type[View], ...] = (
+    BreachesView,
+    OverviewView,
+    RiskView,
+    OrdersView,
+    LatencyView,
+    HedgeView,
+    FleetView,
+    EventsView,
+    ReplayView,
+)
 
 
 def bindings(wanted: Callable[[Action], bool]) -> list[BindingType]:
@@ -55,7 +79,8 @@ def bindings(wanted: Callable[[Action], bool]) -> list[BindingType]:
             show=action.shown and index == 0,
             key_display=key_name(key),
             tooltip=action.help,
-            priority=action.group == REPLAY,  # before a table, which has a use of its own for arrows and pages
+            # Before a table, which has a use of its own for arrows and pages, and before Textual's own focus keys.
+            priority=action.group == REPLAY or action.method.startswith("table("),
         )
         for action in ACTIONS
         if wanted(action)
@@ -63,7 +88,7 @@ def bindings(wanted: Callable[[Action], bool]) -> list[BindingType]:
     ]
 
 
-class Dashboard(App[None]):
+class Dashboard(Keys):
     """``sources`` are the engines of one target. With ``live=False`` nothing polls by itself but ``poll_now``."""
 
     CSS_PATH = "dashboard.tcss"
@@ -71,8 +96,9 @@ class Dashboard(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = bindings(lambda action: action.group != REPLAY)
     replays = False  # whether a recording is shown
     AUTO_FOCUS = ""  # keys belong to the dashboard until a person opens the filter
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (78, "-middle"), (150, "-wide")]  # noqa: RUF012 - Textual's own
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-tall")]  # noqa: RUF012 - Textual's own
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (78, "-slim"), (110, "-middle"), (150, "-wide")]  # noqa: RUF012 - Textual's own
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-mid"), (40, "-tall")]  # noqa: RUF012 - Textual's own
 
     def __init__(
         self,
@@ -84,85 +110,77 @@ class Dashboard(App[None]):
         interval: float = POLL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         live: bool = True,
+        theme: str = DARK,
     ) -> None:
         super().__init__(driver_class=TerminalDriver)
+        for one in THEMES:
+            self.register_theme(one)
+        self.theme = theme
         self.target = target
         self.sources = list(sources)
         self.armed = armed
-        self.interval = interval
         self.clock = clock
         self.live = live
-        self.readings: dict[str, Reading[Picture]] = {source.name: Reading() for source in self.sources}
+        self.pollers = Pollers(sources, interval, clock)
+        self.recorder = recorder
+        self.histories = {source.name: History() for source in self.sources}
         self.held: Reading[Picture] | None = None  # the picture a pause holds; the age goes on
-        self._readers = {source.name: Reader() for source in self.sources}
         self.engine = self.sources[0].name
+        self.symbol = ""
+        self.span = SPANS[1]
         self.view = "overview"
         self.filter_text = ""
         self.acknowledgement = ""
         self._held = Held(HOLD_SECONDS)
-        self.recorder = recorder
-        self._over = threading.Event()
-        self._ask = {source.name: threading.Event() for source in self.sources}
+        self._seen: dict[str, Picture] = {}
+        self._redrawn = -1.0
+        self._views: dict[str, View] = {}
+
+    @property
+    def readings(self) -> dict[str, Reading[Picture]]:
+        """The latest reading of every engine."""
+        return self.pollers.readings
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """What keeps every poll, None where nothing does."""
+        return self._recorder
+
+    @recorder.setter
+    def recorder(self, recorder: Recorder | None) -> None:
+        """Have every poll from now on kept."""
+        self._recorder = self.pollers.keeper = recorder
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two polls."""
+        return self.pollers.interval
 
     def compose(self) -> ComposeResult:
         yield Static(id="head")
         yield Banner(id="banner")
-        with ContentSwitcher(initial="view-overview", id="views"):
-            for name, _, _ in VIEWS:
-                with VerticalScroll(id=f"view-{name}", classes="view"):
-                    if name in ("breaches", "replay"):
-                        yield PanelBox(name)
-                    if name in views.PANELS:
-                        with Container(classes="grid"):
-                            for key in views.panel_keys(name):
-                                yield PanelBox(key)
-                    for key, _, columns in views.TABLES.get(name, ()):
-                        yield RowTable(f"{name}-{key}", columns)
+        with Horizontal(id="body"):
+            with ContentSwitcher(initial="view-overview", id="views"):
+                for make in SCREENS:
+                    self._views[make.NAME] = make()
+                    yield self._views[make.NAME]
+            yield PanelBox("detail")
         yield Input(placeholder="filter, Enter keeps it, Esc clears it", id="filter")
         yield KeyBar(id="keys")
 
     def on_mount(self) -> None:
         self.query_one("#filter").display = False
+        self.query_one("#panel-detail").display = False
         self.query_one(Banner).display = False
+        self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
         self.set_interval(REPAINT_SECONDS, self.repaint)
         if self.live:
-            for source in self.sources:
-                threading.Thread(target=self._poll_for_ever, args=(source,), daemon=True).start()
+            self.pollers.start()
         self.repaint()
+        self.call_after_refresh(self.into_table)
 
     def on_unmount(self) -> None:
-        self._over.set()
-        for event in self._ask.values():
-            event.set()
-
-    # --- polling -------------------------------------------------------------------------------------------------
-
-    def _poll_for_ever(self, source: Source) -> None:
-        while not self._over.is_set():
-            self._poll(source)
-            self._ask[source.name].wait(self.interval)
-            self._ask[source.name].clear()
-
-    def _poll(self, source: Source) -> None:
-        came: list[Snapshot] = []
-
-        def read() -> Picture:
-            came.append(source.poll())
-            return self._readers[source.name].picture(came[0])
-
-        reading = poll(self.readings[source.name], read, self.clock)
-        self.readings[source.name] = reading
-        if self.recorder is not None:
-            self.recorder.add(source.name, came[0] if came else None, reading)
-
-    def action_poll_now(self) -> None:
-        """Asks every engine once; when nothing polls by itself, here and now."""
-        for source in self.sources:
-            if self.live:
-                self._ask[source.name].set()
-            else:
-                self._poll(source)
-        self.repaint()
+        self.pollers.stop()
 
     # --- painting ------------------------------------------------------------------------------------------------
 
@@ -182,199 +200,115 @@ class Dashboard(App[None]):
                 self.post_message(Resize(size, size))
 
     def _repaint(self, now: float) -> None:
-        found = self._held.held(breaches(self.readings, now, self.interval), now)
-        self.query_one(Banner).show(found, len(self.sources) > 1)
-        self._head(now)
-        reading = self.held or self.readings[self.engine]
-        freshness = self.readings[self.engine].freshness(now, self.interval)
-        age = (
-            age_text(reading.age(now)) if reading.at is not None else (reading.error or "waiting for the first answer")
-        )
-        self._paint_view(reading, found, now)
-        for widget in self.query(f"#view-{self.view} .panel"):
-            if isinstance(widget, PanelBox | RowTable) and widget.id not in ("panel-breaches", "table-fleet-fleet"):
-                widget.show_age(age, freshness)
+        self._keep()
+        look = self.look(now)
+        many = len(self.sources) > 1
+        self.query_one(Banner).show(look.found, many)
+        self._head(look)
+        if self.view == "replay":
+            self.paint_replay()
+        self._views[self.view].show(look)
+        self.show_detail()
 
-    def _head(self, now: float) -> None:
-        reading = self.readings[self.engine]
-        state = reading.value.state if reading.value else {}
-        known = section(state, "engine")
+    def _keep(self) -> None:
+        """Every new picture goes into the history once, also those that a pause keeps off the screen."""
+        for name, reading in self.readings.items():
+            picture = reading.value
+            if picture is not None and self._seen.get(name) is not picture:
+                self._seen[name] = picture
+                with contextlib.suppress(Exception):  # a strange answer has no place in a chart
+                    self.histories[name].add(picture)
+        if not self.symbol or self._gone(self.symbol):
+            shown = self.readings[self.engine].value
+            first = next(iter(symbols(shown)), "") if shown else ""
+            if first:
+                self.look_at(first)
+
+    def _gone(self, symbol: str) -> bool:
+        shown = self.readings[self.engine].value
+        return shown is not None and bool(symbols(shown)) and symbol not in symbols(shown)
+
+    def look(self, now: float) -> Look:
+        """Everything a screen is painted from, at ``now`` of the dashboard's clock."""
+        reading = self.held or self.readings[self.engine]
+        redraw = now - self._redrawn >= REDRAW_SECONDS or now < self._redrawn
+        if redraw:
+            self._redrawn = now
+        return Look(
+            engine=self.engine,
+            reading=reading,
+            freshness=self.readings[self.engine].freshness(now, self.interval),
+            history=self.histories[self.engine],
+            symbol=self.symbol,
+            found=self._held.held(breaches(self.readings, now, self.interval), now),
+            readings=self.readings,
+            histories=self.histories,
+            now=now,
+            interval=self.interval,
+            span=self.span,
+            filter_text=self.filter_text,
+            redraw=redraw,
+        )
+
+    def paint_replay(self) -> None:
+        """Screen 8, which has something to show on a recording only."""
+        row = Row("", "start with --replay FILE to look at a recorded session", DIM)
+        self.query_one("#panel-replay-session", PanelBox).show(Panel("replay", "Replay", (row,)), self.filter_text)
+
+    def _head(self, look: Look) -> None:
+        picture = self.readings[self.engine].value
+        known = section(picture.state if picture else {}, "engine")
+        styles = palette(self.current_theme)
         text = Text(self.target if self.engine in (self.target, "local") else f"{self.target}:{self.engine}", "bold")
         narrow = self.size.width < NARROW
         for key in ("mode", "account", "environment", "role", "release"):
             if known.get(key) and known[key] != "live":
-                text.append("  " if narrow else f"  {key} ", style="dim")
+                text.append("  " if narrow else f"  {key} ", style=styles["dim"])
                 value = str(known[key])
                 text.append(value.rpartition("-")[2][:7] if narrow and key == "release" else value)
-        freshness = reading.freshness(now, self.interval)
-        text.append(
-            f"  {freshness.value} {age_text(reading.age(now))}", "" if freshness is Freshness.FRESH else "bold red"
-        )
+        fresh = look.freshness is Freshness.FRESH
+        age = age_text(self.readings[self.engine].age(look.now))
+        text.append(f"  {look.freshness.value} {age}", "" if fresh else styles["bad"])
         label = next(label for name, label, _ in VIEWS if name == self.view)
-        text.append(f"  [{label}]", style="cyan")
+        text.append(f"  [{label}]", style=styles["curve"])
         if self.held is not None:
-            text.append("  PAUSED", style="bold yellow")
+            text.append("  PAUSED", style=styles["warn"])
         if self.filter_text:
-            text.append(f"  filter: {self.filter_text}", style="yellow")
+            text.append(f"  filter: {self.filter_text}", style=styles["warn"])
         text.append_text(self.standing())
         if self.acknowledgement:
             text.append(f"\n{self.acknowledgement}", style="bold")
-        self.query_one("#head", Static).update(text)
+        head = self.query_one("#head", Static)
+        if text != getattr(self, "_head_text", None):
+            self._head_text = text
+            head.update(text)
 
     def standing(self) -> Text:
         """What the head says of what may be done here, and of a recording that is made."""
-        text = Text("  ARMED", "bold red") if self.armed else Text("  read-only", "dim")
+        styles = palette(self.current_theme)
+        text = Text("  ARMED", styles["bad"]) if self.armed else Text("  read-only", styles["dim"])
         if self.recorder is not None:
             trouble = self.recorder.trouble
             lost = f", {self.recorder.lost} frames lost" if self.recorder.lost else ""
-            text.append(
-                f"  NOT RECORDED: {trouble}" if trouble else f"  recording{lost}", "bold red" if trouble else "dim"
-            )
+            said = f"  NOT RECORDED: {trouble}" if trouble else f"  recording{lost}"
+            text.append(said, styles["bad"] if trouble else styles["dim"])
         return text
 
-    def _paint_view(self, reading: Reading[Picture], found: list[Breach], now: float) -> None:
-        many = len(self.sources) > 1
-        if self.view == "breaches":
-            self._box("breaches").show(views.breach_panel(found, many), self.filter_text)
-        elif self.view == "replay":
-            self.paint_replay()
-        elif self.view == "fleet":
-            rows = views.fleet_rows(self.readings, now, self.interval)
-            self._table("fleet-fleet").show("Engines", rows, self.filter_text)
-        if reading.value is None:
-            self._clear_view(f"no answer from {self.engine} yet" + (f": {reading.error}" if reading.error else ""))
-            return
-        for make, key in zip(views.PANELS.get(self.view, ()), views.panel_keys(self.view), strict=True):
-            self._box(key).show(_safely(make, reading.value), self.filter_text)
-        absent = reading.value.missing
-        for key, title, _ in views.TABLES.get(self.view, ()):
-            if key in ROWS_OF:
-                said = f"{title}: NOT KNOWN, {absent[key]}" if key in absent else title
-                self._table(f"{self.view}-{key}").show(said, ROWS_OF[key](reading.value), self.filter_text)
-
-    def _clear_view(self, why: str) -> None:
-        """No figure of another engine may stand under this one's name."""
-        for key in views.panel_keys(self.view):
-            self._box(key).clear(why)
-        for key, _, _ in views.TABLES.get(self.view, ()):
-            if key in ROWS_OF:
-                self._table(f"{self.view}-{key}").clear_rows(why)
-
-    def paint_replay(self) -> None:
-        """View 8, which has something to show on a recording only."""
-        self._box("replay").show(views.replay_panel(-1, 0, 0, None), self.filter_text)
-
-    def _box(self, key: str) -> PanelBox:
-        return self.query_one(f"#panel-{key}", PanelBox)
-
-    def _table(self, key: str) -> RowTable:
-        return self.query_one(f"#table-{key}", RowTable)
-
-    # --- actions -------------------------------------------------------------------------------------------------
-
-    def action_view(self, name: str) -> None:
-        """Show the view of that name."""
-        self.view = name
-        self.query_one("#views", ContentSwitcher).current = f"view-{name}"
-        self.repaint()
-
-    def action_filter(self) -> None:
-        """Open the box for a filter."""
-        box = self.query_one("#filter", Input)
-        box.display = True
-        box.focus()
-
-    def action_clear_filter(self) -> None:
-        """Show every row again."""
-        self.filter_text = ""
-        box = self.query_one("#filter", Input)
-        box.value = ""
-        box.display = False
-        self.set_focus(None)
-        self.repaint()
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        if event.input.id == "filter":
-            self.filter_text = event.value
-            self.repaint()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.input.id == "filter":
-            event.input.display = False
-            self.set_focus(None)
-
-    def action_pause(self) -> None:
-        """Hold the picture as it is, or go on with the latest."""
-        self.held = None if self.held is not None else self.readings[self.engine]
-        if self.held is None:
-            self._ask[self.engine].set()
-        self.repaint()
-
-    def action_next_engine(self) -> None:
-        """Show the next engine, and its present picture."""
-        names = list(self.readings)
-        self.engine = names[(names.index(self.engine) + 1) % len(names)]
-        self.held = None
-        self.repaint()
-
-    def action_help(self) -> None:
-        """Show the keys and what they do."""
-        self.push_screen(HelpScreen())
-
-    def action_control(self, verb: str) -> None:
-        """Asks for the account's name, then for the engine's acknowledgement; both stay on screen."""
-        if not self.armed:
-            self.notify("read-only: start with --arm to act", severity="warning")
-            return
-        reading = self.readings[self.engine]
-        account = str(pick(reading.value.state, "engine", "account") or "") if reading.value else ""
-        if not account:
-            self.notify("the engine's account is not known yet; nothing was done", severity="error")
-            return
-        source = next(source for source in self.sources if source.name == self.engine)
-
-        def decided(yes: bool | None) -> None:
-            if yes:
-                self._acknowledge(f"{verb} asked of {source.name} ...")
-                threading.Thread(target=self._control, args=(source, verb, account), daemon=True).start()
-            else:
-                self._acknowledge(f"{verb}: not confirmed, nothing was done")
-
-        self.push_screen(ConfirmScreen(verb, source.name, account), decided)
-
-    def _control(self, source: Source, verb: str, account: str) -> None:
-        try:
-            answer = source.control(verb, account)
-            text = str(answer.get("message") or answer.get("result") or "done")
-            said = f"{verb} acknowledged by {source.name}: {text}"
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the operator is told that it is not proved
-            said = f"{verb} NOT acknowledged: {getattr(error, 'what', '') or error}; use mmctl {verb} {self.target}"
-        if not self._over.is_set():
-            self.call_from_thread(self._acknowledge, said)
-
-    def _acknowledge(self, text: str) -> None:
-        self.acknowledgement = text
+    def _restyle(self) -> None:
+        """After a change of theme everything is painted in its colours."""
+        self._head_text = Text()
+        for widget in self.query(".panel").results(Framed):
+            widget.restyle()
         self.repaint()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The table of actions for the palette."""
         for action in ACTIONS:
-            if action.group == REPLAY and not self.replays:
-                continue
-            yield SystemCommand(action.label, action.help, self._runner(action.method))
+            if action.method != "command_palette" and (action.group != REPLAY or self.replays):
+                yield SystemCommand(action.label, action.help, self._runner(action.method))
 
     def _runner(self, method: str) -> Callable[[], None]:
         async def run() -> None:
             await self.run_action(method)
 
         return lambda: self.call_next(run)
-
-
-def _safely(make: Callable[[Picture], Panel], picture: Picture) -> Panel:
-    """The panel, or one that says why it cannot be shown: a strange answer never ends the dashboard."""
-    try:
-        return make(picture)
-    except Exception as error:  # noqa: BLE001 - fails to a visible row, never to an exit
-        name = make.__name__.removesuffix("_panel")
-        text = f"the engine's answer cannot be shown ({type(error).__name__})"
-        return Panel(name, name.capitalize(), (Row("", text, BAD),))

@@ -3,18 +3,18 @@
 import threading
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 from mmctl.client.engine import Client, Document, NotServed
 from mmctl.fleet.errors import OperatorError, Refused
 from mmctl.tui.snapshot import PATHS, Body, Snapshot, engine_ns
 
-#: What moves with every tick is asked at every poll, the rest at most so often: a metrics page costs the engine most.
-SLOW_SECONDS = 1.0
-FAST = ("state", "orders", "book")
+#: What moves with every tick is asked at every poll, the rest at most so often, seconds.
+EVERY = {"metrics": 1.0, "events": 1.0, "fills": 1.0, "why": 2.0, "latency": 5.0}
+#: A metrics page of a megabyte takes some 50 ms to read: it is asked for less often the longer it is, bytes a second.
+PAGE_BYTES_A_SECOND = 250_000
 #: An engine without an endpoint gets it with its next release, not before: asked again after this, seconds.
 ABSENT_SECONDS = 60.0
-#: Levels of the book on each side that are asked for: what a ladder on the largest screen can show.
-LEVELS = 30
 
 
 class EngineSource:
@@ -36,10 +36,17 @@ class EngineSource:
         self._bodies: dict[str, Body] = {}
         self._missing: dict[str, str] = {}
         self._due: dict[str, float] = {}
+        self._symbol = ""
 
     @property
     def name(self) -> str:
         return self._name
+
+    def focus(self, symbol: str) -> None:
+        """The book of ``symbol`` is asked for from the next poll on, also where the last one had none."""
+        if symbol != self._symbol:
+            self._symbol = symbol
+            self._due.pop("book", None)
 
     def poll(self) -> Snapshot:
         """Asks for what is due. Raises what the engine's own error was when neither state nor metrics came."""
@@ -61,7 +68,7 @@ class EngineSource:
 
     def _ask(self, part: str) -> OperatorError | None:
         """Reads one part; the error where it did not come."""
-        path = f"{PATHS[part]}?levels={LEVELS}" if part == "book" else PATHS[part]
+        path = f"{PATHS[part]}&symbol={quote(self._symbol)}" if part == "book" and self._symbol else PATHS[part]
         try:
             data = self._client.body(path)
         except OperatorError as error:
@@ -71,7 +78,8 @@ class EngineSource:
             return error
         self._bodies[part] = Body(data, time.time_ns())
         self._missing.pop(part, None)
-        self._due[part] = 0.0 if part in FAST else self._clock() + SLOW_SECONDS
+        every = EVERY.get(part, 0.0)
+        self._due[part] = self._clock() + (max(every, len(data) / PAGE_BYTES_A_SECOND) if part == "metrics" else every)
         return None
 
     def control(self, verb: str, account: str) -> Document:

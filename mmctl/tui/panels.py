@@ -7,15 +7,10 @@ from typing import Any
 from mmctl.client.engine import pick, section
 from mmctl.formats import age as age_text
 from mmctl.formats import digits, number, utc
+from mmctl.tui.bounds import BAD, BAD_RATIO, DIM, FEED_BAD_S, FEED_WARN_S, GOOD, PLAIN, WARN, WARN_RATIO
 from mmctl.tui.picture import Picture
 from mmctl.watch.health import always_talks
 
-GOOD, PLAIN, WARN, BAD, DIM = "good", "", "warn", "bad", "dim"
-
-#: Above these shares of a limit the row is marked; the risk level uses the same steps.
-WARN_RATIO, BAD_RATIO = 0.75, 0.9
-#: A feed silent for longer is marked, seconds.
-FEED_WARN_S, FEED_BAD_S = 2.0, 5.0
 BREAKER_NAMES = {0: "closed", 1: "half open", 2: "open", 3: "halted"}
 
 
@@ -38,7 +33,8 @@ class Panel:
     one_line: bool = False  # a row is cut where it does not fit, not folded
 
 
-def _float(value: Any) -> float | None:
+def float_of(value: Any) -> float | None:
+    """A number of a document; None for anything else. A price, a size, a count or a ratio, as there."""
     try:
         return None if value is None or isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
@@ -77,7 +73,7 @@ def pnl_panel(picture: Picture) -> Panel:
     """Profit and loss in its parts, in the account's currency."""
     pnl = section(picture.state, "pnl")
     currency = str(pnl.get("currency") or "")
-    total = _float(pnl.get("total"))
+    total = float_of(pnl.get("total"))
     level = PLAIN if not total else GOOD if total > 0 else BAD
     rows = [Row("total", f"{number(pnl.get('total'), 4, True)} {currency}".strip(), level)]
     parts = ("realized", "unrealized", "spread", "inventory", "fees", "funding", "hedge")
@@ -89,7 +85,7 @@ def position_panel(picture: Picture) -> Panel:
     """Of each symbol the position in base currency with its limit, the notional and the average price."""
     rows: list[Row] = []
     for name, symbol in symbols(picture).items():
-        base, limit = _float(pick(symbol, "position", "base")), _float(pick(symbol, "position", "limit_base"))
+        base, limit = float_of(pick(symbol, "position", "base")), float_of(pick(symbol, "position", "limit_base"))
         ratio = abs(base) / limit if base is not None and limit else None
         tick, lot = digits(symbol.get("tick_size")), digits(symbol.get("lot_size"))
         rows.append(Row(name, f"{number(base, lot, True)} of {short(limit)}", _ratio_level(ratio)))
@@ -110,7 +106,7 @@ def quotes_panel(picture: Picture) -> Panel:
     for name, symbol in symbols(picture).items():
         book, quote = section(symbol, "book"), section(symbol, "quote")
         state = str(book.get("state", "unknown")).lower()
-        age = _float(book.get("age_s"))
+        age = float_of(book.get("age_s"))
         live = GOOD if state == "live" and (age is None or age < FEED_WARN_S) else BAD
         tick, lot = digits(symbol.get("tick_size")), digits(symbol.get("lot_size"))
         rows.append(Row(f"{name} book", f"{number(book.get('bid'), tick)} / {number(book.get('ask'), tick)}", live))
@@ -118,7 +114,7 @@ def quotes_panel(picture: Picture) -> Panel:
         rows.append(Row("  our bid", _quote(quote, "bid", tick, lot)))
         rows.append(Row("  our ask", _quote(quote, "ask", tick, lot)))
         spread = number(quote.get("spread"), tick)
-        rows.append(Row("  spread, age", f"{spread}, {age_text(_float(quote.get('age_s')))}"))
+        rows.append(Row("  spread, age", f"{spread}, {age_text(float_of(quote.get('age_s')))}"))
     return Panel("quotes", "Quotes", tuple(rows))
 
 
@@ -138,7 +134,7 @@ def limits_of(picture: Picture) -> list[Mapping[str, Any]]:
     """Limits of the risk document, the least headroom first."""
     limits = pick(picture.state, "risk", "limits")
     rows = [row for row in limits if isinstance(row, Mapping)] if isinstance(limits, list) else []
-    return sorted(rows, key=lambda row: -(_float(row.get("ratio")) or 0.0))
+    return sorted(rows, key=lambda row: -(float_of(row.get("ratio")) or 0.0))
 
 
 def bar(ratio: float | None, width: int = 6) -> str:
@@ -153,7 +149,7 @@ def limits_panel(picture: Picture, most: int = 99) -> Panel:
     """The ``most`` limits with the least headroom: share used, use and limit."""
     rows = []
     for limit in limits_of(picture)[:most]:
-        ratio = _float(limit.get("ratio"))
+        ratio = float_of(limit.get("ratio"))
         share = "-" if ratio is None else f"{ratio * 100:.0f}%"
         # What a narrow panel cuts off is the bar, which says the least.
         text = f"{share:>4}  {short(limit.get('use'))} of {short(limit.get('limit'))}  {bar(ratio)}"
@@ -187,9 +183,9 @@ def orders_panel(picture: Picture) -> Panel:
     """Orders counted by what became of them, and how many are open."""
     orders = section(picture.state, "orders")
     rows = [Row(name, number(orders.get(name))) for name in ("placed", "accepted", "filled", "cancelled", "rejected")]
-    unknown = _float(orders.get("unknown")) or 0
+    unknown = float_of(orders.get("unknown")) or 0
     rows.append(Row("unknown", number(orders.get("unknown")), BAD if unknown else PLAIN))
-    still_open = sum(int(_float(symbol.get("open_orders")) or 0) for symbol in symbols(picture).values())
+    still_open = sum(int(float_of(symbol.get("open_orders")) or 0) for symbol in symbols(picture).values())
     rows.append(Row("open now", str(still_open)))
     return Panel("orders", "Orders", tuple(rows))
 
@@ -201,7 +197,7 @@ def feeds_panel(picture: Picture) -> Panel:
     for feed in feeds if isinstance(feeds, list) else []:
         if not isinstance(feed, Mapping):
             continue
-        age = _float(feed.get("age_s"))
+        age = float_of(feed.get("age_s"))
         if not feed.get("connected"):
             rows.append(Row(str(feed.get("name")), "disconnected", BAD))
         else:
@@ -238,12 +234,13 @@ def latency_panel(picture: Picture) -> Panel:
     rows = [Row("", "     p50        p95        p99", DIM)]
     for stage, values in section(picture.state, "latency").items():
         if isinstance(values, Mapping):
-            rows.append(Row(str(stage), "  ".join(f"{_time(values.get(p)):>9}" for p in ("p50", "p95", "p99"))))
+            rows.append(Row(str(stage), "  ".join(f"{seconds_text(values.get(p)):>9}" for p in ("p50", "p95", "p99"))))
     return Panel("latency", "Latency", tuple(rows) if len(rows) > 1 else (Row("", "nothing measured yet", DIM),))
 
 
-def _time(value: Any) -> str:
-    seconds = _float(value)
+def seconds_text(value: Any) -> str:
+    """A latency in the unit that fits: microseconds, milliseconds or seconds; ``-`` for none."""
+    seconds = float_of(value)
     if seconds is None or seconds != seconds:
         return "-"
     if seconds < 0.001:

@@ -55,6 +55,8 @@ class Reader:
             except (ValueError, NotMetrics) as error:
                 missing[part] = f"{PATHS[part]} cannot be read: {error}"
         state, metrics = found.get("state"), found.get("metrics")
+        if state is None and "state" in snapshot.bodies and _older(snapshot, "metrics", "state"):
+            metrics = None  # a page from before does not speak for an engine that answers nonsense now
         if state is None and metrics is None:
             why = missing.get("state") or missing.get("metrics") or "no state and no metrics"
             raise BadAnswer(f"{snapshot.engine}: {why}", "Is another service on this port?")
@@ -80,6 +82,11 @@ class Reader:
         document = parse(body.data.decode("utf-8", "replace")) if part == "metrics" else _document(part, body.data)
         self._read[part] = (body, document)
         return document
+
+
+def _older(snapshot: Snapshot, part: str, other: str) -> bool:
+    bodies = snapshot.bodies
+    return part in bodies and bodies[part].received_ns < bodies[other].received_ns
 
 
 def _document(part: str, data: bytes) -> Any:

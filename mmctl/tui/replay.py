@@ -17,17 +17,22 @@ from mmctl.fleet.errors import OperatorError
 from mmctl.formats import utc
 from mmctl.tui.actions import REPLAY
 from mmctl.tui.app import HOLD_SECONDS, Dashboard, bindings
+from mmctl.tui.bounds import DIM, WARN
 from mmctl.tui.breaches import Held, breaches
-from mmctl.tui.panels import DIM, WARN, Panel, Row
-from mmctl.tui.picture import Picture
-from mmctl.tui.recording.marks import BREACH, FILL, OVER, SILENT, Mark
+from mmctl.tui.grid import Grid
+from mmctl.tui.panels import Panel, Row
+from mmctl.tui.picture import Picture, Reader
+from mmctl.tui.recording.marks import BREACH, FILL, SILENT
 from mmctl.tui.recording.player import Player, Replayed, moment
-from mmctl.tui.widgets import RowTable
+from mmctl.tui.theme import DARK
+from mmctl.tui.widgets import PanelBox
 
 #: What a jump to the next breach stops at: an engine that fell silent is one.
 BREACHES: Final = (BREACH, SILENT)
 _SECOND: Final = 1_000_000_000
 _MARKS: Final = 200
+#: Frames that the charts are filled of after a leap: reading one takes about a millisecond.
+REFILLED: Final = 60
 
 
 class ReplayDashboard(Dashboard):
@@ -36,14 +41,20 @@ class ReplayDashboard(Dashboard):
     replays = True
     BINDINGS = bindings(lambda action: action.group == REPLAY)
 
-    def __init__(self, player: Player) -> None:
+    def __init__(self, player: Player, theme: str = DARK) -> None:
         recording = player.recording
         self.player = player
         self._replayed = [Replayed(name, player) for name in recording.engines]
-        super().__init__(recording.target, self._replayed, interval=recording.pace_s, clock=player.seconds, live=False)
+        super().__init__(
+            recording.target,
+            self._replayed,
+            interval=recording.pace_s,
+            clock=player.seconds,
+            live=False,
+            theme=theme,
+        )
 
     def on_mount(self) -> None:
-        self.query_one("#view-replay").mount(RowTable("replay-marks", ("time", "engine", "kind", "level", "what")))
         self.query_one("#head").add_class("replay")
         super().on_mount()
 
@@ -78,7 +89,23 @@ class ReplayDashboard(Dashboard):
                 readings = {source.name: self._reading(source) for source in self._replayed}
                 self._held.held(breaches(readings, ns / _SECOND, self.interval), ns / _SECOND)
             self.player.seek(now)
-        self.repaint()
+            for source in self._replayed:
+                self._refill(source.name, now)
+        self.redraw()
+
+    def _refill(self, name: str, now: int) -> None:
+        """Charts after a leap: what the span before the moment holds, of so many frames as can be read at once."""
+        history, reader = self.histories[name], Reader()
+        history.clear()
+        if self.symbol:
+            history.watch(self.symbol)
+        times = self.player.recording.times(name, now - round(self.span * _SECOND), now)
+        step = -(-len(times) // REFILLED)
+        for ns in times[:: max(1, step)]:
+            frame = self.player.recording.frame(name, ns)
+            if frame is not None and frame.snapshot is not None:
+                with contextlib.suppress(OperatorError):  # what could not be read then is not in the charts now
+                    history.add(reader.picture(frame.snapshot))
 
     def paint_replay(self) -> None:
         """View 8: where the replay stands, and what happened around that moment."""
@@ -94,11 +121,11 @@ class ReplayDashboard(Dashboard):
         rows.append(Row("next breach", f"{utc(following.ns)}  {following.text}" if following else "none after this"))
         rows.append(Row("", "g goes to a time, b to the next breach, arrows step; ? has every key", DIM))
         with contextlib.suppress(NoMatches):
-            self._box("replay").show(Panel("replay", "Replay", tuple(rows)), self.filter_text)
+            self.query_one("#panel-replay-session", PanelBox).show(Panel("replay", "Replay", tuple(rows)))
             marks = player.recording.marks(first, last, _MARKS) if last else []
-            self._table("replay-marks").show(
-                "Timeline, newest first", [_line(mark) for mark in marks], self.filter_text
-            )
+            table = self.query_one("#grid-replay-marks", Grid)
+            table.display = True
+            table.show(marks, self.filter_text)
 
     # --- actions -------------------------------------------------------------------------------------------------
 
@@ -186,8 +213,3 @@ class GotoScreen(ModalScreen[str]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value)
-
-
-def _line(mark: Mark) -> tuple[str, ...]:
-    what = f"over: {mark.text}" if mark.kind == OVER else mark.text
-    return utc(mark.ns), mark.engine, mark.kind, mark.level, what

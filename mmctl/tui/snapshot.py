@@ -19,9 +19,9 @@ PATHS: Final[dict[str, str]] = {
     "orders": "/api/orders",
     "events": "/api/events?since=0",
     "why": "/api/why",
-    "fills": "/api/fills",
-    "book": "/api/book",
-    "latency": "/api/latency",
+    "fills": "/api/fills?limit=100",
+    "book": "/api/book?levels=40",
+    "latency": "/api/latency?since=15m&step=10s",
 }
 
 
@@ -71,6 +71,9 @@ class Source(Protocol):
 
     def poll(self) -> Snapshot:
         """The next snapshot. Waits for an answer, and raises with the reason when none comes."""
+
+    def focus(self, symbol: str) -> None:
+        """The book of ``symbol`` is wanted from the next poll on. A recording shows the one that was recorded."""
 
     def control(self, verb: str, account: str) -> Document:
         """Carry out ``verb`` and return the engine's acknowledgement. Raises with the reason otherwise."""

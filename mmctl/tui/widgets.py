@@ -1,56 +1,139 @@
-"""What the views are made of: panels that show their age, tables that keep their cursor, the breach banner, dialogs."""
+"""What the screens are made of: panels and drawings that show their age, the breach banner, the line of keys."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Hashable, Sequence
 
 from rich.markup import escape
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import DataTable, Input, Label, Static
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Static
 
 from mmctl.client.age import Freshness
-from mmctl.tui.actions import ACTIONS, SHOWN_VIEWS, VIEWS, as_text, key_name
+from mmctl.tui.actions import ACTIONS, SHOWN_VIEWS, VIEWS, key_name
+from mmctl.tui.bounds import BAD
 from mmctl.tui.breaches import Breach
-from mmctl.tui.panels import BAD, DIM, GOOD, WARN, Panel, Row, matching
+from mmctl.tui.draw.canvas import Line, Lines, cut, plain
+from mmctl.tui.panels import Panel, Row, matching
+from mmctl.tui.theme import palette
 
-STYLES = {GOOD: "green", WARN: "yellow", BAD: "bold red", DIM: "dim", "": ""}
+#: An age while the picture is fresh: a figure that moved four times a second would paint every frame anew.
+FRESH_AGE = "<1s"
 
 
-class PanelBox(Static):
-    """One panel: title above, age below, grey once stale."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__("", id=f"panel-{key}", classes="panel")
-        self._painted: Text | None = None
-        self.shown = ""  # the text on screen, for those who cannot see it
-
-    def show(self, panel: Panel, filter_text: str) -> None:
-        """Puts the rows that match the filter on screen."""
-        self.border_title = panel.title
-        rows = matching(panel.rows, filter_text)
-        width = max((len(row.label) for row in rows), default=0)
-        text = Text(no_wrap=panel.one_line, overflow="ellipsis" if panel.one_line else None)
-        for index, row in enumerate(rows):
-            text.append(("\n" if index else "") + f"{row.label:<{width}}  ", style="dim" if row.label else "")
-            text.append(row.value, style=STYLES.get(row.level, ""))
-        if not rows:
-            text.append("nothing matches the filter" if filter_text else "nothing", style="dim")
-        if text != self._painted:  # an update lays the whole screen out anew: it must not come with every tick
-            self._painted, self.shown = text, text.plain
-            self.update(text)
-
-    def clear(self, why: str) -> None:
-        """Nothing of an engine stays when another one is looked at that has not answered."""
-        self.show(Panel("", str(self.border_title or ""), (Row("", why, BAD),)), "")
+class Framed(Widget):
+    """A widget in a frame: its title above, the age of what it shows below, grey once that is stale."""
 
     def show_age(self, age: str, freshness: Freshness) -> None:
         """The age of what is shown; a stale panel says so in words too, for terminals without colour."""
         stale = freshness in (Freshness.STALE, Freshness.NEVER)
-        self.set_class(stale, "stale")
-        self.border_subtitle = f"STALE {age}" if freshness is Freshness.STALE else age
+        if self.has_class("stale") != stale:
+            self.set_class(stale, "stale")
+            self.restyle()
+        said = f"STALE {age}" if freshness is Freshness.STALE else age
+        if self.border_subtitle != said:
+            self.border_subtitle = said
+
+    def name_it(self, title: str) -> None:
+        """The title, set only where it is another: setting it paints the frame."""
+        if self.border_title != escape(title):
+            self.border_title = escape(title)
+
+    def restyle(self) -> None:
+        """Paint again: theme or freshness have changed."""
+        self.refresh()
+
+    def style_of(self, name: str) -> Style:
+        """The theme's style of that name; grey for all of them once stale."""
+        styles = palette(self.app.current_theme)
+        if self.has_class("stale"):
+            return styles["stale"]
+        return styles.get(name) or Style()
+
+    def strip(self, line: Line, width: int) -> Strip:
+        """A line as it goes to the screen, ``width`` cells long."""
+        base = self.rich_style
+        segments = [Segment(text, base + self.style_of(style)) for text, style in cut(line, width)]
+        return Strip(segments).extend_cell_length(width, base)
+
+
+class PanelBox(Static, Framed):
+    """One panel of labels and values."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("", id=f"panel-{key}", classes="panel")
+        self._painted: tuple[Panel, tuple[Row, ...], str] | None = None
+        self.shown = ""  # the text on screen, for those who cannot see it
+
+    def show(self, panel: Panel, filter_text: str = "") -> None:
+        """Puts the rows that match the filter on screen."""
+        self.name_it(panel.title)
+        self.set_class(panel.one_line, "one-line")
+        rows = matching(panel.rows, filter_text)
+        content = (panel, rows, filter_text)
+        if content == self._painted:  # an update may lay the whole screen out anew: it must not come with every tick
+            return
+        lines = len(self._painted[1]) if self._painted else -1
+        self._painted = content
+        self._put(lines != len(rows) or not panel.one_line)
+
+    def restyle(self) -> None:
+        """As :meth:`Framed.restyle`."""
+        self._put(False)
+
+    def _put(self, layout: bool) -> None:
+        if self._painted is None:
+            return
+        panel, rows, filter_text = self._painted
+        width = max((len(row.label) for row in rows), default=0)
+        text = Text(no_wrap=panel.one_line, overflow="ellipsis" if panel.one_line else None)
+        for index, row in enumerate(rows):
+            text.append(("\n" if index else "") + f"{row.label:<{width}}  ", self.style_of("dim") if row.label else "")
+            text.append(row.value, self.style_of(row.level) if row.level else "")
+        if not rows:
+            text.append("nothing matches the filter" if filter_text else "nothing", self.style_of("dim"))
+        self.shown = text.plain
+        self.update(text, layout=layout)
+
+    def clear(self, why: str) -> None:
+        """Nothing of an engine stays when another one is looked at that has not answered."""
+        self.show(Panel("", str(self.border_title or ""), (Row("", why, BAD),)))
+
+
+class Drawing(Framed):
+    """A chart, a ladder, bars: drawn anew when what it shows, its size or its looks have changed."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(id=f"drawing-{key}", classes="panel drawing")
+        self._of: Hashable = None
+        self._draw: Callable[[int, int], Lines] = lambda width, height: []
+        self._lines: Lines = []
+        self._drawn: tuple[Hashable, int, int] | None = None
+
+    def show(self, title: str, of: Hashable, draw: Callable[[int, int], Lines]) -> None:
+        """``draw`` makes the lines for a width and a height in cells; ``of`` names what it shows: the same is kept."""
+        self.name_it(title)
+        if of != self._of or self._drawn is None:
+            self._of, self._draw = of, draw
+            self._drawn = None
+            self.refresh()
+
+    def clear(self, why: str) -> None:
+        """As :meth:`PanelBox.clear`."""
+        self.show(str(self.border_title or ""), ("clear", why), lambda width, height: [[(why, "bad")]])
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size
+        if self._drawn != (self._of, width, height):
+            self._drawn = (self._of, width, height)
+            self._lines = self._draw(width, height)
+        return self.strip(self._lines[y] if y < len(self._lines) else [], width)
+
+    @property
+    def shown(self) -> str:
+        """The text on screen."""
+        return plain(self._draw(self.size.width, self.size.height))
 
 
 class KeyBar(Static):
@@ -61,7 +144,7 @@ class KeyBar(Static):
 
 
 def _key(key: str, label: str) -> str:
-    return f"[bold orange1]{escape(key)}[/] {escape(label)}"
+    return f"[bold $accent]{escape(key)}[/] {escape(label)}".replace("$accent", "reverse")
 
 
 def fitting(width: int) -> list[tuple[str, str]]:
@@ -70,49 +153,12 @@ def fitting(width: int) -> list[tuple[str, str]]:
     rest = [(key_name(a.keys[0]), a.label) for a in ACTIONS if a.shown and not a.method.startswith("view(")]
     choices = [[*views, *rest]]
     for first in range(SHOWN_VIEWS - 1, 0, -1):
-        choices.append([*views[:first], (f"{first}-{SHOWN_VIEWS - 1}", "more"), *rest])
-    choices += [[("0-7", "views"), *rest], [(key, "") for key, _ in rest]]
+        choices.append([*views[:first], (f"{first}-{len(VIEWS) - 1}", "more"), *rest])
+    choices += [[(f"0-{len(VIEWS) - 1}", "views"), *rest], [(key, "") for key, _ in rest]]
     for row in choices:
         if sum(len(key) + 1 + len(label) for key, label in row) + 2 * (len(row) - 1) <= width:
             return row
     return choices[-1]
-
-
-class RowTable(DataTable[str]):
-    """Rows of documents under fixed columns; cursor and scroll survive every refresh."""
-
-    def __init__(self, key: str, columns: Sequence[str]) -> None:
-        super().__init__(id=f"table-{key}", classes="panel", cursor_type="row", zebra_stripes=True)
-        self.names = tuple(columns)
-        self._last: list[tuple[str, ...]] | None = None
-
-    def on_mount(self) -> None:
-        self.add_columns(*[name.upper() for name in self.names])
-
-    def show(self, title: str, rows: Sequence[Sequence[str]], filter_text: str) -> None:
-        """Replaces the rows where they changed; the cursor stays on its row number."""
-        self.border_title = title
-        wanted = filter_text.lower()
-        cells = [tuple(row) for row in rows if not wanted or any(wanted in cell.lower() for cell in row)]
-        if cells == self._last:
-            return
-        self._last = cells
-        row, scroll = self.cursor_row, self.scroll_offset
-        self.clear()
-        for line in cells:
-            self.add_row(*line)
-        if cells:
-            self.move_cursor(row=min(row, len(cells) - 1), animate=False, scroll=False)
-            self.scroll_to(scroll.x, scroll.y, animate=False)
-
-    def clear_rows(self, why: str) -> None:
-        """As :meth:`PanelBox.clear`."""
-        self.show(f"{str(self.border_title or '').partition(':')[0]}: {why}", [], "")
-
-    def show_age(self, age: str, freshness: Freshness) -> None:
-        """Show the age of the rows, and mark them when they are stale."""
-        self.set_class(freshness in (Freshness.STALE, Freshness.NEVER), "stale")
-        self.border_subtitle = f"STALE {age}" if freshness is Freshness.STALE else age
 
 
 class Banner(Static):
@@ -126,7 +172,8 @@ class Banner(Static):
 
     def show(self, found: Sequence[Breach], many: bool) -> None:
         """The first few breaches and how many more there are; ``many`` puts the engine's name before each."""
-        self.display = bool(found)
+        if self.display != bool(found):
+            self.display = bool(found)
         low = self.screen.size.height < self.LOW
         most = 1 if low else self.MOST
         lines = [f"{breach.engine}: {breach.text}" if many else breach.text for breach in found[:most]]
@@ -136,38 +183,10 @@ class Banner(Static):
                 lines[0] = f"{lines[0][: max(10, self.screen.size.width - len(more) - 6)]} ... {more}"
             else:
                 lines.append(more)
-        self.set_class(any(breach.level == BAD for breach in found), "bad")
+        bad = any(breach.level == BAD for breach in found)
+        if self.has_class("bad") != bad:
+            self.set_class(bad, "bad")
         text = Text("\n".join(lines), no_wrap=low, overflow="ellipsis")
         if text != self._painted:
             self._painted = text
             self.update(text)
-
-
-class HelpScreen(ModalScreen[None]):
-    """Every action, from the one table."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,f1", "dismiss", "Close")]
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help"):
-            yield Static(Text(as_text()))
-
-
-class ConfirmScreen(ModalScreen[bool]):
-    """Asks for the account's name before something dangerous; anything else is a no."""
-
-    AUTO_FOCUS = "#account"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "No")]
-
-    def __init__(self, verb: str, engine: str, account: str) -> None:
-        super().__init__()
-        self.verb, self.engine, self.account = verb, engine, account
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="confirm"):
-            yield Label(f"{self.verb.upper()} {self.engine}")
-            yield Label(f"Type the account's name ({self.account}) and press Enter; Esc leaves everything as it is.")
-            yield Input(placeholder="account", id="account")
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip() == self.account)

@@ -8,8 +8,9 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from mmctl.tui.app import Dashboard
+from mmctl.tui.grid import Grid
 from mmctl.tui.snapshot import Snapshot, snapshot_of
-from mmctl.tui.widgets import Banner, PanelBox, RowTable
+from mmctl.tui.widgets import Banner, Drawing, PanelBox
 from tests.ui import samples
 
 SIZE = (160, 50)
@@ -36,6 +37,9 @@ class FakeSource:
             "why": {"why": samples.WHY},
         }
         return snapshot_of(self.name, 1_723_118_500_000_000_000, documents, samples.METRICS)
+
+    def focus(self, symbol: str) -> None:
+        self.symbol = symbol
 
     def control(self, verb: str, account: str) -> dict[str, Any]:
         self.controls.append((verb, account))
@@ -68,8 +72,11 @@ class Bench:
     def panel(self, key: str) -> PanelBox:
         return self.app.query_one(f"#panel-{key}", PanelBox)
 
-    def table(self, key: str) -> RowTable:
-        return self.app.query_one(f"#table-{key}", RowTable)
+    def grid(self, key: str) -> Grid:
+        return self.app.query_one(f"#grid-{key}", Grid)
+
+    def drawing(self, key: str) -> Drawing:
+        return self.app.query_one(f"#drawing-{key}", Drawing)
 
     @property
     def head(self) -> str:

@@ -7,7 +7,8 @@ import pytest
 
 from mmctl.client.metrics import parse
 from mmctl.tui.actions import VIEWS
-from mmctl.tui.widgets import PanelBox, RowTable
+from mmctl.tui.grid import Grid
+from mmctl.tui.widgets import Drawing, Framed, PanelBox
 from tests.ui import samples
 from tests.ui.bench import SIZE, Bench, FakeSource
 
@@ -16,10 +17,11 @@ async def test_the_overview_shows_profit_position_quotes_breaker_and_limits() ->
     bench = Bench()
     async with bench.app.run_test(size=SIZE):
         bench.poll()
-        assert "+12.3456 USDT" in bench.panel("overview-pnl").shown
-        assert "+0.3 of 1" in bench.panel("overview-position").shown
-        assert "0.1 @ 2,449.8" in bench.panel("overview-quotes").shown
-        assert "closed" in bench.panel("overview-breaker").shown
+        tiles = bench.drawing("overview-tiles").shown
+        assert "+12.3456 USDT" in tiles
+        assert "+0.3 30%" in tiles
+        assert "2,449.8 / 2,450.5" in tiles
+        assert "closed" in tiles
         first = bench.panel("overview-limits").shown.splitlines()[0]
         assert first.startswith("position ETHUSDT")
         assert bench.banner == ""
@@ -32,9 +34,14 @@ async def test_every_panel_on_every_view_carries_its_age() -> None:
         bench.clock.now += 0.7
         for number, (name, _, _) in enumerate(VIEWS):
             await pilot.press(str(number))
-            for widget in bench.app.query(f"#view-{name} .panel"):
-                if widget.id not in ("panel-breaches", "table-fleet-fleet"):
-                    assert widget.border_subtitle == "0.7s", widget.id
+            for widget in bench.app.query(f"#view-{name} .panel").results(Framed):
+                if widget.id not in bench.app._views[name].AGELESS:
+                    assert widget.border_subtitle == "<1s", widget.id
+        bench.clock.now += 1.6
+        bench.app.repaint()
+        assert bench.drawing("overview-tiles").border_subtitle == "<1s"  # what is not on screen is not painted
+        await pilot.press("1")
+        assert bench.drawing("overview-tiles").border_subtitle == "2.0s"
 
 
 async def test_panels_turn_grey_on_the_third_missed_poll_and_the_numbers_stay_with_their_age() -> None:
@@ -44,9 +51,9 @@ async def test_panels_turn_grey_on_the_third_missed_poll_and_the_numbers_stay_wi
         bench.poll()
         source.error = ConnectionRefusedError("connection refused")
         bench.poll(2)
-        assert not bench.panel("overview-pnl").has_class("stale")
+        assert not bench.drawing("overview-tiles").has_class("stale")
         bench.poll()
-        panel = bench.panel("overview-pnl")
+        panel = bench.drawing("overview-tiles")
         assert panel.has_class("stale")
         assert panel.border_subtitle == "STALE 3.0s"
         assert "+12.3456" in panel.shown
@@ -66,7 +73,7 @@ async def test_a_poller_that_hangs_is_stale_too() -> None:
         bench.poll()
         bench.clock.now += 4.0
         bench.app.repaint()
-        assert bench.panel("overview-pnl").has_class("stale")
+        assert bench.drawing("overview-tiles").has_class("stale")
 
 
 async def test_before_the_first_answer_nothing_is_claimed() -> None:
@@ -77,7 +84,7 @@ async def test_before_the_first_answer_nothing_is_claimed() -> None:
         assert "never" in bench.head
         bench.poll(3)
         assert "no answer yet" in bench.banner
-        assert "no answer from local yet: no answer" in bench.panel("overview-pnl").shown
+        assert "no answer from local yet: no answer" in bench.drawing("overview-tiles").shown
 
 
 NONSENSE: list[Any] = [
@@ -104,7 +111,7 @@ async def test_no_answer_however_strange_ends_it(state: Any) -> None:
         source.state = samples.state()
         bench.poll()
         await pilot.press("1")
-        assert "+12.3456" in bench.panel("overview-pnl").shown
+        assert "+12.3456" in bench.drawing("overview-tiles").shown
 
 
 async def test_view_0_shows_only_what_is_out_of_bounds_the_worst_first() -> None:
@@ -119,12 +126,12 @@ async def test_view_0_shows_only_what_is_out_of_bounds_the_worst_first() -> None
     async with bench.app.run_test(size=SIZE) as pilot:
         bench.poll()
         await pilot.press("0")
-        lines = [line.strip() for line in bench.panel("breaches").shown.splitlines()]
-        assert lines == [
+        assert [breach.text for breach in bench.grid("breaches-list").rows] == [
             "daily_loss at 95% (95 of 100)",
             "feed market is disconnected",
             "order_rate at 80% (16 of 20)",
         ]
+        assert "2 bad, 1 to watch" in bench.panel("breaches-summary").shown
 
 
 async def test_metrics_alone_give_profit_position_breaker_and_latency() -> None:
@@ -136,10 +143,10 @@ async def test_metrics_alone_give_profit_position_breaker_and_latency() -> None:
     bench = Bench(source)
     async with bench.app.run_test(size=SIZE):
         bench.poll()
-        assert "+12.3456" in bench.panel("overview-pnl").shown
-        assert "+0.3 of 1" in bench.panel("overview-position").shown
-        assert "closed" in bench.panel("overview-breaker").shown
-        assert "ms" in bench.panel("overview-latency").shown
+        assert "+12.3456" in bench.drawing("overview-tiles").shown
+        assert "+0.3 30%" in bench.drawing("overview-tiles").shown
+        assert "closed" in bench.drawing("overview-tiles").shown
+        assert "ack p99" in bench.drawing("overview-tiles").shown
 
 
 def test_a_state_document_outweighs_the_metrics_page() -> None:
@@ -159,17 +166,21 @@ async def test_no_panel_and_no_table_outlives_its_engine() -> None:
             await pilot.press(key)
             bench.poll()
         await pilot.press("n")
-        for key, view in (("1", "overview"), ("2", "risk"), ("3", "orders"), ("4", "latency"), ("7", "events")):
-            await pilot.press(key)
+        for number, (name, _, _) in enumerate(VIEWS[:8]):
+            await pilot.press(str(number))
             bench.poll()
-            shown = [box.shown for box in bench.app.query(f"#view-{view} PanelBox").results(PanelBox)]
-            assert all("no answer from mm2 yet: connection refused" in text for text in shown), (view, shown)
-            tables = list(bench.app.query(f"#view-{view} RowTable").results(RowTable))
-            assert [table.row_count for table in tables] == [0] * len(tables)
-            assert all("no answer from mm2" in str(table.border_title) for table in tables)
+            view = bench.app._views[name]
+            for widget in view.query(".panel").results(Framed):
+                if widget.id in view.AGELESS:
+                    continue
+                if isinstance(widget, Grid):
+                    assert widget.rows == [], widget.id
+                    assert "no answer from mm2" in str(widget.border_title), widget.id
+                elif isinstance(widget, PanelBox | Drawing):
+                    assert "no answer from mm2 yet: connection refused" in widget.shown, widget.id
         await pilot.press("n", "1")
         bench.poll()
-        assert "+12.3456" in bench.panel("overview-pnl").shown
+        assert "+12.3456" in bench.drawing("overview-tiles").shown
 
 
 async def test_a_part_that_did_not_come_is_not_shown_as_empty() -> None:
@@ -182,7 +193,7 @@ async def test_a_part_that_did_not_come_is_not_shown_as_empty() -> None:
         torn = replace(whole, bodies=bodies, missing={"orders": "no answer within 5 s"})
         source.poll = lambda: torn  # type: ignore[method-assign]
         bench.poll()
-        assert "NOT KNOWN, no answer within 5 s" in str(bench.table("orders-orders").border_title)
+        assert "NOT KNOWN, no answer within 5 s" in str(bench.grid("orders-orders").border_title)
 
 
 async def test_prices_and_quantities_have_the_digits_of_their_tick_and_step() -> None:
@@ -195,10 +206,11 @@ async def test_prices_and_quantities_have_the_digits_of_their_tick_and_step() ->
     bench = Bench(source)
     async with bench.app.run_test(size=SIZE) as pilot:
         bench.poll()
-        assert "2,449.90" in bench.panel("overview-position").shown
-        assert "+0.300 of 1" in bench.panel("overview-position").shown
-        assert "0.100 @ 2,449.80" in bench.panel("overview-quotes").shown
-        assert "0.70, " in bench.panel("overview-quotes").shown
+        tiles = bench.drawing("overview-tiles").shown
+        assert "+0.300 30%" in tiles
+        assert "2,449.80 / 2,450.50" in tiles
+        assert "2,450.150" in bench.grid("overview-instruments").shown  # a mid lies between two ticks
         await pilot.press("3")
         bench.poll()
-        assert bench.table("orders-orders").get_row_at(0)[2:4] == ["2,449.80", "0.100"]
+        row = bench.grid("orders-orders").texts(bench.grid("orders-orders").rows[0])
+        assert [text for _, text in row[2:4]] == ["2,449.80", "0.100"]

@@ -3,7 +3,7 @@
 import pytest
 
 from mmctl.tui.actions import VIEWS
-from mmctl.tui.widgets import KeyBar, PanelBox
+from mmctl.tui.widgets import Framed, KeyBar, PanelBox
 from tests.ui.bench import SIZE, Bench, FakeSource
 
 
@@ -16,7 +16,7 @@ async def test_it_fits_small_and_large_terminals(size: tuple[int, int]) -> None:
             await pilot.press(str(number))
         await pilot.press("1")
         await pilot.pause()
-        panel = bench.panel("overview-pnl")
+        panel = bench.drawing("overview-price")
         assert panel.region.width > 20
         assert panel.region.width <= size[0]
 
@@ -39,9 +39,10 @@ async def test_every_size_keeps_the_keys_on_one_line_and_the_panels_that_matter_
         assert len(said) <= size[0]
         for label in ("0 Breaches", "/ Filter", "p Pause", "? Help", "q Quit"):
             assert label in said
-        for key in ("pnl", "quotes", "position", "breaker"):
-            box = bench.panel(f"overview-{key}")
-            assert box.region.y + min(box.region.height, 4) <= keys.region.y, key
+        for key in ("tiles", "price", "ladder"):
+            box = bench.drawing(f"overview-{key}")
+            assert box.region.bottom <= keys.region.y, key
+        assert bench.grid("overview-instruments").region.y + 3 <= keys.region.y
         assert bench.app.query_one("#head").region.height == 1
 
 
@@ -64,8 +65,10 @@ async def test_what_has_not_changed_is_not_painted_again() -> None:
         bench.poll()
         await pilot.pause()
         painted: list[object] = []
-        for box in bench.app.query(PanelBox).results(PanelBox):
-            box.update = lambda *content, **_: painted.append(content)  # type: ignore[method-assign]
+        for box in bench.app.query(".panel").results(Framed):
+            box.refresh = lambda *regions, **_: painted.append(regions)  # type: ignore[method-assign, assignment]
+            if isinstance(box, PanelBox):
+                box.update = lambda *content, **_: painted.append(content)  # type: ignore[method-assign]
         for _ in range(5):
             bench.app.repaint()
         assert painted == []

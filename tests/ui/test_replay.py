@@ -9,13 +9,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from mmctl.tui.grid import Grid
 from mmctl.tui.recording.bounds import Bounds
 from mmctl.tui.recording.player import Player, moment
 from mmctl.tui.recording.reader import Recording
 from mmctl.tui.recording.recorder import Recorder
 from mmctl.tui.recording.timeline import Timeline
 from mmctl.tui.replay import ReplayDashboard
-from mmctl.tui.widgets import RowTable
 from tests.ui import samples
 from tests.ui.bench import SIZE, Bench, Clock, FakeSource
 
@@ -40,7 +40,7 @@ class Recorded:
         self.bench.sources[0].state = samples.state(as_of_ns=round(self.bench.clock.now) * SECOND, **changes)
         self.bench.clock.now += 1.0
         for source in self.bench.sources:
-            self.bench.app._poll(source)
+            self.bench.app.pollers.once(source)
         if self.bench.app.is_running:
             self.bench.app.repaint()
 
@@ -165,8 +165,7 @@ async def test_the_timeline_is_listed_and_nothing_can_be_done_to_an_engine(recor
     shown, *_ = replay(recorded)
     async with shown.run_test(size=SIZE) as pilot:
         await pilot.press("8")
-        table = shown.query_one("#table-replay-marks", RowTable)
-        kinds = [table.get_row_at(index)[2] for index in range(table.row_count)]
+        kinds = [mark.kind for mark in shown.query_one("#grid-replay-marks", Grid).rows]
         assert kinds == ["back", "silent"]
         await pilot.press("H")
         assert shown.is_running
@@ -181,7 +180,7 @@ async def test_it_follows_a_recording_that_is_still_written(recorded: Recorded) 
         assert recorded.recorder.flush()
         clock.now += 30
         shown.repaint()
-        assert "77" in shown.query_one("#panel-overview-pnl").shown  # type: ignore[attr-defined]
+        assert "77" in shown.query_one("#drawing-overview-tiles").shown  # type: ignore[attr-defined]
 
 
 async def test_an_engine_is_not_there_before_its_first_frame(tmp_path: Path) -> None:
@@ -196,9 +195,9 @@ async def test_an_engine_is_not_there_before_its_first_frame(tmp_path: Path) -> 
     player.play(False)
     async with shown.run_test(size=SIZE) as pilot:
         await pilot.press("n")
-        assert "no answer from mm2 yet" in shown.query_one("#panel-overview-pnl").shown  # type: ignore[attr-defined]
+        assert "no answer from mm2 yet" in shown.query_one("#drawing-overview-tiles").shown  # type: ignore[attr-defined]
         await pilot.press("end")
-        assert "+12.3456" in shown.query_one("#panel-overview-pnl").shown  # type: ignore[attr-defined]
+        assert "+12.3456" in shown.query_one("#drawing-overview-tiles").shown  # type: ignore[attr-defined]
     recorded.recorder.close()
 
 
