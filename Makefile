@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-dev demo test test-unit test-real test-monitoring coverage lint lock docs clean help
+.PHONY: setup setup-dev demo test test-unit test-real test-monitoring coverage lint lock preview pictures docs clean help
 
 help:
 	@echo "make demo    engine quoting against a local exchange, on the screen"
@@ -12,6 +12,8 @@ help:
 	@echo "make test-monitoring  what shows the engine, against the real programs (part of make test)"
 	@echo "make coverage  how much of all lines the tests run (part of make test)"
 	@echo "make lint    ruff, mypy --strict, import-linter"
+	@echo "make preview  the script of the dashboards' preview, from its sources (needs node and npm)"
+	@echo "make pictures the pictures of the dashboards in the documents (needs prometheus and chromium)"
 	@echo "make lock    resolve pyproject.toml into the two hashed lock files"
 
 setup: $(VENV)/.installed
@@ -61,6 +63,13 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 lock:
 	$(LOCK) --all-extras -o requirements-dev.lock
 	$(LOCK) -c requirements-dev.lock -o requirements.lock
+
+# Built where nothing is committed; what is kept is the one file that every installation can read.
+preview: setup-dev
+	@$(BIN)/python -m scripts.build_preview $(ARGS)
+
+pictures: setup-dev
+	@$(BIN)/python -m scripts.take_pictures $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .run

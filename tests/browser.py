@@ -14,6 +14,7 @@ import base64
 import contextlib
 import itertools
 import json
+import math
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,6 +41,7 @@ class Page:
         self.requests: list[str] = []
         self._browser = browser
         self._session = session
+        self._size: dict[str, Any] = {}
         self._loaded = asyncio.Event()
 
     async def evaluate(self, expression: str) -> Any:
@@ -53,30 +55,37 @@ class Page:
     async def until(self, expression: str, what: str) -> Any:
         """The first truthy value of the expression; fails naming ``what`` when it does not come."""
         for _ in range(int(DEADLINE_S / 0.05)):
-            if found := await self.evaluate(expression):
+            # A part of the page is as good as true: it cannot be brought here.
+            asked = f"(async () => {{ const it = await ({expression}); return it instanceof Node || it }})()"
+            if found := await self.evaluate(asked):
                 return found
             await asyncio.sleep(0.05)
         raise AssertionError(f"within {DEADLINE_S:g} s: {what}; the page's errors: {self.errors}")
 
     async def show(self, width: int, height: int, dark: bool = False, scale: float = 1.0) -> None:
         """Make the page so large, and the reader one who prefers dark or light."""
-        size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
-        await self.send("Emulation.setDeviceMetricsOverride", **size)
+        self._size = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 600}
+        await self.send("Emulation.setDeviceMetricsOverride", **self._size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.send("Emulation.setEmulatedMedia", features=[scheme])
 
     async def screenshot(self, path: Path, whole: bool = True) -> Path:
-        """Write a PNG of the whole page, or of what its window shows."""
-        asked: dict[str, Any] = {"format": "png", "captureBeyondViewport": whole}
+        """Write a PNG of the whole page, or of what its window shows.
+
+        For the whole the window is made as tall as the page: to picture what is beyond it lays a phone's page out anew.
+        """
         if whole:
-            size = (await self.send("Page.getLayoutMetrics"))["cssContentSize"]
-            asked["clip"] = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        answer = await self.send("Page.captureScreenshot", **asked)
+            tall = math.ceil((await self.send("Page.getLayoutMetrics"))["cssContentSize"]["height"])
+            await self.send("Emulation.setDeviceMetricsOverride", **{**self._size, "height": tall})
+            await self.evaluate("new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        answer = await self.send("Page.captureScreenshot", format="png")
+        if whole:
+            await self.send("Emulation.setDeviceMetricsOverride", **self._size)
         await asyncio.to_thread(path.write_bytes, base64.b64decode(answer["data"]))
         return path
 
     async def overflow(self) -> list[str]:
-        """The elements that stick out of the page's right edge, as ``tag.class: text``."""
+        """What sticks out at the page's right, and cannot be scrolled to in a box of its own: ``tag.class: text``."""
         return list(await self.evaluate(_OVERFLOW))
 
     async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -197,6 +206,9 @@ def _thrown(details: dict[str, Any]) -> str:
 
 
 _OVERFLOW = """[...document.body.querySelectorAll("*")]
-    .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-    .map(e => `${e.tagName.toLowerCase()}.${e.getAttribute("class") || ""}: ${e.textContent.trim().slice(0, 60)}`)
-"""
+    .filter(part => part.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+    .filter(part => {
+        while ((part = part.parentElement) && !/auto|scroll/.test(getComputedStyle(part).overflowX));
+        return !part;
+    })
+    .map(part => `${part.localName}.${part.getAttribute("class") || ""}: ${part.textContent.trim().slice(0, 60)}`)"""

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mmctl.cli.preview import preview
 from mmctl.cli.reach import TargetArg
 from mmctl.cli.run import Run, current
 from mmctl.fleet.errors import CONFIG, FAILED, UsageError
@@ -24,9 +25,12 @@ LanguageOption = Annotated[
 FolderArg = Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder of the files; default: deployments.")]
 
 
+app.command("preview")(preview)
+
+
 @app.callback()
 def main() -> None:
-    """The files of Prometheus, Alertmanager and Grafana: render, check, push."""
+    """The files of Prometheus, Alertmanager and Grafana: render, check, push; and the dashboards as they look."""
 
 
 def planned(run: Run, target: str | None, language: str | None) -> Plan:

@@ -1,0 +1,1 @@
+"""Dashboards drawn outside Grafana: what each panel asks Prometheus, and the page its answers are put into."""
