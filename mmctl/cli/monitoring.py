@@ -6,22 +6,27 @@ from typing import Annotated
 import typer
 
 from mmctl.cli.preview import preview
-from mmctl.cli.reach import TargetArg
 from mmctl.cli.run import Run, current
-from mmctl.fleet.errors import CONFIG, FAILED, UsageError
-from mmctl.fleet.inventory import load_fleet
+from mmctl.fleet.errors import CONFIG, FAILED, Refused
+from mmctl.fleet.inventory import Fleet, Target, load_fleet
+from mmctl.fleet.open import open_transport
 from mmctl.monitoring import engines, folder
-from mmctl.monitoring.boards.model import LANGUAGES, Language
 from mmctl.monitoring.files import files
 from mmctl.monitoring.folder import Fault
+from mmctl.monitoring.loaded import Loaded
 from mmctl.monitoring.plan import Plan
 from mmctl.monitoring.programs import checked_by_programs
+from mmctl.monitoring.provisioning import ROOT
+from mmctl.monitoring.push import push as bring
+from mmctl.monitoring.vanished import vanished
+from mmctl.release import runs
 
 app = typer.Typer(help="The files of Prometheus, Alertmanager and Grafana: render, check, push.")
 HERE = Path("deployments")
 LanguageOption = Annotated[
     str | None, typer.Option("--language", help="Titles and descriptions: en or zh; default: as the fleet file says.")
 ]
+TargetOption = Annotated[str | None, typer.Option("--target", help="Only the engines of this target.")]
 FolderArg = Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder of the files; default: deployments.")]
 
 
@@ -35,10 +40,8 @@ def main() -> None:
 
 def planned(run: Run, target: str | None, language: str | None) -> Plan:
     """The plan from the fleet; what keeps Prometheus from reading an engine is told. Raises UsageError."""
-    if language is not None and language not in LANGUAGES:
-        raise UsageError(f"there is no language {language!r}", f"one of {', '.join(LANGUAGES)}")
-    spoken: Language | None = next((each for each in LANGUAGES if each == language), None)
     fleet = load_fleet(run.fleet)
+    spoken = engines.spoken(language) if language else None
     plan = engines.plan_of(fleet, fleet.target(target) if target else None, spoken)
     for fault in engines.faults(plan):
         run.out.event("warning", message=fault)
@@ -55,7 +58,7 @@ def _tell(run: Run, faults: list[Fault]) -> None:
 @app.command("render")
 def render(
     into: FolderArg = HERE,
-    target: Annotated[str | None, typer.Option("--target", help="Only the engines of this target.")] = None,
+    target: TargetOption = None,
     language: LanguageOption = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 where a file would change.")] = False,
 ) -> None:
@@ -80,17 +83,65 @@ def render(
 
 
 @app.command("check")
-def check(target: TargetArg = None, where: Annotated[Path, typer.Option("--dir", help="The folder.")] = HERE) -> None:
+def check(
+    where: FolderArg = HERE,
+    target: TargetOption = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also ask the monitoring host's Prometheus whether each name is there.")
+    ] = False,
+) -> None:
     """Judge every file: as generated, sound, with known names, taken by promtool and amtool. Exit 10 for a fault."""
     run = current()
     plan = planned(run, target, None)
     faults = [*folder.differences(where, files(plan)), *folder.judged(where)]
     programs, said = checked_by_programs(where)
     faults += said
+    if live:
+        host = monitoring_target(load_fleet(run.fleet))
+        transport = open_transport(host)
+        try:
+            faults += vanished(where, Loaded(transport, plan.prometheus_port))
+        finally:
+            transport.close()
     _tell(run, faults)
     run.out.result(folder=str(where), ok=not faults, faults=len(faults), programs=programs)
     if faults:
         raise typer.Exit(CONFIG)
-    run.out.say(
-        f"{where}: sound, also for {', '.join(programs) or 'no program: promtool and amtool are not installed'}"
-    )
+    run.out.say(f"{where}: sound, also for {', '.join(programs) or 'no program: none is installed'}")
+
+
+def monitoring_target(fleet: Fleet) -> Target:
+    """The monitoring host as a target of its own: its lock and its audit trail lie beside the files. Raises Refused."""
+    host = fleet.monitoring.host
+    if host is None:
+        at = fleet.monitoring.at if fleet.file else "the fleet"
+        raise Refused(f"{at} names no monitoring host", "write `monitoring: {host: {address: ...}}` into it")
+    return Target(
+        "monitoring", "ssh", (host,), environment="", account="", config=Path(), root=ROOT, members=(host,),
+        at=fleet.monitoring.at,
+    )  # fmt: skip
+
+
+@app.command("push")
+def push(
+    language: LanguageOption = None,
+) -> None:
+    """Bring the files to the monitoring host, have them checked, loaded and proved there; else all is put back."""
+    run = current()
+    fleet = load_fleet(run.fleet)
+    target = monitoring_target(fleet)
+    plan = engines.plan_of(fleet, None, engines.spoken(language) if language else None)
+    if faults := engines.faults(plan):
+        raise Refused("\n".join(faults), "nothing was changed")
+    made = files(plan)
+    transport = open_transport(target)
+    try:
+        place = runs.Site(target, {target.hosts[0].name: transport}, run.run_id, "mmctl monitoring push")
+        with runs.recorded(place, "monitoring push", {"engines": [e.instance for e in plan.engines]}) as outcome:
+            done = bring(transport, place.layout, made, Loaded(transport, plan.prometheus_port), run.out.progress)
+            outcome["release"] = done.release
+    finally:
+        transport.close()
+    run.out.result(host=target.hosts[0].name, release=done.release, unchanged=done.unchanged, told=done.told)
+    what = "was there already, and is loaded" if done.unchanged else "is loaded"
+    run.out.styled(f"{target.hosts[0].name}: {done.release} {what}: {len(plan.engines)} engines", "green")

@@ -1,6 +1,7 @@
 """From the fleet to the plan of a monitoring host: every engine host of every target, and where its metrics are."""
 
 from mmctl.client.site import site_of
+from mmctl.fleet.errors import UsageError
 from mmctl.fleet.inventory import Fleet, Host, Target
 from mmctl.monitoring.boards.model import LANGUAGES, Language
 from mmctl.monitoring.plan import COMMITTED, Plan, Scraped
@@ -16,7 +17,7 @@ def plan_of(fleet: Fleet, target: Target | None = None, language: Language | Non
     engines = tuple(_scraped(each, host, section.host) for each in chosen for host in each.hosts)
     return Plan(
         engines=engines or COMMITTED.engines,
-        language=language or _spoken(section.language),
+        language=language or spoken(section.language),
         runbooks=section.runbooks or COMMITTED.runbooks,
         grafana=section.grafana or COMMITTED.grafana,
         prometheus_port=section.prometheus_port or COMMITTED.prometheus_port,
@@ -24,8 +25,12 @@ def plan_of(fleet: Fleet, target: Target | None = None, language: Language | Non
     )
 
 
-def _spoken(word: str) -> Language:
-    return next(language for language in LANGUAGES if language == word)
+def spoken(word: str) -> Language:
+    """The language of that name. Raises UsageError."""
+    for language in LANGUAGES:
+        if language == word:
+            return language
+    raise UsageError(f"there is no language {word!r}", f"one of {', '.join(LANGUAGES)}")
 
 
 def _scraped(target: Target, host: Host, monitoring: Host | None) -> Scraped:

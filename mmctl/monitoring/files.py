@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from mmctl.monitoring import alerting, boards, provisioning, scrape
+from mmctl.monitoring import alerting, boards, hosting, provisioning, scrape
 from mmctl.monitoring.plan import Plan
 
 Part = Callable[[Plan], Mapping[str, str]]
 #: Paths are those of ``deployments/``.
-PARTS: Final[tuple[Part, ...]] = (boards.files, alerting.files, provisioning.files, scrape.files)
+PARTS: Final[tuple[Part, ...]] = (boards.files, alerting.files, provisioning.files, scrape.files, hosting.files)
 
 
 def files(plan: Plan) -> dict[str, str]:

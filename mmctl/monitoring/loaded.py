@@ -1,0 +1,86 @@
+"""What a running Prometheus says it has loaded, compared with files; and what it reads."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from mmctl.fleet.errors import OperatorError
+from mmctl.fleet.transport import Transport
+from mmctl.monitoring import alerting, scrape
+
+ASK_SECONDS: Final = 10.0
+
+
+class PrometheusRefuses(OperatorError):
+    """Prometheus answered with an error, or with what is no answer of its API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The Prometheus on the host of ``transport``, on ``port`` there."""
+
+    transport: Transport
+    port: int
+
+    def ask(self, path: str) -> Any:
+        """``data`` of ``/api/v1/PATH``. Raises PrometheusRefuses naming what was asked."""
+        answer = self.transport.http("GET", self.port, f"/api/v1/{path}", ASK_SECONDS)
+        where = f"{self.transport.name}: Prometheus on port {self.port}, asked for {path.partition('?')[0]},"
+        try:
+            body = json.loads(answer.body)
+        except ValueError:
+            raise PrometheusRefuses(
+                f"{where} answers {answer.status} and no JSON", "is something else on that port?"
+            ) from None
+        if answer.status != 200 or not isinstance(body, dict) or body.get("status") != "success":
+            said = body.get("error") if isinstance(body, dict) else ""
+            raise PrometheusRefuses(f"{where} answers {answer.status}: {said or 'without a reason'}")
+        return body.get("data")
+
+    def ready(self) -> bool:
+        """Whether it is up and has read its files."""
+        try:
+            return self.transport.http("GET", self.port, "/-/ready", ASK_SECONDS).status == 200
+        except OperatorError:
+            return False
+
+    def difference(self, files: Mapping[str, str]) -> str:
+        """In what the loaded configuration is not that of ``files``, for people; empty where it is."""
+        if not self.ready():
+            return f"it is not ready on port {self.port}"
+        try:
+            running = yaml.safe_load(self.ask("status/config")["yaml"])
+            groups = {group["name"]: [_rule(rule) for rule in group["rules"]] for group in self.ask("rules")["groups"]}
+        except (OperatorError, KeyError, TypeError, yaml.YAMLError) as error:
+            return str(error)
+        wanted = yaml.safe_load(files[scrape.FILE])
+        if _jobs(running) != _jobs(wanted):
+            return "its scrape jobs are not those of the files"
+        rules = yaml.safe_load(files[alerting.FILE])
+        if groups != {group["name"]: [_rule(rule) for rule in group["rules"]] for group in rules["groups"]}:
+            return "its rules are not those of the files"
+        page = self.transport.http("GET", self.port, "/metrics", ASK_SECONDS).body.decode("utf-8", "replace")
+        return "" if "\nprometheus_config_last_reload_successful 1" in page else "its last reload failed"
+
+
+def _rule(rule: Mapping[str, Any]) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
+    """Name, labels and annotations, as the file and the API have them alike."""
+    name = rule.get("alert") or rule.get("record") or rule.get("name") or ""
+    return name, rule.get("labels") or {}, rule.get("annotations") or {}
+
+
+def _jobs(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each job what a reader would see differ: interval, parameters, and every target with its labels."""
+    return {
+        job["job_name"]: (
+            job.get("scrape_interval"),
+            job.get("params"),
+            sorted(
+                (tuple(one["targets"]), tuple(sorted(one.get("labels", {}).items()))) for one in job["static_configs"]
+            ),
+        )
+        for job in configuration.get("scrape_configs") or ()
+    }

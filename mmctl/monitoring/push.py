@@ -1,0 +1,190 @@
+"""Brings the files to the monitoring host: checked, switched in one step, loaded, proved; else all is put back."""
+
+import hashlib
+import io
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from mmctl.fleet.errors import (
+    ROLLED_BACK,
+    ConfigRefused,
+    DeadlineExceeded,
+    OperatorError,
+    Refused,
+    Unproved,
+)
+from mmctl.fleet.transport import Transport
+from mmctl.monitoring.hosting import ALERTMANAGER_FILE, ALERTMANAGER_UNIT, PROMETHEUS_UNIT
+from mmctl.monitoring.loaded import Loaded
+from mmctl.remote import monitoring as remote
+from mmctl.remote.layout import Layout
+
+CALL_SECONDS: Final = 30.0
+#: A Prometheus that starts reads its own log of what it had in memory first.
+READY_SECONDS: Final = 120.0
+SHA_LENGTH: Final = 12
+INSTALL: Final = "on Debian: apt-get install prometheus prometheus-alertmanager (docs/deployment/MONITORING.md)"
+
+Progress = Callable[[str], None]
+
+
+class PutBack(OperatorError):
+    """The new files did not come up; those of before are loaded again."""
+
+    exit_code = ROLLED_BACK
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the host has."""
+
+    current: str
+    alertmanager: bool
+    grafana: bool
+    port: int | None = None  # where its Prometheus listens by our drop-in, if it has it
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push did: the files' id, whether they were there already, and which services were told."""
+
+    release: str
+    unchanged: bool
+    told: tuple[str, ...]
+
+
+def sha_of(files: Mapping[str, str]) -> str:
+    """The id of the files' content."""
+    digest = hashlib.sha256()
+    for path, text in sorted(files.items()):
+        digest.update(path.encode() + b"\0" + text.encode() + b"\0")
+    return digest.hexdigest()[:SHA_LENGTH]
+
+
+def tar_of(files: Mapping[str, str]) -> bytes:
+    """The files as a tar stream, all readable by everyone."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as stream:
+        for path, text in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(text.encode()), 0o644
+            stream.addfile(member, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def survey(transport: Transport, layout: Layout, files: Mapping[str, str]) -> Ground:
+    """What is on the host. Raises Refused where it cannot take the files, with every reason."""
+    said = transport.run(remote.facts(layout), CALL_SECONDS).checked(f"{transport.name}: cannot be looked at").out
+    fact = dict(line.partition("=")[::2] for line in said.splitlines())
+    wants_alertmanager = ALERTMANAGER_FILE in files
+    reasons = []
+    if fact.get("uid") != "0":
+        reasons.append("we are not root there; log in as root, or write `become: true`")
+    needed = [("prometheus", "prometheus"), ("promtool", "prometheus")]
+    needed += [("prometheus-alertmanager", "alertmanager"), ("amtool", "alertmanager")] if wants_alertmanager else []
+    reasons += [f"{program} is not installed" for program, _ in needed if fact.get(program) != "yes"]
+    units = [("prometheus_unit", PROMETHEUS_UNIT)]
+    units += [("alertmanager_unit", ALERTMANAGER_UNIT)] if wants_alertmanager else []
+    reasons += [f"there is no service {unit}" for key, unit in units if fact.get(key) != "loaded"]
+    if reasons:
+        raise Refused(f"{transport.name}: {'; '.join(reasons)}: nothing was changed", INSTALL)
+    port = fact.get("port", "")
+    return Ground(
+        fact.get("current", ""), wants_alertmanager, fact.get("grafana") == "yes", int(port) if port.isdigit() else None
+    )
+
+
+def push(transport: Transport, layout: Layout, files: Mapping[str, str], loaded: Loaded, progress: Progress) -> Pushed:
+    """Put ``files`` on the host and prove that they are loaded. ``loaded`` asks the host's Prometheus.
+
+    Raises Refused or ConfigRefused where nothing was changed, PutBack where the files of before are loaded again, and
+    Unproved where neither could be proved.
+    """
+    ground = survey(transport, layout, files)
+    sha = sha_of(files)
+    units = (PROMETHEUS_UNIT, *((ALERTMANAGER_UNIT,) if ground.alertmanager else ()))
+    if ground.current.endswith(f"-{sha}") and not loaded.difference(files):
+        return Pushed(ground.current, True, ())
+    release = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{sha}"
+    progress(f"{transport.name}: {len(files)} files as {release}")
+    transport.run(remote.unpack(layout, release), CALL_SECONDS, tar_of(files)).checked(
+        f"{transport.name}: cannot store the files"
+    )
+    check = transport.run(remote.judged(layout, release, ground.alertmanager), CALL_SECONDS)
+    if check.rc:
+        transport.run(remote.remove(layout, release), CALL_SECONDS)
+        said = [line.strip() for line in check.out.splitlines() if "FAILED" in line or "error" in line.lower()]
+        reason = "; ".join(said[-3:]) or check.out.strip()
+        raise ConfigRefused(
+            f"{transport.name}: its own promtool or amtool refuses the files: {reason}",
+            "nothing was changed; `mmctl monitoring check` judges them here",
+        )
+    try:
+        told = _switch(transport, layout, release, units, ground, progress)
+        _prove(transport, loaded, files)
+    except OperatorError as error:
+        _put_back(transport, layout, release, ground, units, loaded, error)
+        raise PutBack(
+            f"{transport.name}: {error.what}; the files of before are loaded again",
+            f"what {PROMETHEUS_UNIT} said: journalctl -u {PROMETHEUS_UNIT}",
+        ) from error
+    transport.run(remote.prune(layout), CALL_SECONDS)
+    return Pushed(release, False, told)
+
+
+def _switch(
+    transport: Transport, layout: Layout, release: str, units: tuple[str, ...], ground: Ground, progress: Progress
+) -> tuple[str, ...]:
+    done = transport.run(remote.activate(layout, release, units, ground.grafana), CALL_SECONDS)
+    new = set(done.checked(f"{transport.name}: cannot switch to the files").out.replace("changed ", "").split())
+    for unit in units:
+        progress(f"{transport.name}: {unit} {'restarts' if unit in new else 'reads its files'}")
+        result = transport.run(remote.tell(unit, unit in new), CALL_SECONDS)
+        if result.rc:
+            words = transport.run(remote.last_words(unit), CALL_SECONDS).out.strip().splitlines()
+            result.checked(f"{transport.name}: {unit} does not take them: {words[-1] if words else 'it said nothing'}")
+    return units
+
+
+def _prove(transport: Transport, loaded: Loaded, files: Mapping[str, str]) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while left := loaded.difference(files):
+        ended = transport.run(remote.condition(PROMETHEUS_UNIT), CALL_SECONDS).out.strip() == "failed"
+        if ended or time.monotonic() > end:
+            words = transport.run(remote.last_words(PROMETHEUS_UNIT), CALL_SECONDS).out.strip().splitlines()
+            raise Unproved(
+                f"Prometheus does not run with the new files: {left}; its last words: {words[-1] if words else 'none'}"
+            )
+        time.sleep(0.3)
+
+
+def _put_back(
+    transport: Transport,
+    layout: Layout,
+    release: str,
+    ground: Ground,
+    units: tuple[str, ...],
+    loaded: Loaded,
+    error: OperatorError,
+) -> None:
+    """Everything as it was before, told to the services. Raises Unproved where Prometheus is not ready then."""
+    try:
+        transport.run(remote.take_back(layout, release, ground.current, units), CALL_SECONDS).checked("cannot undo")
+        for unit in units:
+            transport.run(remote.tell(unit, True), CALL_SECONDS)
+        end = time.monotonic() + READY_SECONDS
+        before = Loaded(transport, ground.port or loaded.port)
+        while ground.current and not before.ready():
+            if time.monotonic() > end:
+                raise DeadlineExceeded("Prometheus was not ready in time")
+            time.sleep(0.3)
+        transport.run(remote.remove(layout, release), CALL_SECONDS)
+    except OperatorError as second:
+        raise Unproved(
+            f"{transport.name}: {error.what}; and putting back what was there failed: {second.what}",
+            f"look on the host: systemctl status {' '.join(units)}",
+        ) from second

@@ -1,0 +1,161 @@
+"""The files on a real host: Debian's own Prometheus and its service, our drop-in, a real reload, and the way back.
+
+The test hosts have no package sources, so the programs are this machine's own, of the same Debian, mounted into them.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hosts.conftest import Operator, as_host
+from tests.hosts.machines import Lan, Machine
+from tests.hosts.project import Project
+from tests.needs import need, need_program
+from tests.sandbox.engines import until
+
+PRISTINE = True
+PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
+UNITS = ("prometheus.service", "prometheus-alertmanager.service")
+CURRENT = "/opt/market-maker-monitoring/current"
+
+
+def install(machine: Machine) -> None:
+    """What `apt-get install prometheus prometheus-alertmanager` leaves, without starting it."""
+    for unit in UNITS:
+        shutil.copy(f"/lib/systemd/system/{unit}", machine.root / "etc/systemd/system" / unit)
+        (machine.root / "etc/default" / unit.removesuffix(".service")).write_text('ARGS=""\n')
+    machine.sh(
+        "useradd --system --home-dir /var/lib/prometheus --create-home prometheus;"
+        " install -d -o prometheus /var/lib/prometheus/metrics2 /var/lib/prometheus/alertmanager;"
+        " systemctl daemon-reload"
+    )
+
+
+@pytest.fixture(scope="module")
+def machine(lan: Lan) -> Machine:
+    need_program(*PROGRAMS)
+    for unit in UNITS:
+        need(Path(f"/lib/systemd/system/{unit}").exists(), f"Debian's {unit}")
+    mounted = tuple(f"--bind-ro={shutil.which(program)}:/usr/bin/{program}" for program in PROGRAMS)
+    host = lan.boot(*mounted)
+    install(host)
+    return host
+
+
+@pytest.fixture(scope="module")
+def operator(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    folder = tmp_path_factory.mktemp("operator")
+    person = Operator(folder, Project(folder / "source"), [as_host(machine)])
+    person.write()
+    fleet(person, machine)
+    return person
+
+
+def fleet(person: Operator, machine: Machine, port: int = 9091) -> None:
+    """The engines of a target run beside Prometheus; its section names the host."""
+    person.write_fleet()
+    file = person.folder / "fleet.yaml"
+    text: dict[str, Any] = json.loads(file.read_text())
+    host = {key: value for key, value in as_host(machine).items() if key != "name"}
+    text["monitoring"] = {"host": host | {"name": "watcher"}, "prometheus_port": port}
+    file.write_text(json.dumps(text, indent=1))
+
+
+def asked(machine: Machine, path: str) -> str:
+    """What Prometheus says on the host itself."""
+    ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:9091/api/v1/{path}').read().decode())"
+    return machine.sh(f'python3 -c "{ask}"')
+
+
+def loaded(machine: Machine) -> str:
+    """The configuration that runs, by the host's own word."""
+    return asked(machine, "status/config")
+
+
+def test_a_first_push_switches_debians_service_to_our_files_and_proves_it(operator: Operator, machine: Machine) -> None:
+    done = operator.json("monitoring", "push")
+    assert done.code == 0, done.err
+    assert done.result["unchanged"] is False
+    assert "staging:host" in loaded(machine)
+    assert machine.sh(f"readlink {CURRENT}").strip() == f"releases/{done.result['release']}"
+    assert "market-maker.conf" in machine.sh("systemctl cat prometheus | grep '^# /'")
+    trail = machine.sh("cat /opt/market-maker-monitoring/.mmctl/audit.jsonl")
+    phases = [(line["verb"], line["phase"]) for line in map(json.loads, trail.splitlines())]
+    assert phases == [("monitoring push", "intent"), ("monitoring push", "done")]
+
+
+def test_a_second_push_of_the_same_changes_nothing(operator: Operator, machine: Machine) -> None:
+    before = machine.sh("systemctl show -p MainPID --value prometheus; ls /opt/market-maker-monitoring/releases")
+    done = operator.json("monitoring", "push")
+    assert (done.code, done.result["unchanged"]) == (0, True), done.err
+    assert (
+        machine.sh("systemctl show -p MainPID --value prometheus; ls /opt/market-maker-monitoring/releases") == before
+    )
+
+
+def test_changed_files_are_reloaded_without_a_restart(operator: Operator, machine: Machine) -> None:
+    pid = machine.sh("systemctl show -p MainPID --value prometheus")
+    (operator.folder / "config.yaml").write_text(
+        (operator.folder / "config.yaml").read_text().replace("prometheus_port: null", "prometheus_port: 9090")
+    )
+    done = operator.json("monitoring", "push")
+    assert done.code == 0, done.err
+    assert "127.0.0.1:9090" in loaded(machine)
+    assert machine.sh("systemctl show -p MainPID --value prometheus") == pid
+
+
+def test_files_that_the_hosts_own_promtool_refuses_change_nothing(
+    operator: Operator, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmctl.monitoring import files as making
+
+    before = machine.sh(f"readlink {CURRENT}; ls /opt/market-maker-monitoring/releases")
+    monkeypatch.setattr(making, "PARTS", (*making.PARTS, lambda plan: {"grafana/alerting/more.yml": "groups: [{"}))
+    done = operator.json("monitoring", "push")
+    assert done.code == 10, done.err
+    assert "promtool" in done.err
+    assert machine.sh(f"readlink {CURRENT}; ls /opt/market-maker-monitoring/releases") == before
+
+
+def test_a_prometheus_that_does_not_come_up_gets_its_old_files_back(operator: Operator, machine: Machine) -> None:
+    before = machine.sh(f"readlink {CURRENT}")
+    fleet(operator, machine, port=22)  # only root may listen there: promtool cannot know
+    done = operator.json("monitoring", "push")
+    assert done.code == 4, done.err
+    assert "files of before" in done.err
+    assert "permission denied" in done.err, "what Prometheus said is handed on"
+    assert machine.sh(f"readlink {CURRENT}") == before
+    assert "127.0.0.1:9090" in loaded(machine)
+    assert ":22" not in machine.sh("systemctl cat prometheus")
+    fleet(operator, machine)
+
+
+def test_a_dashboard_that_asks_for_what_no_engine_has_is_told_and_so_is_an_engine_that_is_down(
+    operator: Operator, machine: Machine
+) -> None:
+    folder = operator.folder / "rendered"
+    assert operator.json("monitoring", "render", str(folder)).code == 0
+    until(
+        lambda: "lastScrape" in asked(machine, "targets") and "0001-01" not in asked(machine, "targets"), "it scraped"
+    )
+    done = operator.json("monitoring", "check", str(folder), "--live")
+    assert done.code == 10
+    told = [event["message"] for event in done.events if event["event"] == "fault"]
+    assert any("staging:host" in message and "cannot be read" in message for message in told), told
+
+
+def test_a_prometheus_that_answers_nothing_is_named(operator: Operator, machine: Machine) -> None:
+    machine.sh("systemctl stop prometheus")
+    done = operator.json("monitoring", "check", str(operator.folder / "rendered"), "--live")
+    assert done.code == 10
+    assert any("9091" in event["message"] for event in done.events if event["event"] == "fault"), done.out
+
+
+def test_a_host_without_prometheus_is_refused_with_what_to_install(operator: Operator, machine: Machine) -> None:
+    machine.sh("mv /etc/systemd/system/prometheus.service /root/; systemctl daemon-reload")
+    done = operator.json("monitoring", "push")
+    assert done.code == 7, done.err
+    assert "apt-get install prometheus" in done.err
