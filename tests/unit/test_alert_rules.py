@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from mmctl.cli.verbs import VERBS
+from mmctl.monitoring import boards
 from mmctl.monitoring.rules import anomaly
 from mmctl.monitoring.rules.anomaly import Usual
 from mmctl.monitoring.rules.check import Pages, anchors, faults, unanswered
@@ -57,6 +58,12 @@ def test_the_two_alerts_of_one_name_stand_in_groups_of_their_own_and_say_their_s
 
 def test_every_rule_reads_what_engines_tell_and_leads_to_a_runbook_and_a_dashboard() -> None:
     assert faults(RULES, "rules.yml", PAGES) == []
+
+
+def test_every_alert_and_every_anomaly_leads_to_a_panel_that_there_is() -> None:
+    numbers = boards.numbers()
+    shown = [alert.shows for alert in alerts()] + [watched.shows for watched in anomaly.WATCHED]
+    assert [shows for shows in shown if shows.panel not in numbers[shows.board]] == []
 
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:

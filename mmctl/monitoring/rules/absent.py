@@ -27,12 +27,20 @@ PATIENCE: Final = {
 
 
 def expression(metric: Metric) -> str:
-    """The engines without ``metric``. What only a leading engine knows is asked of those that lead."""
-    sample = f"{metric.name}_count" if metric.type is Type.HISTOGRAM else metric.name
+    """The engines without ``metric``."""
+    return f"{engines_of(metric)} unless on (instance) count by (instance) (last_over_time({sample_of(metric)}[2m]))"
+
+
+def engines_of(metric: Metric) -> str:
+    """The engines that must tell ``metric``: all that answer, or those that lead where only a leading one knows it."""
     known = all(label.values for label in metric.labels)
     always = metric.type is Type.HISTOGRAM or (known and (metric.type is Type.COUNTER or metric.initial is not None))
-    engines = ANSWERING if always else LEADING
-    return f"{engines} unless on (instance) count by (instance) (last_over_time({sample}[2m]))"
+    return ANSWERING if always else LEADING
+
+
+def sample_of(metric: Metric) -> str:
+    """The series that is there where ``metric`` is."""
+    return f"{metric.name}_count" if metric.type is Type.HISTOGRAM else metric.name
 
 
 def group(alerts: Iterable[Alert], records: dict[str, Recording]) -> Group:

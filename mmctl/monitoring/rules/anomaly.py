@@ -46,7 +46,7 @@ WATCHED: Final = (
         "volatility_bps",
         "avg without (venue, symbol) (mm_volatility_bps)",
         "volatility of the mid",
-        Shows("trading_overview", "Quotes"),
+        Shows("pnl_analysis", "Volatility (bp a root second)"),
     ),
     Watched("memory_bytes", "mm_memory_bytes", "resident memory", Shows("system_health", "Memory")),
 )
