@@ -15,7 +15,7 @@ _UNKNOWN = "{{ $value }} orders of {{ $labels.symbol }} have no proved state; ea
 _SKEW = (
     "The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} off; the exchange refuses orders at 1 s."
 )
-_Shows("trading_overview", "Quoting") = "{{ $labels.symbol }} had both sides quoted {{ $value | humanizePercentage }} of the last hour."
+_UPTIME = "{{ $labels.symbol }} had both sides quoted {{ $value | humanizePercentage }} of the last hour."
 _REJECTS = "{{ $value | humanizePercentage }} of the last 100 orders of {{ $labels.instance }} were refused."
 _DIFFERS = "{{ $value }} times within ten minutes: {{ $labels.class }} on {{ $labels.instance }}."
 
@@ -23,7 +23,7 @@ ALERTS: Final = (
     Alert("QuotingStopped", f"max_over_time(mm_quoting[1m]) == 0 and {LEADS}", "5m", "warning", P1,
           "{{ $labels.instance }} leads and does not quote",
           "No quote of {{ $labels.instance }} has stood for five minutes although it holds the lease.",
-          UPTIME),
+          Shows("trading_overview", "Quoting")),
     Alert("QuoteUptimeLow", f"max_over_time(mm_quote_uptime_ratio[2m]) < 0.95 and {LEADS}", "10m", "warning", P2,
           "{{ $labels.symbol }} is quoted less than 95 % of the time", _UPTIME, UPTIME),
     Alert("QuoteUptimeLow", f"max_over_time(mm_quote_uptime_ratio[2m]) < 0.8 and {LEADS}", "10m", "critical", P1,

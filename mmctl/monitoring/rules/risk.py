@@ -36,7 +36,8 @@ ALERTS: Final = (
 ROLLOUT: Final = (
     Alert("SmallLoss", 'min_over_time(mm_pnl_day_quote{environment!="production"}[1m]) < -10', "", "warning", P1,
           "{{ $labels.instance }} has lost more than 10 today",
-          "Profit and loss since 00:00 UTC: {{ $value }} in quote currency.", Shows("risk_monitoring", "PnL today"), (("scope", "day"),)),
+          "Profit and loss since 00:00 UTC: {{ $value }} in quote currency.",
+          Shows("risk_monitoring", "PnL today"), (("scope", "day"),)),
     Alert("SmallLoss", 'min_over_time(mm_worst_fill_day_quote{environment!="production"}[1m]) < -10', "", "warning", P1,
           "One fill of {{ $labels.instance }} has lost more than 10 today",
           "The worst fill since 00:00 UTC made {{ $value }} in quote currency, after its fee.", PNL,
