@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmctl.cli.notes import note
 from mmctl.cli.reach import Engine, TargetArg, engines, finish
 from mmctl.cli.run import Run, current
+from mmctl.cli.schedule import schedule
 from mmctl.fleet.errors import OperatorError, UsageError
 from mmctl.fleet.parallel import Outcome
 from mmctl.report.document import Report
+
+if TYPE_CHECKING:
+    from mmctl.fleet.channels import Channel
 
 app = typer.Typer(help="The daily review, spans of days, and kept backtests, as pages that need no network.")
 DEFAULT_ZONE = "Asia/Shanghai"
@@ -36,6 +42,9 @@ class Language(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", help="html, md or json.")]
 LanguageOption = Annotated[Language, typer.Option("--language", help="zh or en.")]
 ZoneOption = Annotated[str, typer.Option("--zone", help="Where a day begins and ends.")]
+ChannelOption = Annotated[
+    list[str] | None, typer.Option("--channel", help="With --send, only to this channel; again for more.")
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(
@@ -61,24 +70,30 @@ def daily(
     out: OutOption = None,
     language: LanguageOption = Language.zh,
     zone: ZoneOption = DEFAULT_ZONE,
+    send: Annotated[bool, typer.Option("--send", help="To the fleet's channels, too; the page is kept here.")] = False,
+    channel: ChannelOption = None,
+    due: Annotated[str, typer.Option("--due", help="The day on which it was last HH:MM, as a timer asks.")] = "",
 ) -> None:
     """The review of one day: trading, returns, risk, performance, problems. One report a host.
 
     A figure that is not known is shown so, with the reason. Exit code 0 also then; 1 where no report could be made.
+    With --send, the code of what kept it from a channel; 3 where some took it. The page is on the disk then as well.
     """
     import time
 
     from mmctl.cli.review import read_day, reports_folder
     from mmctl.report.daily import review
-    from mmctl.report.period import day_of, read_date
+    from mmctl.report.period import day_of, last_due, read_date
 
     run = current()
-    day = day_of(read_date(date, zone, time.time_ns()), zone)
+    now = time.time_ns()
+    day = day_of(last_due(due, zone, now) if due else read_date(date, zone, now), zone)
+    channels = _channels(run, send, channel, format, out)
 
     def made(engine: Engine) -> Report:
         return review(read_day(engine, day, reports_folder(), run.remaining))
 
-    _each(run, target, made, day.name, format, out, language)
+    _each(run, target, made, Wanted(day.name, format, out, language, channels))
 
 
 @app.command("range")
@@ -107,38 +122,64 @@ def span(
     def made(engine: Engine) -> Report:
         return compare(read_span(engine, days, reports_folder(), run.remaining))
 
-    _each(run, target, made, f"{days[0].name}-{days[-1].name}", format, out, language)
+    _each(run, target, made, Wanted(f"{days[0].name}-{days[-1].name}", format, out, language))
 
 
-def _each(
-    run: Run,
-    wanted: str | None,
-    make: Callable[[Engine], Report],
-    period: str,
-    format: Format,
-    out: Path | None,
-    language: Language,
-) -> None:
+@dataclass(frozen=True)
+class Wanted:
+    """How reports are written, where they go, and who else gets them."""
+
+    period: str
+    format: Format
+    out: Path | None
+    language: Language
+    channels: tuple["Channel", ...] = ()
+
+
+def _channels(
+    run: Run, send: bool, wanted: list[str] | None, format: Format, out: Path | None
+) -> tuple["Channel", ...]:
+    """The channels to send to, looked up before anything is read: a report that can reach nobody is refused at once."""
+    if not send:
+        return ()
+    from mmctl.cli.sending import channels_of
+
+    if format is not Format.html or str(out) == "-":
+        raise UsageError("--send sends the page", "Leave --format and --out - away.")
+    return channels_of(run, wanted or [])
+
+
+def _each(run: Run, target: str | None, make: Callable[[Engine], Report], wanted: Wanted) -> None:
     """One report a host, each written as soon as it is made; ends the run with the hosts' common exit code."""
     outcomes: dict[str, Outcome[Path | None]] = {}
-    with engines(run, wanted) as found:
+    out = wanted.out
+    with engines(run, target) as found:
         if out is not None and len(found) > 1 and str(out) != "-" and not out.is_dir():
             raise UsageError(
                 "several hosts make several reports", "Name a folder with --out, or one host: TARGET:HOST."
             )
         for name, engine in found.items():
             try:
-                report = make(engine)
-                path = place_of(report, period, format, out)
-                text = written(report, format, language)
-                if path is not None:
-                    keep(path, text)
-                outcomes[name] = Outcome(path, None, 0.0)
-                tell(run, report, path, text)
-            except (OperatorError, ValueError) as error:
-                known = error if isinstance(error, OperatorError) else ReportRefused(f"{name}: {error}")
-                outcomes[name] = Outcome(None, known, 0.0)
+                outcomes[name] = Outcome(_one(run, make(engine), wanted), None, 0.0)
+            except OperatorError as error:
+                outcomes[name] = Outcome(None, error, 0.0)
+            except ValueError as error:
+                outcomes[name] = Outcome(None, ReportRefused(f"{name}: {error}"), 0.0)
     finish(run, outcomes)
+
+
+def _one(run: Run, report: Report, wanted: Wanted) -> Path | None:
+    """Write, tell and send one report; where it lies."""
+    path = place_of(report, wanted.period, wanted.format, wanted.out)
+    text = written(report, wanted.format, wanted.language)
+    if path is not None:
+        keep(path, text)
+    tell(run, report, path, text)
+    if wanted.channels and path is not None:
+        from mmctl.cli.sending import send_report
+
+        send_report(run, wanted.channels, report, text, path)
+    return path
 
 
 def written(report: Report, format: Format, language: Language) -> str:
@@ -205,6 +246,10 @@ def tell(run: Run, report: Report, path: Path | None, text: str) -> None:
         return
     run.out.say(str(path))
     run.out.progress(summary(report, "en").rstrip("\n"))
+
+
+app.command("note")(note)
+app.command("schedule")(schedule)
 
 
 @app.command("backtest")

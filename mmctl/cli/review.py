@@ -194,6 +194,8 @@ def kept_latencies(answers: Answers) -> dict[str, Stage]:
 
     A mean is of the ends of its buckets: at most 1/128 above the true one, as the percentiles are.
     """
+    if not answers["latencies"].rows:
+        return {}
     from engine.histogram import from_list, highest_in, merged
 
     by: dict[str, list[Any]] = {}

@@ -101,7 +101,7 @@ VERBS: dict[str, Verb] = {
         "mmctl.cli.report:app",
         "The daily review, spans of days and kept backtests, as pages that need no network.",
         READ,
-        ("daily", "range", "backtest"),
+        ("daily", "range", "note", "schedule", "backtest"),
     ),
     "record": Verb(
         "mmctl.cli.record:app", "Check market recordings, and turn them into columns.", RESEARCH, ("check", "convert")

@@ -79,6 +79,16 @@ def read_date(text: str, zone: str, now_ns: int) -> date:
     return found
 
 
+def last_due(clock: str, zone: str, now_ns: int) -> date:
+    """The date on which it was last ``clock`` (HH:MM) in ``zone``: a timer that fires late still means its own day."""
+    try:
+        at = time.fromisoformat(clock)
+    except ValueError:
+        raise UsageError(f"'{clock}' is no time of day", "Write HH:MM, as 22:00.") from None
+    now = datetime.fromtimestamp(now_ns / NS, zone_of(zone))
+    return now.date() if now.time() >= at else now.date() - timedelta(days=1)
+
+
 def days_of(first: date, last: date, zone: str) -> list[Day]:
     """Every day from ``first`` to ``last``, both included. Raises UsageError for a span that is empty or too long."""
     count = (last - first).days + 1
