@@ -32,7 +32,7 @@ def main() -> int:
         if asked.prometheus:
             since = f"{asked.minutes:g}m"
             return pictures(asked.prometheus, since, Path(folder), asked.into)
-        with scene(Path(folder), scrape_s=None, speed=1.0, change=calm) as running:
+        with scene(Path(folder), scrape_s=None, speed=4.0, change=calm) as running:
             day(running, asked.minutes * 60)
             return pictures(running.prometheus, f"{asked.minutes:g}m", Path(folder), asked.into)
 

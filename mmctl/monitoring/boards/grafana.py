@@ -253,6 +253,10 @@ def _overrides(panel: Panel, language: Language) -> Iterator[Json]:
         properties = []
         if column.unit:
             properties.append({"id": "unit", "value": column.unit})
+        if column.decimals is not None:
+            properties.append({"id": "decimals", "value": column.decimals})
+        if column.width:
+            properties.append({"id": "custom.width", "value": column.width})
         if column.shown:
             properties.append({"id": "mappings", "value": [_mapping(column.shown, language)]})
         if any(said.colour for said in column.shown.values()):

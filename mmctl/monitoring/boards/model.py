@@ -91,12 +91,15 @@ class Query:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: the field it comes from (a label, or ``Value #A``), its heading, its unit and colours."""
+    """A column of a table: the field it comes from (a label, or ``Value #A``), its heading, its unit and colours;
+    ``width`` is its pixels, 0 for an equal share of what the others leave."""
 
     source: str
     title: Words
     unit: str = ""
     shown: Mapping[str, Shown] = field(default_factory=dict)
+    width: int = 0
+    decimals: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ HIDDEN: Final = {"legend": False, "tooltip": False, "viz": False}
 def _stat(panel: Panel) -> Json:
     return {
         "colorMode": "value",
-        "graphMode": "none" if panel.shown else "area",
+        "graphMode": "none" if panel.shown or panel.unit.startswith("bool") else "area",
         "justifyMode": "auto",
         "orientation": "auto",
         "percentChangeColorMode": "standard",
@@ -179,6 +179,6 @@ def custom(panel: Panel) -> Json:
         case Kind.STATE_TIMELINE:
             return {"fillOpacity": 70, "hideFrom": HIDDEN, "lineWidth": 0}
         case Kind.TABLE:
-            return {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
+            return {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "minWidth": 70}
         case _:
             return {}

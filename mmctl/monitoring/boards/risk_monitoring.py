@@ -99,13 +99,13 @@ def alert_history(summaries: Mapping[str, str]) -> Panel:
         height=10,
         hidden=("stage",),
         columns=(
-            Column("Value", W("时间", "Time"), "dateTimeAsIso"),
-            Column("severity", W("级别", "Level"), shown=SEVERITIES),
-            Column("priority", W("优先级", "Priority")),
-            Column("alertname", W("类型", "Type")),
+            Column("Value", W("时间", "Time"), "dateTimeAsIso", width=165),
+            Column("severity", W("级别", "Level"), shown=SEVERITIES, width=80),
+            Column("priority", W("优先级", "Priority"), width=75),
+            Column("alertname", W("类型", "Type"), width=190),
             Column("message", W("消息", "Message"), shown=said),
-            Column("instance", W("实例", "Engine")),
-            Column("alertstate", W("状态", "State"), shown=STATES),
+            Column("instance", W("实例", "Engine"), width=110),
+            Column("alertstate", W("状态", "State"), shown=STATES, width=85),
         ),
     )
 

@@ -37,7 +37,7 @@ STATE = (
             "Whether Prometheus reaches each engine, 1 up, 0 down. Bad: down; SystemDown pages after a minute.",
         ),
         "bool",
-        (Query(at("up"), "{{instance}}"),),
+        (Query(least(at("up"), "instance"), "{{instance}}"),),
         width=5,
         height=5,
         steps=GOOD_IS_ONE,

@@ -205,12 +205,12 @@ TRADES = (
                 Column(label, W("交易所", "Venue") if label == "venue" else W("交易对", "Symbol"))
                 for label in each("mm_quote_price")
             ),
-            Column("Value #A", W("时间", "Time"), "dateTimeAsIso"),
-            Column("Value #B", W("买价", "Bid"), "none"),
-            Column("Value #C", W("卖价", "Ask"), "none"),
+            Column("Value #A", W("时间", "Time"), "dateTimeAsIso", width=165),
+            Column("Value #B", W("买价", "Bid"), "none", decimals=4),
+            Column("Value #C", W("卖价", "Ask"), "none", decimals=4),
             Column("Value #D", W("Spread (bp)", "Spread (bp)"), "none"),
-            Column("Value #E", W("买量", "Bid size"), "none"),
-            Column("Value #F", W("卖量", "Ask size"), "none"),
+            Column("Value #E", W("买量", "Bid size"), "none", decimals=4),
+            Column("Value #F", W("卖量", "Ask size"), "none", decimals=4),
         ),
     ),
 )

@@ -29,7 +29,16 @@ TARGET_KEYS: Final = {
 }
 DEFAULTS_KEYS: Final = {"color", "custom", "decimals", "mappings", "max", "min", "thresholds", "unit"}
 OVERRIDES: Final = {
-    *("unit", "mappings", "thresholds", "custom.axisPlacement", "custom.lineStyle", "custom.cellOptions"),
+    *(
+        "unit",
+        "mappings",
+        "thresholds",
+        "custom.axisPlacement",
+        "custom.lineStyle",
+        "custom.width",
+        "decimals",
+        "custom.cellOptions",
+    ),
 }
 VARIABLE_KEYS: Final = {
     *("allValue", "current", "datasource", "definition", "hide", "includeAll", "label", "multi", "name", "options"),
