@@ -64,7 +64,7 @@ class Sentinel:
 
     async def look(self) -> Decision:
         """One round: see both sides, decide, and carry it out."""
-        engine = await self.actions.see_engine()
+        engine = await self.actions.see_engine(time.monotonic() - self._venue_seen)
         now = time.monotonic()
         if engine.reachable:
             self._engine_seen = now

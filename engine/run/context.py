@@ -34,6 +34,7 @@ from engine.telemetry.latency import Latencies
 from engine.telemetry.logs import set_level
 from engine.telemetry.notify import Notifier
 from engine.telemetry.process import BuildInfo, ProcessFigures
+from engine.telemetry.sentinel_seen import SentinelSeen
 
 log = logging.getLogger("engine")
 
@@ -67,6 +68,8 @@ class RunContext:
         StandingFigures(self.exporter, self.status, self.memory)
         self.reloader = Reloader(config, path, env_file, self.strategy, self._reloaded, digest)
         self.status.standing.configuration = self.reloader.standing
+        self.sentinel = SentinelSeen(config.sentinel.interval.seconds, config.sentinel.enabled)
+        self.status.standing.sentinel = self.sentinel.part
         self.commands = Commands(self.account, self.reloader, self.memory)
         self.audit = AuditTrail()
         self.listener = self._listener(config)
@@ -95,6 +98,7 @@ class RunContext:
             max_body=monitoring.max_body,
             hosts=monitoring.hosts,
             readings=self.readings,
+            sentinel=self.sentinel,
         )
 
     def _process(self, config: Config) -> ProcessFigures:
@@ -118,6 +122,7 @@ class RunContext:
 
     def _reloaded(self, config: Config) -> None:
         self.status.standing.facts["config_hash"] = config_hash(config)
+        self.sentinel.interval_s = config.sentinel.interval.seconds
         set_level(config.logging.level)
 
     # --- how each part ends ---

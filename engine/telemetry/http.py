@@ -23,6 +23,7 @@ from engine.telemetry.hosts import Names
 from engine.telemetry.limiter import TokenBucket
 from engine.telemetry.moments import BadQuestion, readable
 from engine.telemetry.seats import TOTAL, Seats
+from engine.telemetry.sentinel_seen import HEADER, SentinelSeen
 from engine.telemetry.state import Json, Readings, StateSource
 
 STOP_S: Final = 1.0  # connections that are still open are closed after this
@@ -55,9 +56,10 @@ class Listener:
         hosts: Sequence[str] = (),
         seats: Seats | None = None,
         readings: Readings | None = None,
+        sentinel: SentinelSeen | None = None,
     ) -> None:
         self._source, self._exporter, self._desk, self._max_body = source, exporter, desk, max_body
-        self._readings = readings
+        self._readings, self._sentinel = readings, sentinel
         self._hosts, self._names = tuple(hosts), Names("127.0.0.1", hosts)
         self._seats = seats or Seats(for_connections(TOTAL))
         self._door: Door | None = None
@@ -213,6 +215,9 @@ class Listener:
         return web.Response(body=self._page[kind], headers={"Content-Type": kind[0].value, "Vary": "Accept"})
 
     async def _health(self, request: web.Request) -> web.Response:
+        said = request.headers.get(HEADER)
+        if said is not None and self._sentinel is not None:
+            self._sentinel.looked(said)
         body = self._source.health()
         return _answer(200 if body.get("status") in ("ok", "degraded") else 503, body)
 

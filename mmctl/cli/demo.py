@@ -234,6 +234,7 @@ def configure(folder: Path, ports: dict[str, int], market: Market) -> Target:
     template = asset("configs/config.yaml").read_text(encoding="utf-8")
     text = _replaced(template, "  market: spot", f"  market: {market.kind}")
     text = _replaced(text, "  symbol: ETHUSDT", f"  symbol: {market.symbol}")
+    text = _replaced(text, "  # run it beside the engine\n  enabled: true", "  # the demo has none\n  enabled: false")
     for line, by in LIVELY if market == SYNTHETIC else ():
         text = _replaced(text, line, by)
     (folder / "config.yaml").write_text(text, encoding="utf-8")

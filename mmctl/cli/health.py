@@ -194,6 +194,15 @@ def _with_engine(
         database_message="" if database is None else str(database.get("message") or ""),
         database_lag_s=metrics.value("mm_journal_lag_seconds") if metrics else None,
     )
+    sentinel = _component(health_document, ("sentinel",))
+    if sentinel is not None:
+        age = sentinel.get("age_s")
+        facts = replace(
+            facts,
+            sentinel_ok=bool(sentinel.get("ok")),
+            sentinel_message=str(sentinel.get("message") or "no word on it"),
+            sentinel_age_s=float(age) if isinstance(age, int | float) else None,
+        )
     skew = metrics.value("mm_clock_skew_seconds") if metrics else None
     if skew:  # absent: not measured lately; exactly zero: an engine that never measured, as older ones say
         facts = replace(facts, clock_skew_s=skew, clock_source="between the engine and the exchange")

@@ -4,6 +4,7 @@ The copy is made beside the journal's own folder tree, under the layout's privat
 happens. Nothing here touches the live journal except SQLite's own backup API, read-only.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -89,6 +90,34 @@ def _logs(layout: Layout, log: str | None) -> str:
             f'tail -c {MAX_JOURNALD_BYTES} > "$folder/rest/logs/systemd.log" || true'
         )
     return "\n".join(lines)
+
+
+STAMP = r"""
+import os, sys
+folder, text = sys.argv[1:3]
+# Root writes here into a folder of the service's user: nothing is followed, and nothing that is there is written to.
+at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+for name in sys.argv[3:]:
+    fresh = f".{name}.{os.getpid()}"
+    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=at)
+    try:
+        with os.fdopen(file, "w") as sink:
+            os.fchmod(file, 0o644)
+            sink.write(text)
+            sink.flush()
+            os.fsync(file)
+        os.replace(fresh, name, src_dir_fd=at, dst_dir_fd=at)
+    except BaseException:
+        os.unlink(fresh, dir_fd=at)
+        raise
+os.fsync(at)
+"""
+
+
+def stamp(data_dir: str, accounts: Sequence[str], made_ns: int) -> str:
+    """Leave for the engine when its last sound backup was made (ns since 1970), whole or not at all."""
+    names = " ".join(q(f"backup-{account}.json") for account in accounts)
+    return script(f"python3 -c {q(STAMP)} {q(data_dir)} {q(json.dumps({'made_ns': made_ns}))} {names}")
 
 
 def is_scratch(layout: Layout, folder: str) -> bool:

@@ -1,6 +1,7 @@
-"""Makes one backup: copy on the host, fetch, check, manifest, archive, and open the archive again.
+"""Makes one backup: copy on the host, fetch, check, manifest, archive, and open the archive again; then tell the host.
 
-Any failure raises, leaves no archive behind, and removes what was put on the host.
+Any failure raises, leaves no archive behind, and removes what was put on the host. Only where the host cannot be told
+at the end, the archive stays: it is sound, and the engine there goes on telling of the one before.
 """
 
 import contextlib
@@ -94,7 +95,17 @@ def make(
     except BaseException:
         file.unlink(missing_ok=True)
         raise
+    _tell(transport, site, file, moment)
     return Made(file, size, checked)
+
+
+def _tell(transport: Transport, site: Site, file: Path, moment: datetime) -> None:
+    """The engine on the host shows when its last backup was made: this one, now that it has proved sound."""
+    stamped = transport.run(host.stamp(site.data_dir, site.accounts, round(moment.timestamp() * 1e9)), CALL_SECONDS)
+    stamped.checked(
+        f"{file} is made and sound, but {transport.name} cannot be told of it, and reports the one before",
+        f"May {site.data_dir} be written there? Then make another.",
+    )
 
 
 def _read_again(file: Path, before: Verified) -> Verified:

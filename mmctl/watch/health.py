@@ -64,6 +64,9 @@ class Facts:
     database_ok: bool | None = None
     database_message: str = ""
     database_lag_s: float | None = None
+    sentinel_ok: bool | None = None  # None: none is wanted, or the engine is of a release that does not say
+    sentinel_message: str = ""
+    sentinel_age_s: float | None = None  # since it looked; None: never since the engine's start
     clock_skew_s: float | None = None
     clock_source: str = ""
     disk_free_percent: float | None = None
@@ -106,6 +109,7 @@ def evaluate(facts: Facts, thresholds: Mapping[str, Threshold] | None = None) ->
         _clock(facts, limits["clock"]),
         _number("disk", facts.disk_free_percent, "%", limits["disk"], _silent(facts, "host"), "free"),
         _quoting(facts),
+        *_sentinel(facts),
         *_exchange(facts),
         *_drift(facts),
         _number(
@@ -221,6 +225,16 @@ def _exchange(facts: Facts) -> list[Check]:
     count = facts.exchange_orders
     status = Status.UNKNOWN if count is None else Status.CRITICAL if count else Status.OK
     return [Check("open_orders", status, facts.exchange_said, count)]
+
+
+def _sentinel(facts: Facts) -> list[Check]:
+    """Nothing where the engine does not speak of one: none is wanted, or it cannot be asked, which the port tells. One
+    that never looked may never have been started here; one that ceased to look has died."""
+    if facts.sentinel_ok is None:
+        return []
+    bad = Status.WARNING if facts.sentinel_age_s is None else Status.CRITICAL
+    status = Status.OK if facts.sentinel_ok else bad
+    return [Check("sentinel", status, facts.sentinel_message, facts.sentinel_age_s, "s")]
 
 
 def _drift(facts: Facts) -> list[Check]:

@@ -43,7 +43,7 @@ risk:
   circuit_breaker: {{threshold: 100, latency_p95: 20s, feed_timeout: 10s, price_move_sigmas: 1000}}
 monitoring: {{port: {port}, control_token: {token}, control_rate: 100}}
 logging: {{format: text}}
-sentinel: {{interval: 100ms, engine_timeout: 3s}}
+sentinel: {{enabled: {sentinel}, interval: 100ms, engine_timeout: 3s}}
 """
 
 
@@ -117,6 +117,7 @@ class Engine:
         self.config = folder / "config.yaml"
         self.log_path = folder / "engine.log"
         known = {"market": "spot", "key": "sandbox-key", "secret": "sandbox-secret", "spread": 0.0001}
+        known["sentinel"] = "false"  # whoever runs one beside the engine says true
         values = {**known, **settings, "data": self.data, "venue": venue_port, "port": self.port, "token": TOKEN}
         self.config.write_text(CONFIG.format(**values))
         self.process: subprocess.Popen[bytes] | None = None

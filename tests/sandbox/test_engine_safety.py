@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+from mmctl.client.metrics import parse
 from tests.needs import ROOT
 from tests.ports import free_port
 from tests.sandbox.conftest import StartProcess
@@ -92,8 +94,17 @@ def test_a_frozen_engine_has_its_orders_cancelled_by_the_sentinel_and_quotes_aga
     start_sandbox_process: StartProcess, engine_on: StartEngine, tmp_path: Path
 ) -> None:
     venue = Venue(start_sandbox_process(*MARKET))
-    engine = engine_on(venue.port, spread=WIDE).start().quoting()
+    engine = engine_on(venue.port, spread=WIDE, sentinel="true").start().quoting()
     command = [sys.executable, "-m", "engine.sentinel", "--config", str(engine.config)]
+
+    def guarded(is_: bool) -> bool:
+        """Health document and metrics page agree that it is so."""
+        part = engine.get("/health")["components"]["sentinel"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{engine.port}/metrics?group=key", timeout=5) as answer:
+            shown = parse(answer.read().decode()).value("mm_health", component="sentinel")
+        return (part["ok"], shown) == (is_, float(is_))
+
+    assert guarded(False), "nobody has looked yet"
     said = tmp_path / "sentinel.log"
     with open(said, "wb") as out, subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out) as sentinel:
         try:
@@ -105,9 +116,11 @@ def test_a_frozen_engine_has_its_orders_cancelled_by_the_sentinel_and_quotes_aga
             os.kill(engine.pid, signal.SIGCONT)
             until(lambda: "the loop stood still" in engine.log, "the engine noticed")
             until(lambda: len(venue.open_orders()) == 2, "it quotes again")
+            until(lambda: guarded(True), "the engine knows that it is watched")
         finally:
             sentinel.terminate()
             sentinel.wait(20)
+    until(lambda: guarded(False), "the engine says that its guard is gone")
     assert engine.stop() == 0
 
 

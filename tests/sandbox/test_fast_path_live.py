@@ -42,7 +42,7 @@ async def test_orders_leave_over_the_order_buffer_and_books_and_exchange_agree(
 
     monkeypatch.setattr(SocketBuffer, "send", spy)
     path = tmp_path / "config.yaml"
-    values = {"market": market, "spread": 0.0001, "data": tmp_path / "data", "venue": port}
+    values = {"market": market, "sentinel": "false", "spread": 0.0001, "data": tmp_path / "data", "venue": port}
     path.write_text(CONFIG.format(**values, port=free_port(), token=TOKEN, **ed25519_key(port)))
     app = App(load(path), path, None)
     running = asyncio.ensure_future(app.run())

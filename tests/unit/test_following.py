@@ -35,7 +35,7 @@ class Outside:
     def lead(self) -> None:
         return None
 
-    async def see_engine(self) -> EngineSeen:
+    async def see_engine(self, blind_s: float | None = None) -> EngineSeen:
         self.looks += 1
         if self.looks >= 5:
             self.often.set()

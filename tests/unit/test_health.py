@@ -70,6 +70,9 @@ def test_no_data_is_unknown_for_every_check_and_never_ok() -> None:
     [
         ({"process_alive": False}, "process", Status.CRITICAL),
         ({"port_open": False}, "port", Status.CRITICAL),
+        ({"sentinel_ok": True, "sentinel_age_s": 0.4}, "sentinel", Status.OK),
+        ({"sentinel_ok": False, "sentinel_age_s": 9.0}, "sentinel", Status.CRITICAL),
+        ({"sentinel_ok": False, "sentinel_age_s": None}, "sentinel", Status.WARNING),
         ({"errors": {"engine": "it does not answer"}}, "port", Status.CRITICAL),
         ({"log_errors": 11}, "log_errors", Status.WARNING),
         ({"log_errors": 10}, "log_errors", Status.OK),

@@ -15,10 +15,13 @@ BACKUP_EVERY_S: Final = 5.0  # the stamp changes once a day
 
 
 class StandingFigures:
-    """Shows at every scrape what ``source`` says, whichever phase it speaks for, and the stamp in ``memory``."""
+    """Shows at every scrape what ``source`` says, whichever phase it speaks for, and the stamp in ``memory``, which is
+    read at most every ``every_s``."""
 
-    def __init__(self, exporter: Exporter, source: StateSource, memory: Memory) -> None:
-        self._exporter, self._source, self._memory = exporter, source, memory
+    def __init__(
+        self, exporter: Exporter, source: StateSource, memory: Memory, every_s: float = BACKUP_EVERY_S
+    ) -> None:
+        self._exporter, self._source, self._memory, self._every_s = exporter, source, memory, every_s
         self._components: set[str] = set()
         self._backup_at = -math.inf
         exporter.on_scrape(self.refresh)
@@ -31,7 +34,7 @@ class StandingFigures:
         self._health()
         yield
         now = time.monotonic()
-        if now - self._backup_at > BACKUP_EVERY_S:
+        if now - self._backup_at > self._every_s:
             self._backup_at = now
             ns = self._memory.backup_ns()
             show(self._exporter.gauge("mm_backup_timestamp_seconds"), None if ns is None else ns / 1e9)

@@ -52,15 +52,18 @@ class Standing:
     stopping: bool = False
     journal_trouble: Callable[[], str | None] = lambda: None
     configuration: Callable[[], dict[str, Any]] = dict  # the file it runs with, and the last reload
+    sentinel: Callable[[], dict[str, Any] | None] = lambda: None  # its part of the health document, where one is wanted
 
     def engine(self, **session: Any) -> dict[str, Any]:
         """The engine's own part of /api/state; ``session``: what only a session knows."""
         return {**self.facts, **self.configuration(), "pid": os.getpid(), "started_ns": self.started_ns, **session}
 
-    def journal(self) -> dict[str, Any]:
-        """The health document's part on the journal: not ok, with the reason, while it cannot take records."""
-        trouble = self.journal_trouble()
-        return _part(trouble is None, trouble or "taking records", 0.0)
+    def beside(self) -> dict[str, dict[str, Any]]:
+        """The health document's parts that no phase changes: the journal, not ok while it cannot take records, with the
+        reason; and the sentinel."""
+        trouble, sentinel = self.journal_trouble(), self.sentinel()
+        journal = {"journal": _part(trouble is None, trouble or "taking records", 0.0)}
+        return journal if sentinel is None else journal | {"sentinel": sentinel}
 
     def health(self, status: str, parts: dict[str, Any], role: str, beat_s: float) -> dict[str, Any]:
         """The health document; ``beat_s``: age of the loop's last round in seconds."""
@@ -140,7 +143,7 @@ class Waiting:
         """The health document of an engine that does not lead."""
         standing = self._standing
         fine = standing.is_standby or not standing.stopping
-        parts = {"journal": standing.journal(), "engine": _part(fine, standing.phase, _age(standing.started_ns))}
+        parts = standing.beside() | {"engine": _part(fine, standing.phase, _age(standing.started_ns))}
         return standing.health("degraded" if fine else "failed", parts, self.role(), 0.0)
 
     def risk(self) -> dict[str, Any]:
@@ -199,7 +202,7 @@ class LeadingStatus:
     def health(self) -> dict[str, Any]:
         """The health document: journal, loop, books and connections, each with its age in seconds."""
         session = self._session
-        parts: dict[str, dict[str, Any]] = {"journal": self._standing.journal()}
+        parts = self._standing.beside()
         beat = _age(session.heartbeat_ns)
         parts["loop"] = _part(beat < STALE_LOOP_S, f"last round {beat:.2f} s ago", beat)
         now = time.monotonic_ns()
@@ -216,8 +219,8 @@ class LeadingStatus:
         parts["reconciliation"] = _part(reconciled, "agrees" if reconciled else "does not agree or is not read", age)
         breaker = session.parts.risk.breaker
         parts["risk"] = _part(breaker.may_quote, breaker.message or breaker.state.name.lower(), _age(breaker.since_ns))
-        if session.switch.off:
-            parts["switch"] = _part(False, session.switch.text, _age(session.switch.ns))
+        off = session.switch.off
+        parts["switch"] = _part(not off, session.switch.text if off else "on", _age(session.switch.ns) if off else None)
         failed = not parts["loop"]["ok"] or not parts["journal"]["ok"]
         bad = any(not part["ok"] for part in parts.values())
         status = "failed" if failed else "degraded" if bad else "ok"

@@ -20,6 +20,7 @@ from engine.live.switch import ON, unreadable
 from engine.orders.ids import is_ours, outside_id, parse
 from engine.orders.reconcile import base_fees, net_lots, unattributed
 from engine.risk.sentinel import EngineSeen, OrderSeen, VenueSeen
+from engine.telemetry.sentinel_seen import HEADER
 from engine.trade import Account, Instrument, Market, Outcome, VenueCause, VenueOrder
 from engine.units import Units
 from engine.venue.protocol import VenueError
@@ -152,8 +153,9 @@ class SentinelActions:
 
     # --- eyes ---
 
-    async def see_engine(self) -> EngineSeen:
-        """One question to the engine's listener, bounded by a second."""
+    async def see_engine(self, blind_s: float | None = None) -> EngineSeen:
+        """One question to the engine's listener, bounded by a second. A sentinel that watches says for how many seconds
+        it has not seen the exchange: by that the engine knows that it is guarded."""
         from aiohttp import ClientError, ClientSession, ClientTimeout
 
         from engine.venue.bounded import BoundedResponse
@@ -164,7 +166,8 @@ class SentinelActions:
         host = "127.0.0.1" if monitoring.host in ("0.0.0.0", "::") else monitoring.host  # noqa: S104 - compared only
         stopped = self.memory.stopped_cleanly()
         try:
-            async with self._http.get(f"http://{host}:{monitoring.port}/health") as answer:
+            told = {} if blind_s is None else {HEADER: f"{blind_s:.1f}"}
+            async with self._http.get(f"http://{host}:{monitoring.port}/health", headers=told) as answer:
                 body = await answer.json()
                 age = body.get("heartbeat_age_s")
         except (ClientError, TimeoutError, ValueError, OSError, RecursionError, AttributeError) as error:
