@@ -26,7 +26,8 @@ def _ours() -> Callable[[], None]:
     return quote
 
 
-def _theirs() -> Callable[[], None]:
+def theirs() -> Callable[[], None]:
+    """A counter and two histograms of prometheus_client, their children kept."""
     registry = CollectorRegistry()
     quotes = Counter("quotes", "quotes", ["symbol"], registry=registry).labels("ETHUSDT")
     decision = Histogram("decision", "decision", buckets=QUOTE_BUCKETS, registry=registry)
@@ -53,10 +54,8 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--count", type=int, default=100_000, help="quotes a run")
     parser.add_argument("--runs", type=int, default=5)
     arguments, _ = parser.parse_known_args(argv)
-    ours, theirs = _ours(), _theirs()
-    pairs = [
-        (_microseconds(ours, arguments.count), _microseconds(theirs, arguments.count)) for _ in range(arguments.runs)
-    ]
+    own, peer = _ours(), theirs()
+    pairs = [(_microseconds(own, arguments.count), _microseconds(peer, arguments.count)) for _ in range(arguments.runs)]
     mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
     exporter = Exporter()
     began = time.perf_counter()

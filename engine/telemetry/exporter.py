@@ -67,6 +67,10 @@ class Exporter:
         for family in self._families[name]:
             family.forget(values)
 
+    def children(self, name: str) -> list[Values]:
+        """The label values of each series of a metric that is on the page now."""
+        return [values for values, cell in self._cells[name].items() if cell.touched]
+
     def on_scrape(self, refresh: Refresh) -> None:
         """``refresh()`` runs before each page is made, for gauges that are cheaper to read than to keep.
 

@@ -7,6 +7,7 @@ from engine.config.schema import Config
 from engine.kernel.account.pnl import HORIZONS_NS, Pnl, new_pnl
 from engine.live.account.markouts import RecentMarkouts
 from engine.live.orders.clerk import ANSWERS_KEPT, ENDED_KEPT
+from engine.live.session.uptime import QuoteUptime
 from engine.risk.breaker import NS, Breaker, BreakerRules, Cause, Trip
 from engine.telemetry.exporter import Exporter
 from engine.telemetry.limiter import TokenBucket
@@ -31,10 +32,51 @@ def test_markouts_are_those_of_the_last_hour_over_all_symbols() -> None:
     recent.remember(0.0, [marks((10.0, 1.0)), marks()])
     assert recent.means([marks((10.0, 1.0)), marks()])[0] is None, "what was before the first look is not of this hour"
     assert recent.means([marks((16.0, 3.0)), marks((4.0, 2.0))])[0] == 2.5
-    for minute in range(1, 62):  # the hour may be a minute longer
-        recent.remember(60.0 * minute, [marks((110.0, 11.0)), marks()])
+    for second in range(1, 3600):
+        recent.remember(float(second), [marks((110.0, 11.0)), marks()])
+    assert recent.means([marks((110.0, 11.0)), marks()])[0] == 10.0, "an hour has not passed since they came"
+    recent.remember(3600.0, [marks((110.0, 11.0)), marks()])
+    assert recent.means([marks((110.0, 11.0)), marks()])[0] == 10.0
+    recent.remember(3601.0, [marks((110.0, 11.0)), marks()])
     assert recent.means([marks((110.0, 11.0)), marks()])[0] is None, "then they are history"
     assert recent.means([marks((113.0, 12.0)), marks()])[0] == 3.0
+
+
+def test_quote_uptime_is_the_share_of_the_last_3600_seconds() -> None:
+    uptime = QuoteUptime()
+    assert uptime.share is None
+    for second in range(1800):
+        uptime.look(1000.0 + second, second % 4 != 0)
+    assert (uptime.observed, uptime.share) == (1800, 0.75)
+    for second in range(1800, 3600):
+        uptime.look(1000.0 + second, True)
+    assert uptime.share == (1350 + 1800) / 3600
+    for second in range(3600, 5400):
+        uptime.look(1000.0 + second, True)
+    assert uptime.share == 1.0, "the first half hour is history"
+
+
+def test_seconds_in_which_nobody_looked_count_neither_way_and_two_looks_in_one_count_once() -> None:
+    uptime = QuoteUptime()
+    uptime.look(10.0, True)
+    uptime.look(10.9, False)
+    assert (uptime.quoted, uptime.observed) == (0, 1)
+    uptime.look(100.0, True)
+    assert (uptime.quoted, uptime.observed) == (1, 2)
+    uptime.look(100.0 + 3600, True)
+    assert (uptime.quoted, uptime.observed) == (1, 1), "an hour later the same place is of the new hour"
+    uptime.look(10_000_000.0, False)
+    assert (uptime.quoted, uptime.observed) == (0, 1)
+
+
+async def test_the_ratios_are_of_exactly_so_many(rig: Rig) -> None:
+    clerk = rig.session.parts.clerk
+    clerk._answers.extend([True] * 50 + [False] * 100)
+    assert clerk.reject_ratio == 0.0
+    clerk._answers.extend([True] * 99)
+    assert clerk.reject_ratio == 0.99, "one of the hundred is left"
+    clerk._answers.append(True)
+    assert clerk.reject_ratio == 1.0
 
 
 async def test_refusals_are_counted_over_the_last_answers_and_fills_over_the_last_orders(rig: Rig) -> None:
