@@ -10,6 +10,24 @@ def utc(ns: int) -> str:
     return "-" if ns <= 0 else datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def iso_utc(ns: int) -> str:
+    """A time in nanoseconds since 1970 with all its digits: ``2024-08-08T12:00:00.123456789Z``."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def took(ns: int) -> str:
+    """A length of time for people, in the unit that suits it: ``850 ns``, ``12.3 µs``, ``4.56 ms``, ``1.20 s``."""
+    size = abs(ns)
+    if size < 1_000:
+        return f"{ns} ns"
+    if size < 1_000_000:
+        return f"{ns / 1e3:.1f} µs"
+    if size < 1_000_000_000:
+        return f"{ns / 1e6:.2f} ms"
+    return f"{ns / 1e9:.2f} s" if size < 100_000_000_000 else age(ns / 1e9)
+
+
 def age(seconds: float | None) -> str:
     """An age for people: ``0.4s``, ``12s``, ``3m05s``, ``2h10m``, ``4d``; ``unknown`` when there is none."""
     if seconds is None or seconds != seconds:

@@ -1,11 +1,8 @@
 """``mmctl logs``: an engine's log, from its file or its service manager, filtered here by time and level."""
 
-import re
 import shlex
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,7 +10,8 @@ import typer
 from mmctl.cli.hangup import ending_with_the_terminal
 from mmctl.cli.output import Output
 from mmctl.cli.reach import Engine, TargetArg, engines, only_one
-from mmctl.cli.run import current, seconds
+from mmctl.cli.run import current
+from mmctl.cli.since import oldest as oldest_of
 from mmctl.fleet.errors import UsageError
 from mmctl.remote.units import ENGINE
 from mmctl.watch.logline import LEVELS, Entry, Reader
@@ -37,7 +35,7 @@ def logs(
     run = current()
     if level not in LEVELS:
         raise UsageError(f"no level {level!r}", f"One of {', '.join(LEVELS)}.")
-    oldest = _oldest(since)
+    oldest = oldest_of(since)
     # What is left out by its level must not use up the lines that were asked for.
     looked_at = MOST_LINES if since else max(lines, FILTERED_LINES) if level != LEVELS[0] else lines
     with engines(run, target) as found:
@@ -75,19 +73,6 @@ def source(engine: Engine, lines: int, follow: bool, oldest: float | None = None
         f"exec journalctl --no-pager -q -a -o json --output-fields={fields} -u {ENGINE} -n {lines}{begin}"
         f"{' -f' if follow else ''}"
     )
-
-
-def _oldest(since: str | None) -> float | None:
-    """``--since`` as seconds since 1970; a time of day without a zone is UTC."""
-    if since is None:
-        return None
-    if re.fullmatch(r"[\d.]+(ms|s|m|h|d)?", since):
-        return time.time() - seconds(since)
-    try:
-        moment = datetime.fromisoformat(since)
-    except ValueError:
-        raise UsageError(f"'{since}' is neither a duration nor a time", "Write 10m, or 2024-08-08T12:00:00.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _filter(lowest: int, oldest: float | None) -> Callable[[Entry], bool]:

@@ -1,14 +1,16 @@
 """``mmctl why`` and ``mmctl breaker status|reset``: risk state, and why a quote is missing."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from mmctl.cli.reach import TargetArg, ask_each, engines, finish, quoting_target
 from mmctl.cli.run import current
+from mmctl.cli.since import oldest
 from mmctl.client.engine import section
 from mmctl.client.why import grouped
-from mmctl.formats import number, utc
+from mmctl.formats import iso_utc, number, utc
 
 app = typer.Typer(help="The circuit breaker: its state, and its reset.")
 
@@ -16,10 +18,19 @@ app = typer.Typer(help="The circuit breaker: its state, and its reset.")
 def why(
     target: TargetArg = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many reasons, newest first.")] = 20,
+    since: Annotated[str | None, typer.Option("--since", help="10m, 2h, or 2024-08-08T12:00:00.")] = None,
+    fill: Annotated[str, typer.Option("--fill", metavar="ID", help="Explain a fill: a trade or client order id.")] = "",
+    symbol: Annotated[str, typer.Option("--symbol", help="Of this symbol alone.")] = "",
 ) -> None:
-    """The last refused or suppressed quotes, newest first: each reason once, with how often it came."""
+    """Why quotes are missing, newest first: each reason once, with count, first and last time; or why a fill came."""
     run = current()
+    since_ns = round((oldest(since) or 0.0) * 1e9)
     with engines(run, target) as found:
+        if fill:
+            from mmctl.cli.explain import explain
+
+            explain(run, found, fill, symbol)
+            return
         outcomes = ask_each(run, found, lambda engine: (engine.client().state(), engine.client().why()))
         for name, outcome in outcomes.items():
             if outcome.value is None:
@@ -32,21 +43,31 @@ def why(
                 reason = engine.get("not_quoting_reason") or "no reason given"
                 run.out.event("not_quoting", host=name, reason=reason)
                 run.out.styled(f"{name}: not quoting: {reason}", "yellow")
-            newest = grouped(reasons)[:limit]
+            kept = [reason for reason in reasons if not symbol or reason.get("symbol") == symbol]
+            newest = grouped(kept, since_ns)[:limit]
             for reason in newest:
-                run.out.event("why", host=name, **reason)
+                times = {"first_time": iso_utc(reason["first_ns"]), "last_time": iso_utc(_last(reason))}
+                run.out.event("why", host=name, **reason, **times)
             if not newest:
-                run.out.say(f"{name}: no quote was refused or suppressed")
+                run.out.say(f"{name}: no quote was refused or suppressed" + (f" since {since}" if since else ""))
                 continue
             rows = [
                 (
-                    utc(int(r.get("ns") or 0)),
+                    utc(_last(r)),
+                    utc(r["first_ns"])[11:] if utc(r["first_ns"])[:10] == utc(_last(r))[:10] else utc(r["first_ns"]),
                     *(str(r.get(k, "")) for k in ("symbol", "side", "reason", "times", "detail")),
                 )
                 for r in newest
             ]
-            run.out.table(("time", "symbol", "side", "reason", "times", "detail"), rows, right=("times",))
+            columns = ("last", "first", "symbol", "side", "reason", "times", "example")
+            run.out.table(columns, rows, right=("times",))
     finish(run, outcomes)
+
+
+def _last(reason: Mapping[str, Any]) -> int:
+    """When it was last seen, ns since 1970; 0 where the engine does not say."""
+    ns = reason.get("ns")
+    return ns if isinstance(ns, int) else 0
 
 
 @app.command("status")

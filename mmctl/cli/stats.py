@@ -4,31 +4,76 @@ from typing import Annotated, Any
 
 import typer
 
+from mmctl.cli.output import Output
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
 from mmctl.cli.run import current
-from mmctl.client.engine import Document, age_of, section
-from mmctl.formats import age, number, utc
+from mmctl.cli.since import for_engine
+from mmctl.client.engine import BadAnswer, Document, age_of, section
+from mmctl.formats import age, number, took, utc
+
+STAGES = ("decision", "submit", "ack", "network", "tick_to_order")
+USUAL_SINCE = "15m"
 
 
-def stats(target: TargetArg = None) -> None:
-    """Orders, fill ratio, latency and profit since the engine started."""
+def stats(
+    target: TargetArg = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help=f"Latencies since: 15m, 2h, or a time. Default: {USUAL_SINCE}.")
+    ] = None,
+) -> None:
+    """Orders, fill ratio and profit since the engine started, and latencies by stage since ``--since``."""
     run = current()
+    asked = for_engine(since or USUAL_SINCE)
     with engines(run, target) as found:
-        outcomes = ask_each(run, found, lambda engine: engine.client().state())
+        outcomes = ask_each(run, found, lambda engine: _read(engine, asked, must=since is not None))
         for name, outcome in outcomes.items():
             if outcome.value is None:
                 continue
-            figures = summary(outcome.value)
+            state, latency = outcome.value
+            figures = summary(state)
+            if latency is not None:
+                figures["latency"] = {str(k): dict(v) for k, v in section(latency, "stages").items()}
+                figures["window"] = dict(section(latency, "window"))
             run.out.event("stats", host=name, **figures)
             run.out.say(f"{name}: since {utc(figures['started_ns'] or 0)}, as of {age(figures['age_s'])} ago")
             run.out.table(("what", "value"), [(key, number(value)) for key, value in figures["counts"].items()])
             run.out.say()
-            rows = [
-                (stage, *(_time(values.get(p)) for p in ("p50", "p95", "p99")))
-                for stage, values in figures["latency"].items()
-            ]
-            run.out.table(("stage", "p50", "p95", "p99"), rows, right=("p50", "p95", "p99"))
+            _print_latency(run.out, figures)
     finish(run, outcomes)
+
+
+def _read(engine: Engine, since: str, *, must: bool) -> tuple[Document, Document | None]:
+    """State and latencies; None for the latter where the engine is of a version that only tells of the last minute."""
+    client = engine.client()
+    state = client.state()
+    try:
+        return state, client.latency(since)
+    except BadAnswer as error:
+        if error.status != 404:
+            raise
+        if must:
+            hint = "Leave --since out for what it does keep, or deploy this release."
+            raise BadAnswer(f"{engine.name}: its engine keeps no latencies for --since", hint, 404) from None
+        return state, None
+
+
+def _print_latency(out: Output, figures: dict[str, Any]) -> None:
+    window = figures.get("window")
+    if window:
+        begin = str(window.get("from_time"))[:19].replace("T", " ")
+        out.say(f"latency since {begin}Z ({age(window.get('covered_s'))}):")
+    else:
+        out.say("latency lately; this engine keeps no longer:")
+    found = figures["latency"]
+    stages = [stage for stage in STAGES if stage in found] + sorted(found.keys() - set(STAGES))
+    columns = ("p50", "p95", "p99", "max")
+    rows = []
+    for stage in stages:
+        values = found[stage]
+        count, waited = values.get("count"), values.get("waited")
+        note = f"{waited} of them counted for a stall of the loop" if waited else ""
+        rows.append((stage, *(_time(values.get(p)) for p in columns), number(count), note))
+    out.table(("stage", *columns, "count", ""), rows, right=(*columns, "count"))
 
 
 def summary(state: Document) -> dict[str, Any]:
@@ -51,7 +96,7 @@ def summary(state: Document) -> dict[str, Any]:
 
 
 def _time(value: Any) -> str:
-    return f"{value * 1e3:.3f} ms" if isinstance(value, int | float) else "-"
+    return took(round(value * 1e9)) if isinstance(value, int | float) else "-"
 
 
 _TRADES = (
@@ -63,11 +108,21 @@ _TRADES = (
 def trades(
     target: TargetArg = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=10_000, help="How many, newest first.")] = 20,
+    explain: Annotated[
+        str, typer.Option("--explain", metavar="ID", help="One fill from frame to markout: a trade or client order id.")
+    ] = "",
+    symbol: Annotated[str, typer.Option("--symbol", help="With --explain: the symbol of that trade id.")] = "",
 ) -> None:
-    """The last fills from the journal, newest first."""
+    """The last fills from the journal, newest first; or one of them explained. Needs no engine that runs."""
     from mmctl.cli.query import ask
 
     run = current()
+    if explain:
+        from mmctl.cli.explain import explain as explain_fill
+
+        with engines(run, target) as found:
+            explain_fill(run, found, explain, symbol)
+        return
 
     def last(engine: Engine) -> tuple[list[str], list[list[Any]]]:
         return ask(engine, _TRADES.format(limit=limit), limit, run.remaining(20.0))

@@ -42,7 +42,15 @@ class Line(Protocol):
 
 
 class BadAnswer(OperatorError):
-    """The engine, or something on its port, answered what no engine answers."""
+    """The engine, or something on its port, answered what no engine answers. ``status``: of its HTTP answer, else 0."""
+
+    def __init__(self, what: str, hint: str = "", status: int = 0) -> None:
+        super().__init__(what, hint)
+        self.status = status
+
+
+class QuestionRefused(OperatorError):
+    """The engine understood a question and has no answer; the message is its own."""
 
 
 class NotServed(BadAnswer):
@@ -102,7 +110,10 @@ class Client:
         return self._document(f"/api/book?{_query(symbol=symbol, levels=str(levels))}")
 
     def latency(self, since: str = "15m", step: str = "") -> Document:
-        """``/api/latency``: ``stages`` by name with percentiles (s) over ``since``; with ``step`` also a ``series``."""
+        """``/api/latency``: ``stages`` by name with percentiles (s) over ``since``; with ``step`` also a ``series``.
+
+        Raises BadAnswer with status 404 where the engine is of a version that has none.
+        """
         return self._document(f"/api/latency?{_query(since=since, step=step)}")
 
     def health(self) -> tuple[bool, Document]:
@@ -165,6 +176,9 @@ class Client:
 
     def _document(self, path: str) -> Document:
         answer = self._ask("GET", path)
+        if answer.status == 400:
+            said = _json(answer, self._where(path)).get("error")
+            raise QuestionRefused(f"{self._where(path)}: {said}")
         if answer.status != 200:
             raise self._unexpected(path, answer)
         return _json(answer, self._where(path))
@@ -185,7 +199,7 @@ class Client:
         )
 
     def _unexpected(self, path: str, answer: HttpAnswer) -> BadAnswer:
-        return BadAnswer(f"{self._where(path)} answered HTTP {answer.status}", "See mmctl logs.")
+        return BadAnswer(f"{self._where(path)} answered HTTP {answer.status}", "See mmctl logs.", answer.status)
 
 
 def _query(**given: str) -> str:

@@ -21,6 +21,8 @@ class FakeEngine:
         self.health: dict[str, Any] = samples.HEALTH
         self.events = samples.EVENTS
         self.why = samples.WHY
+        self.latency: dict[str, Any] | None = None  # None: an engine of a version that has none
+        self.asked: list[str] = []
         self.metrics = samples.METRICS
         self.token = "let-me-in"
         self.control_answer: tuple[int, dict[str, Any]] = (
@@ -44,6 +46,7 @@ class FakeEngine:
 
     def _document(self, path: str) -> tuple[int, str]:
         route = path.split("?")[0]
+        self.asked.append(path)
         if route == "/metrics":
             return 200, self.metrics
         if route == "/health":
@@ -54,6 +57,7 @@ class FakeEngine:
             "/api/orders": {"orders": samples.ORDERS},
             "/api/events": {"events": self.events},
             "/api/why": {"why": self.why},
+            "/api/latency": self.latency,
             "/readiness": {"ready": True},
         }.get(route)
         return (404, '{"error": "no such path"}') if found is None else (200, json.dumps(found))

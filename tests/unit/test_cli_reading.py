@@ -3,9 +3,12 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.telemetry.body import encode
+from engine.telemetry.latency import Latencies
 from tests.ui import samples
 from tests.unit.conftest import Mmctl
 from tests.unit.fake_engine import FakeEngine
@@ -128,6 +131,61 @@ def test_why_names_the_last_refused_quotes(mmctl: Mmctl, fleet: Path) -> None:
 def test_stats_gives_the_fill_ratio(mmctl: Mmctl, fleet: Path) -> None:
     counts = mmctl("stats", "--json").events[0]["counts"]
     assert counts["fill_ratio"] == pytest.approx(96 / 1200)
+
+
+def latency(since: float = 900.0) -> dict[str, Any]:
+    """As an engine answers /api/latency, in which the loop stood still for ten ticks."""
+    latencies = Latencies()
+    for ns in range(1_000, 101_000, 1_000):
+        latencies.record("tick_to_order", ns)
+    latencies.record("ack", 25_000_000)
+    return json.loads(encode(latencies.body(since)))  # type: ignore[no-any-return]
+
+
+def test_stats_shows_every_stage_over_the_time_asked_for(mmctl: Mmctl, fleet: Path, engine: FakeEngine) -> None:
+    engine.latency = latency()
+    engine.latency["stages"]["tick_to_order"]["waited"] = 10
+    said = mmctl("stats", "--since", "2h")
+    assert "/api/latency?since=7200000ms" in engine.asked
+    assert ["STAGE", "P50", "P95", "P99", "MAX", "COUNT"] in [line.split() for line in said.out.splitlines()]
+    assert "tick_to_order" in said.out
+    assert "50.2 µs   95.2 µs   99.3 µs  100.0 µs    100  10 of them counted for a stall of the loop" in said.out
+    assert "ack" in said.out
+    assert "network" in said.out
+    event = mmctl("stats", "--since", "2026-11-29T08:00:00Z", "--json").events[0]
+    assert event["latency"]["ack"]["max"] == 0.025
+    assert event["window"]["cell_s"] == 10
+    assert engine.asked[-1] == "/api/latency?since=1795939200000000000"
+
+
+def test_an_engine_that_keeps_no_latencies_is_shown_as_it_is_and_named_when_they_are_asked_for(
+    mmctl: Mmctl, fleet: Path, engine: FakeEngine
+) -> None:
+    assert "latency lately; this engine keeps no longer" in mmctl("stats").out
+    said = mmctl("stats", "--since", "1h")
+    assert said.code == 1
+    assert "here: its engine keeps no latencies for --since" in said.err
+    assert mmctl("stats", "--since", "yesterday").code == 2
+
+
+def test_why_counts_a_reason_once_with_its_first_and_last_time_since_when_it_is_asked(
+    mmctl: Mmctl, fleet: Path, engine: FakeEngine
+) -> None:
+    now = time.time_ns()
+    row = {"symbol": "ETHUSDT", "side": "buy", "reason": "POSITION_LIMIT", "detail": "wanted 1", "times": 3}
+    engine.why = [
+        {**row, "ns": now, "first_ns": now - 60_000_000_000},
+        {**row, "ns": now - 120_000_000_000, "first_ns": now - 180_000_000_000, "times": 4},
+        {**row, "ns": now - 3_600_000_000_000, "reason": "RATE"},
+    ]
+    (one, two) = mmctl("why", "--json").events
+    assert (one["times"], one["first_ns"], one["ns"]) == (7, now - 180_000_000_000, now)
+    assert one["last_time"].endswith("Z")
+    assert two["reason"] == "RATE"
+    assert [e["times"] for e in mmctl("why", "--since", "90s", "--json").events] == [3]
+    assert "LAST" in mmctl("why").out
+    assert "no quote was refused or suppressed since 1s" not in mmctl("why", "--since", "10m").out
+    assert mmctl("why", "--symbol", "BTCUSDT", "--json").events == []
 
 
 LOG = """{"ts":"2024-08-08T12:00:00Z","level":"info","message":"started","pid":1}

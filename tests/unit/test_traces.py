@@ -102,7 +102,7 @@ async def test_a_fill_while_a_cancel_is_under_way_says_so(rig: Rig) -> None:
     assert kept(rig, OrderTraceRecord)[0].cancel_ns > 0
 
 
-async def test_what_followed_a_fill_is_kept_twice_once_safe_and_once_whole(rig: Rig) -> None:
+async def test_what_followed_a_fill_is_kept_once_safe_and_whenever_a_markout_is_known(rig: Rig) -> None:
     buy = order_of(rig, Side.BUY)
     rig.exchange.answer()
     trade(rig, buy, 1, 50, 50)
@@ -121,9 +121,11 @@ async def test_what_followed_a_fill_is_kept_twice_once_safe_and_once_whole(rig: 
     assert entry["markouts_bps"]["5"] is None
     mark_to_market(rig.pair.marks, safe.received_ns + 100 * SECOND, 400_060)
     rig.session.parts.clerk.look(0)
-    whole = kept(rig, FillTraceRecord)[1]
+    assert kept(rig, FillTraceRecord)[1].markouts["1"] is not None
+    whole = kept(rig, FillTraceRecord)[2]
     assert whole.markouts["60"] == pytest.approx(1e4 * (400_040 - 2 * ticks) / (2 * ticks), abs=1e-5)
-    assert len(kept(rig, FillTraceRecord)) == 2
+    rig.session.parts.clerk.look(0)
+    assert len(kept(rig, FillTraceRecord)) == 3
 
 
 def question() -> Any:

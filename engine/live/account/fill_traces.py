@@ -42,7 +42,7 @@ class FillTrace:
 
 
 class FillTraces:
-    """Every fill twice into the journal: once it is safe, and once its last markout is known."""
+    """Every fill into the journal: once it is safe, and again whenever a markout of it has become known."""
 
     def __init__(self, put: Callable[[Record], bool], wall_ns: Callable[[], int] = time.time_ns) -> None:
         self._put, self._wall_ns = put, wall_ns
@@ -67,12 +67,15 @@ class FillTraces:
         return trace.markouts
 
     def look(self) -> None:
-        """Fill in the markouts that fell due; what is complete goes to the journal. Call it about once a second."""
+        """Fill in the markouts that fell due, and keep what is new. Call it about once a second."""
         now = self._wall_ns()
         for key, trace in list(self._waiting.items()):
+            before = dict(trace.markouts)
             trace.markouts.update(markouts_of(trace.marks, trace.number))
             if trace.whole or now - trace.received_ns > PATIENCE_NS:
                 self._forget(key)
+            elif trace.markouts != before:  # an engine that is killed has told what it knew
+                self._put(trace.record(now))
 
     def end(self) -> None:
         """The engine ends: what is known goes to the journal as it is."""

@@ -1,0 +1,36 @@
+"""``--since``: how far back, as a length of time or as a time."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+from mmctl.cli.run import seconds
+from mmctl.fleet.errors import UsageError
+
+_LENGTH = re.compile(r"[\d.]+(ms|s|m|h|d)?")
+
+
+def oldest(since: str | None) -> float | None:
+    """``--since`` as seconds since 1970, None where it is not given; a time of day without a zone is UTC.
+
+    Raises UsageError.
+    """
+    if since is None:
+        return None
+    if _LENGTH.fullmatch(since):
+        return time.time() - seconds(since)
+    try:
+        moment = datetime.fromisoformat(since)
+    except ValueError:
+        raise UsageError(f"'{since}' is neither a duration nor a time", "Write 10m, or 2024-08-08T12:00:00.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def for_engine(since: str) -> str:
+    """``since`` as an engine's ``/api`` takes it: a length of time by the engine's own clock, or nanoseconds.
+
+    Raises UsageError.
+    """
+    if _LENGTH.fullmatch(since):
+        return f"{round(seconds(since) * 1000)}ms"
+    return str(round((oldest(since) or 0.0) * 1e6) * 1000)
