@@ -9,7 +9,7 @@ import typer
 
 from mmctl.cli.reach import TargetArg
 from mmctl.cli.run import Run, current
-from mmctl.fleet.errors import OperatorError, UsageError
+from mmctl.fleet.errors import FAILED, OperatorError, UsageError
 from mmctl.fleet.inventory import Fleet, load_fleet
 from mmctl.monitoring import boards, engines
 from mmctl.monitoring.boards.model import LANGUAGES
@@ -116,7 +116,7 @@ def _shown(
 
 
 def _tell(run: Run, out: Path, drawn: list[dict[str, Any]], source: Prometheus, version: str) -> None:
-    """What was written, and every target that has an error or nothing to show."""
+    """What was written, and every query that was refused. Exits 1 where one was, or where all answer nothing."""
     failed = empty = asked = 0
     for board in drawn:
         titles = {str(panel.get("id")): panel.get("title", "") for panel in board["json"]["panels"]}
@@ -134,3 +134,7 @@ def _tell(run: Run, out: Path, drawn: list[dict[str, Any]], source: Prometheus, 
         bytes=out.stat().st_size,
     )  # fmt: skip
     run.out.say(f"{out}: {len(drawn)} dashboards, {asked} queries to {source.name}; {failed} failed, {empty} empty")
+    if failed or empty == asked:
+        if not failed:
+            run.out.problem(f"{source.name} has no series that a dashboard asks for: does it scrape an engine?")
+        raise typer.Exit(FAILED)
