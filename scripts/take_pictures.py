@@ -40,10 +40,11 @@ def main() -> int:
 
 
 def calm(config: str) -> str:
-    """As a desk would run it: quotes that stand for a while, limits that are used and not met."""
-    return config.replace("requote_tolerance: 0.9", "requote_tolerance: 0.3").replace(
-        "spread: 0.0001", "spread: 0.0003"
-    )
+    """As a desk would run it: limits that are used and, but for orders a second, not met."""
+    for old, new in (("max_order_rate: 8", "max_order_rate: 20"), ("daily_loss_limit: 1000", "daily_loss_limit: 50")):
+        assert old in config, old
+        config = config.replace(old, new)
+    return config
 
 
 def day(running: Scene, seconds: float) -> None:
@@ -84,6 +85,7 @@ async def take(page: Path, into: Path) -> list[Path]:
             for uid in uids:
                 await opened.evaluate(f"location.hash = {uid!r}")
                 await opened.until(f"document.querySelector('main').dataset.uid == {uid!r}", "it is chosen")
+                await opened.until("document.querySelector('[data-state]')", "its panels are there")
                 await opened.until("!document.querySelector('[data-state=waiting]')", "it is drawn")
                 path = into / f"dashboard-{uid.replace('_', '-')}-{'dark' if dark else 'light'}.png"
                 taken.append(small(await opened.screenshot(path)))

@@ -179,6 +179,6 @@ def custom(panel: Panel) -> Json:
         case Kind.STATE_TIMELINE:
             return {"fillOpacity": 70, "hideFrom": HIDDEN, "lineWidth": 0}
         case Kind.TABLE:
-            return {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "minWidth": 70}
+            return {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "minWidth": 85}
         case _:
             return {}

@@ -168,7 +168,8 @@ TRADES = (
         ),
         "short",
         (Query(total(grown("mm_fills_total"), "side"), W("成交数量", "fills")),),
-        width=6,
+        width=4,
+        decimals=0,
     ),
     Panel(
         Kind.BAR_CHART,
@@ -179,7 +180,7 @@ TRADES = (
         ),
         MONEY,
         (Query(total(grown("mm_traded_quote_total"), "side"), W("成交金额", "value")),),
-        width=6,
+        width=4,
     ),
     Panel(
         Kind.TABLE,
@@ -199,7 +200,7 @@ TRADES = (
             Query(largest(at("mm_quote_size_base", 'side="buy"'), *each("mm_quote_price")), ""),
             Query(largest(at("mm_quote_size_base", 'side="sell"'), *each("mm_quote_price")), ""),
         ),
-        width=12,
+        width=16,
         columns=(
             *(
                 Column(label, W("交易所", "Venue") if label == "venue" else W("交易对", "Symbol"))

@@ -45,10 +45,10 @@ export function BarChart({ frames, options, width, height, theme }) {
               const wide = bar * (options.barWidth ?? 0.97);
               return (
                 <g key={j}>
-                  <rect x={j * bar} y={plot - tall} width={wide} height={tall} fill={colour(field, value)}
+                  <rect x={j * bar + (bar - wide) / 2} y={plot - tall} width={wide} height={tall} fill={colour(field, value)}
                     fillOpacity={(field.config.custom?.fillOpacity ?? 80) / 100}><title>{text}</title></rect>
                   {options.showValue !== 'never' && wide > text.length * 6 && (
-                    <text x={j * bar + wide / 2} y={plot - tall - 4} textAnchor="middle" fontSize={12}
+                    <text x={j * bar + bar / 2} y={plot - tall - 4} textAnchor="middle" fontSize={12}
                       fill={theme.colors.text.primary}>{text}</text>
                   )}
                 </g>

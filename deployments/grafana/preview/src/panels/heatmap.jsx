@@ -7,6 +7,7 @@ import { BOTTOM, TimeAxis } from '../axes.jsx';
 const LEFT = 64;
 const LEGEND = 26;
 const SCALE = 160;
+const TOP = 8;
 const LINE = 14; // pixels that a label of a bucket takes
 
 const colourOf = ({ scheme = 'Oranges', reverse, mode, fill = 'dark-orange', exponent = 0.5 } = {}, theme) => {
@@ -43,7 +44,7 @@ export function Heatmap({ panel, frames, options, range, width, height, theme, t
   const most = Math.max(...values);
   const colour = colourOf(options.color, theme);
   const share = (value) => (most > least ? (value - least) / (most - least) : 1);
-  const plot = height - BOTTOM - LEGEND;
+  const plot = height - BOTTOM - LEGEND - TOP;
   const tall = plot / fields.length;
   const step = time.config.interval || range.to - range.from;
   const x = (at) => LEFT + ((at - range.from) / (range.to - range.from)) * (width - LEFT);
@@ -51,9 +52,9 @@ export function Heatmap({ panel, frames, options, range, width, height, theme, t
   const every = Math.ceil(LINE / tall);
   const count = (value) => formattedValueToString(getValueFormat(options.cellValues?.unit ?? 'short')(value, 2));
   return (
-    <svg width={width} height={height} style={{ display: 'block' }}>
+    <svg width={width} height={height} viewBox={`0 ${-TOP} ${width} ${height}`} style={{ display: 'block' }}>
       {bounds.map(({ label }, row) => row % every === 0 && (
-        <text key={label} x={LEFT - 6} y={plot - (row + 1) * tall} dy={row === bounds.length - 1 ? 10 : 4}
+        <text key={label} x={LEFT - 6} y={plot - (row + 1) * tall} dy={4}
           textAnchor="end" fontSize={12} fill={theme.colors.text.secondary}>{label}</text>
       ))}
       {fields.map((field, row) => field.values.map((value, i) => value > (options.filterValues?.le ?? 0)
@@ -65,7 +66,7 @@ export function Heatmap({ panel, frames, options, range, width, height, theme, t
       )))}
       <TimeAxis range={range} left={LEFT} width={width - LEFT} top={plot} theme={theme} timeZone={timeZone} />
       {values.length > 0 && options.legend?.show !== false && (
-        <g data-part="legend" transform={`translate(${LEFT} ${height - LEGEND + 8})`}>
+        <g data-part="legend" transform={`translate(${LEFT} ${height - TOP - LEGEND + 8})`}>
           {Array.from({ length: SCALE / 4 }, (_, i) => (
             <rect key={i} x={i * 4} width={4} height={10} {...colour(i / (SCALE / 4 - 1))} />
           ))}
