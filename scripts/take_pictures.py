@@ -94,7 +94,7 @@ async def take(page: Path, into: Path) -> list[Path]:
 
 
 def small(path: Path) -> Path:
-    """The picture with the 256 colours that it needs most: no reader sees the difference, and it is a third as large."""
+    """The picture with the 256 colours that it needs most: it looks the same, and is a third as large."""
     with Image.open(path) as whole:
         whole.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
     return path
