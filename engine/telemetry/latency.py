@@ -29,7 +29,8 @@ FINE_CELLS: Final = 360  # an hour
 COARSE_CELLS: Final = 1440  # a day
 SUMMARY_S: Final = 60  # what /api/state speaks of
 STALL_NS: Final = 2_000_000  # a loop that comes round later than this has stood still
-MOST_WAITED: Final = 100_000  # ticks counted in for one stall: a loop that slept for hours is told otherwise
+MOST_WAITED: Final = 10_000  # ticks counted in for one stall: a loop that slept for hours is told otherwise
+KNOWN_S: Final = 1.0  # how long the rate of orders is taken as it was found
 MOST_STEPS: Final = 500  # points of one series
 WAITING_STAGE: Final = "tick_to_order"  # begins with the frame, so a frame that waits is seen in no other
 
@@ -71,6 +72,7 @@ class Latencies:
         self._coarse: deque[LatencyCell] = deque(maxlen=COARSE_CELLS)
         self._minute: list[LatencyCell] = []  # cells of the minute that is not over
         self._owed = 0.0  # parts of ticks that a stall held up, not counted yet
+        self._pace, self._paced_at = (0.0, 0), 0.0
         self.on_minute: OnMinute = lambda start, counts: None
         self._histograms: dict[str, Histogram] = {}
         if exporter is not None:
@@ -92,17 +94,25 @@ class Latencies:
         """The loop came round ``late_ns`` after it was due. Returns how many waiting ticks were counted for it."""
         if late_ns <= STALL_NS:
             return 0
-        counts = self.window(SUMMARY_S)
-        seen = counts.stages[WAITING_STAGE]
-        measured, span = seen.total - seen.waited, max(counts.now - counts.start, 1.0)
-        self._owed += measured / span * late_ns / 1e9
+        rate, usual = self._pace_of_orders()
+        self._owed += rate * late_ns / 1e9
         waiting = min(int(self._owed), MOST_WAITED)
         self._owed = min(self._owed - waiting, 1.0)
-        usual = seen.percentiles((0.5,))[0] or 0
         for number in range(waiting):
             self.record(WAITING_STAGE, usual + late_ns * (2 * number + 1) // (2 * waiting))
         self._open[WAITING_STAGE].waited += waiting
         return waiting
+
+    def _pace_of_orders(self) -> tuple[float, int]:
+        """Ticks a second that led to orders in the last minute, and what they usually took, ns; looked up once a
+        second."""
+        now = self._wall_s()
+        if not 0.0 <= now - self._paced_at < KNOWN_S:
+            view = self.window(SUMMARY_S)
+            seen = view.stages[WAITING_STAGE]
+            rate = (seen.total - seen.waited) / max(view.now - view.start, 1.0)
+            self._pace, self._paced_at = (rate, seen.percentiles((0.5,))[0] or 0), now
+        return self._pace
 
     def rotate(self) -> None:
         """Close the cell whose time is over. Call it about once a second."""
@@ -122,7 +132,7 @@ class Latencies:
         self._minute.clear()
         for counter in self._open.values():
             counter.clear()
-        self._start, self._owed = self._wall_s(), 0.0
+        self._start, self._owed, self._paced_at = self._wall_s(), 0.0, 0.0
 
     def _close(self, now: float) -> None:
         counts = {stage: counter.counted() for stage, counter in self._open.items() if counter.total}

@@ -37,6 +37,7 @@ class Traded:
     stats: list[dict[str, Any]]
     fills: list[dict[str, Any]]
     mmctl: Callable[..., tuple[int, str]]
+    engine: Engine
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def traded(
     _, said = mmctl("stats", "--since", "1m", "--json")
     fills = answers["/api/fills"]["fills"]
     engine.stop(signal.SIGKILL)
-    return Traded(answers, [json.loads(line) for line in said.splitlines()], fills, mmctl)
+    return Traded(answers, [json.loads(line) for line in said.splitlines()], fills, mmctl, engine)
 
 
 ASKED = {"/api/fills": "?limit=500", "/api/latency": "?since=5m"}
@@ -121,3 +122,20 @@ def test_a_fill_is_told_from_frame_to_markout_with_the_engine_dead(traded: Trade
     assert by_client[0] == 0
     assert f"trade {fill['trade_id']}" in by_client[1]
     assert "longest step" in by_client[1]
+    a_restart_forgets_no_fill_and_minutes_outlive_it(traded)
+
+
+def a_restart_forgets_no_fill_and_minutes_outlive_it(traded: Traded) -> None:
+    engine = traded.engine.start().quoting()
+    page = engine.get("/api/fills?limit=500")
+    again = {fill["trade_id"]: fill for fill in page["fills"]}
+    assert set(again) >= {fill["trade_id"] for fill in traded.fills}
+    first = traded.fills[-1]
+    same = ("client_id", "side", "booked_ns_text", "exchange_time", "symbol")
+    assert [again[first["trade_id"]][name] for name in same] == [first[name] for name in same]
+    assert page["complete"] is True
+    assert engine.stop() == 0
+    rows = engine.journal("SELECT stage, sum(count), max(max_ns) FROM latencies GROUP BY stage")
+    minutes = {stage: (count, longest) for stage, count, longest in rows}
+    assert {"ack", "network"} <= set(minutes)
+    assert all(count > 0 and longest > 0 for count, longest in minutes.values())

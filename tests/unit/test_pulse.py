@@ -1,12 +1,14 @@
 """The pulse sees what no tick brings, and its rounds live and end together."""
 
 import asyncio
+import time
 from unittest import mock
 
 import pytest
 
 from engine.live.session.pulse import Pulse
 from engine.store.records import RiskEventRecord
+from engine.telemetry.latency import Latencies
 from tests.unit.live_session import Rig
 
 
@@ -123,3 +125,22 @@ async def test_a_round_that_fails_while_another_one_ends_it_is_told_beside_the_f
     ):
         await asyncio.wait_for(pulse.run(), 5)
     assert failed.value.__notes__ == ["another round failed with it: OSError: no answer"]
+
+
+async def test_a_loop_that_stands_still_is_seen_and_the_ticks_that_waited_are_counted(rig: Rig) -> None:
+    latencies = rig.session.parts.latency
+    assert isinstance(latencies, Latencies)
+    for _ in range(1_000):  # as many orders in this second: ticks that cannot be taken are missed a lot
+        latencies.record("tick_to_order", 40_000)
+    pulse = asyncio.ensure_future(pulse_of(rig).run())
+    await asyncio.sleep(0.2)
+    calm = latencies.window(60).stages["tick_to_order"].waited
+    asyncio.get_running_loop().call_soon(time.sleep, 0.5)  # what must never be done on the loop
+    await asyncio.sleep(0.1)
+    found = latencies.body(60)["stages"]["tick_to_order"]
+    pulse.cancel()
+    await asyncio.wait({pulse})
+    assert found["waited"] - calm > 100
+    assert found["max"] > 0.3
+    assert found["p50"] == pytest.approx(40e-6, rel=0.01)
+    assert found["p99"] > 0.1
