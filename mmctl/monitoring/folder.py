@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmctl.fleet.errors import OperatorError
+from mmctl.monitoring import boards
 from mmctl.monitoring.lint import judge
+from mmctl.monitoring.rules import check as rules
+from mmctl.monitoring.rules.check import Pages
+from mmctl.monitoring.rules.table import alerts
 
 ANEW = "`mmctl monitoring render` writes it anew; what is wanted otherwise belongs in mmctl/monitoring"
 
@@ -64,6 +68,20 @@ def differences(folder: Path, made: Mapping[str, str]) -> Iterator[Fault]:
             yield Fault(path, f"line {_first_difference(there, text)} is not what is generated: edited by hand?", ANEW)
 
 
+def _rules(folder: Path) -> Iterator[Fault]:
+    """What is wrong with the rules, each fault with its line: a name nobody exports, an alert that leads nowhere."""
+    panels = {uid: frozenset(numbers.values()) for uid, numbers in boards.numbers().items()}
+    pages = Pages(frozenset(alert.name.lower() for alert in alerts()), panels)
+    for file in sorted((folder / "grafana/alerting").glob("*.yml")):
+        path = str(file.relative_to(folder))
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            yield Fault(path, f"it cannot be read: {error}")
+            continue
+        yield from (Fault(path, fault.removeprefix(f"{path}:")) for fault in rules.faults(text, path, pages))
+
+
 def _first_difference(there: bytes, text: str) -> int:
     have, want = there.decode("utf-8", "replace").splitlines(), text.splitlines()
     same = next((i for i, (a, b) in enumerate(zip(have, want, strict=False)) if a != b), min(len(have), len(want)))
@@ -71,7 +89,8 @@ def _first_difference(there: bytes, text: str) -> int:
 
 
 def judged(folder: Path) -> Iterator[Fault]:
-    """Every fault of the dashboards in the folder, also of those that others put there."""
+    """Every fault of the rules and the dashboards in the folder, also of those that others put there."""
+    yield from _rules(folder)
     found = sorted((folder / "grafana/dashboards").glob("*.json"))
     if not found:
         yield Fault("grafana/dashboards", "there is no dashboard", "`mmctl monitoring render` writes them")

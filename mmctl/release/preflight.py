@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmctl.client.site import site_of
 from mmctl.fleet.accounts import obstacle, seats
 from mmctl.fleet.errors import CONFIG, REFUSED, OperatorError
 from mmctl.fleet.inventory import Fleet, Host, Target
@@ -20,9 +21,13 @@ from mmctl.release.desired import Settings, read_environment, read_settings
 from mmctl.release.exchange import Finding, ask
 from mmctl.release.facts import Facts
 from mmctl.release.lock import parse_lock
+from mmctl.remote import ports as ports_of
 from mmctl.remote.layout import Layout, layout_of
+from mmctl.remote.units import ENGINE
 
 HOST_SECONDS = 60.0
+#: What a host says of a port that the engine's own service listens on.
+OURS = "ours"
 # A first deploy needs about this much: wheels and the environment made from them, in MB.
 FIRST_DEPLOY_MB = 150
 SPARE_HERE_MB = 500
@@ -151,12 +156,40 @@ def check_hosts(target: Target, transports: Mapping[str, Transport], ports: Mapp
     return checks
 
 
+def metrics_clash(port: int, held: str) -> str:
+    """Why the engine cannot serve its metrics on ``port``: the program that ``held`` names is there. "" where it can.
+
+    The usual one is Prometheus itself, which is the engine's neighbour on a small installation and listens on 9090 as
+    long as nobody moves it.
+    """
+    if held in ("", OURS):
+        return ""
+    moved = "`mmctl monitoring push` moves it to 9091" if held == "prometheus" else f"stop {held}"
+    return (
+        f"port {port} of the engine's metrics (monitoring.prometheus_port) is taken by {held}: {moved}, or give the"
+        " engine another port"
+    )
+
+
+def _metrics_port(transport: Transport, layout: Layout, target: Target) -> Finding | None:
+    """Whether the port of the metrics is free; None where they have none of their own."""
+    site = site_of(target)
+    if site.metrics_port == site.port:
+        return None
+    asked = transport.run(ports_of.holder(layout, site.metrics_port, ENGINE), HOST_SECONDS)
+    fault = metrics_clash(site.metrics_port, asked.checked(f"{transport.name}: cannot read its ports").out.strip())
+    return Finding("metrics port", not fault, fault or f"{site.metrics_port} is free, or the engine's own")
+
+
 def _ask(transport: Transport, layout: Layout, port: int, target: Target) -> tuple[Facts, str, list[Finding]]:
     import json
 
     facts = reading.gather(transport, layout, port)
     state = read_state(transport, layout)
-    return facts, holder(json.dumps(state.record)) if state.held else "", _exchange(transport, layout, target, facts)
+    findings = _exchange(transport, layout, target, facts)
+    metrics = _metrics_port(transport, layout, target)
+    findings += [metrics] if metrics is not None else []
+    return facts, holder(json.dumps(state.record)) if state.held else "", findings
 
 
 def _exchange(transport: Transport, layout: Layout, target: Target, facts: Facts) -> list[Finding]:

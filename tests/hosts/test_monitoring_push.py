@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.hosts.conftest import Operator, as_host
+from tests.hosts.document import Reader, commands
 from tests.hosts.machines import Lan, Machine
 from tests.hosts.project import Project
-from tests.needs import need, need_program
+from tests.needs import ROOT, need, need_program
 from tests.sandbox.engines import until
 
 PRISTINE = True
@@ -133,6 +134,14 @@ def test_a_prometheus_that_does_not_come_up_gets_its_old_files_back(operator: Op
     fleet(operator, machine)
 
 
+def test_every_command_of_the_document_does_what_it_says(operator: Operator, machine: Machine) -> None:
+    reader = Reader(operator.folder, {}, {})
+    typed = [reader.type(command) for command in commands(ROOT / "docs/deployment/MONITORING.md")]
+    assert [(one.command, one.code, one.said) for one in typed[:-1] if one.code] == []
+    assert len(typed) == 6
+    assert typed[-1].code == 10, "no engine runs there"
+
+
 def test_a_dashboard_that_asks_for_what_no_engine_has_is_told_and_so_is_an_engine_that_is_down(
     operator: Operator, machine: Machine
 ) -> None:
@@ -152,6 +161,22 @@ def test_a_prometheus_that_answers_nothing_is_named(operator: Operator, machine:
     done = operator.json("monitoring", "check", str(operator.folder / "rendered"), "--live")
     assert done.code == 10
     assert any("9091" in event["message"] for event in done.events if event["event"] == "fault"), done.out
+
+
+def test_preflight_names_a_prometheus_on_the_port_of_the_engines_metrics(operator: Operator, machine: Machine) -> None:
+    machine.sh(
+        "systemctl stop prometheus; echo > /tmp/empty.yml; systemd-run -q --unit=neighbour prometheus"
+        " --config.file=/tmp/empty.yml --storage.tsdb.path=/tmp/neighbour --web.listen-address=127.0.0.1:9090;"
+        " for i in $(seq 100); do ss -Hltn 'sport = :9090' | grep -q . && exit 0; sleep 0.1; done; exit 1"
+    )
+    done = operator.json("preflight", "staging")
+    (found,) = [e for e in done.events if e["event"] == "check" and e["name"] == "metrics port"]
+    assert not found["ok"]
+    assert "9090" in found["detail"]
+    assert "taken by prometheus: `mmctl monitoring push` moves it to 9091" in found["detail"]
+    machine.sh("systemctl stop neighbour")
+    done = operator.json("preflight", "staging")
+    assert [e["ok"] for e in done.events if e["event"] == "check" and e["name"] == "metrics port"] == [True]
 
 
 def test_a_host_without_prometheus_is_refused_with_what_to_install(operator: Operator, machine: Machine) -> None:

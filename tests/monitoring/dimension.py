@@ -97,6 +97,8 @@ def _call(name: str, arguments: list[Any]) -> Dimension:
         return Dimension(number=True)
     if name == "histogram_quantile":
         return Dimension({"s": 1})
+    if name == "timestamp":
+        return Dimension({"time": 1})
     if name == "changes":
         return Dimension({"count": 1})
     if name in GROWTH:

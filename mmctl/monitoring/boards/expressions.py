@@ -11,6 +11,8 @@ NARROWED: Final = ("venue", "symbol")
 #: What every scraped series carries.
 SCRAPED: Final = ("job", "instance")
 PARTS: Final = ("_bucket", "_sum", "_count")
+#: What the scrape's configuration says of an engine besides.
+TARGET: Final = ("target", "environment")
 #: What a board asks for that no engine exports: Prometheus' own series.
 PROMETHEUS: Final = ("up", "ALERTS", "ALERTS_FOR_STATE", "scrape_duration_seconds")
 
@@ -48,8 +50,9 @@ def at(name: str, *matchers: str, narrowed: bool = True) -> str:
 
     ``narrowed`` False keeps every venue and symbol: also what belongs to no symbol, whose label is empty.
     """
+    known: tuple[str, ...]
     if name in PROMETHEUS:
-        known: tuple[str, ...] = ()
+        known = TARGET
     else:
         base = next((name.removesuffix(p) for p in PARTS if name.removesuffix(p) in BY_NAME), name)
         known = labels_of(base)
@@ -69,6 +72,11 @@ def rate(name: str, *matchers: str) -> str:
 def grown(name: str, *matchers: str) -> str:
     """By how much a counter grew in the time that is shown."""
     return f"increase({at(name, *matchers)}[$__range])"
+
+
+def most(expression: str, count: int = 6) -> str:
+    """The ``count`` largest series: of many that are nearly always 0, those that are not."""
+    return f"topk({count}, {expression})"
 
 
 def hourly(name: str, *matchers: str) -> str:

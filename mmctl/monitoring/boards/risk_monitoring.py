@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from engine.catalogue import CAUSE_GROUPS, RATE_REFUSALS
-from mmctl.monitoring.boards.expressions import at, each, grown, instrument, largest, total
+from mmctl.monitoring.boards.expressions import at, each, grown, instrument, largest, most, total
 from mmctl.monitoring.boards.model import (
     BLUE,
     GREEN,
@@ -95,17 +95,17 @@ def alert_history(summaries: Mapping[str, str]) -> Panel:
         ),
         "none",
         (Query(HISTORY, ""),),
-        width=16,
-        height=10,
+        width=24,
+        height=9,
         hidden=("stage",),
         columns=(
-            Column("Value", W("时间", "Time"), "dateTimeAsIso", width=165),
-            Column("severity", W("级别", "Level"), shown=SEVERITIES, width=80),
-            Column("priority", W("优先级", "Priority"), width=75),
-            Column("alertname", W("类型", "Type"), width=190),
+            Column("Value", W("时间", "Time"), "dateTimeAsIso", width=190),
+            Column("severity", W("级别", "Level"), shown=SEVERITIES, width=90),
+            Column("priority", W("优先级", "Priority"), width=80),
+            Column("alertname", W("类型", "Type"), width=230),
             Column("message", W("消息", "Message"), shown=said),
-            Column("instance", W("实例", "Engine"), width=110),
-            Column("alertstate", W("状态", "State"), shown=STATES, width=85),
+            Column("instance", W("实例", "Engine"), width=160),
+            Column("alertstate", W("状态", "State"), shown=STATES, width=90),
         ),
     )
 
@@ -125,7 +125,7 @@ LEVEL = (
         steps=(Step(None, GREEN), Step(1, YELLOW), Step(2, ORANGE), Step(3, RED)),
         shown=LEVELS,
         least=0,
-        most=3,
+        most=4,
     ),
     Panel(
         Kind.TIME_SERIES,
@@ -227,7 +227,7 @@ HEADROOM = (
         least=0,
     ),
     Panel(
-        Kind.BAR_GAUGE,
+        Kind.STAT,
         W("限制余量", "Headroom"),
         W(
             "每个限制还剩多少，各自的单位（计价货币、基础货币、比例、次数）。接近0为坏。",
@@ -235,7 +235,7 @@ HEADROOM = (
         ),
         "short",
         (Query(f"min by (limit) ({at('mm_limit_headroom', narrowed=False)})", "{{limit}}"),),
-        width=8,
+        width=6,
         steps=(Step(None, RED), Step(0, GREEN)),
     ),
     Panel(
@@ -257,7 +257,7 @@ HEADROOM = (
             ),
             Query(largest(at("mm_halted")), W("已停止", "halted"), steps=steps("mm_halted")),
         ),
-        width=8,
+        width=6,
     ),
 )
 
@@ -279,13 +279,13 @@ DOUBT = (
         Kind.TIME_SERIES,
         W("对账差异", "Reconciliation discrepancies"),
         W(
-            "所选时间内和交易所对账发现的差异次数，按类别。任何增加都要查。",
-            "Discrepancies with the exchange, by class, a count in the interval. Bad: any growth.",
+            "区间内和交易所对账发现的差异次数，最多的六类。任何增加都要查。",
+            "Discrepancies with the exchange, the six most frequent classes, a count in the interval. Bad: any growth.",
         ),
         "short",
         (
             Query(
-                total(f"increase({at('mm_reconciliation_discrepancies_total')}[$__rate_interval])", "class"),
+                most(total(f"increase({at('mm_reconciliation_discrepancies_total')}[$__rate_interval])", "class")),
                 "{{class}}",
             ),
         ),
@@ -317,8 +317,7 @@ MONEY_NOW = Panel(
     ),
     MONEY,
     (Query(total(at("mm_pnl_day_quote")), W("今日PnL", "today")),),
-    width=8,
-    height=10,
+    width=4,
     steps=steps("mm_pnl_day_quote"),
 )
 
@@ -334,9 +333,9 @@ def board(summaries: Mapping[str, str]) -> Board:
             Row(W("触发与告警", "Trips and alerts")),
             *TRIPS,
             alert_history(summaries),
-            MONEY_NOW,
             Row(W("余量", "Headroom")),
             *HEADROOM,
+            MONEY_NOW,
             Row(W("未证实的", "What is not proved")),
             *DOUBT,
         ),

@@ -23,10 +23,14 @@ from mmctl.monitoring.boards.system_records import FEEDS, GOOD_IS_ONE, RECORDS
 
 W = Words
 
+#: Prometheus reads itself, too; only engines have a target.
+ENGINES_ONLY: Final = 'target!=""'
 UP: Final = {"0": Shown(W("离线", "down"), RED), "1": Shown(W("在线", "up"), GREEN)}
 ROLES: Final = {"0": Shown(W("备", "standby"), BLUE), "1": Shown(W("主", "primary"), GREEN)}
 WELL: Final = {"0": Shown(W("异常", "unwell"), RED), "1": Shown(W("正常", "well"), GREEN)}
 SHOWN: Final = 'level=~"warning|error|critical"'
+
+HEARTBEAT: Final = at("mm_engine_heartbeat_timestamp_seconds")
 
 STATE = (
     Panel(
@@ -37,7 +41,7 @@ STATE = (
             "Whether Prometheus reaches each engine, 1 up, 0 down. Bad: down; SystemDown pages after a minute.",
         ),
         "bool",
-        (Query(least(at("up"), "instance"), "{{instance}}"),),
+        (Query(least(at("up", ENGINES_ONLY), "instance"), "{{instance}}"),),
         width=5,
         height=5,
         steps=GOOD_IS_ONE,
@@ -92,11 +96,12 @@ STATE = (
         Kind.STAT,
         W("心跳年龄", "Heartbeat age"),
         W(
-            "主循环上一次走完以来的时间，秒。5秒黄，10秒红：循环卡住了。",
-            "Time since the quoting loop last came round, seconds. Bad: 5 s amber, 10 s red; the loop is stuck.",
+            "抓取时主循环上一次走完以来的时间，秒。5秒黄，10秒红：循环卡住了。",
+            "Time since the quoting loop last came round, as of the scrape, seconds. Bad: 5 s amber, 10 s red;"
+            " it is stuck.",
         ),
         "s",
-        (Query(f"time() - {largest(at('mm_engine_heartbeat_timestamp_seconds'), 'instance')}", "{{instance}}"),),
+        (Query(largest(f"timestamp({HEARTBEAT}) - {HEARTBEAT}", "instance"), "{{instance}}"),),
         width=4,
         height=5,
         steps=(Step(None, GREEN), Step(5, YELLOW), Step(10, RED)),

@@ -55,7 +55,7 @@ FEEDS = (
             "每个数据流是否连接（1为好）和订单簿是否可用（1为好）。0为坏。",
             "Whether each stream is connected and each book is live, 1 is good. Bad: 0.",
         ),
-        "bool",
+        "bool_yes_no",
         (
             Query(least(at("mm_feed_connected"), "feed"), "{{feed}}"),
             Query(
@@ -213,7 +213,7 @@ RECORDS = (
             "Whether the database takes records (1 is good), and connections to the listener, a count. Bad: 0; quoting"
             " stops.",
         ),
-        "bool",
+        "bool_yes_no",
         (
             Query(least(at("mm_journal_healthy"), "instance"), W("日志库 {{instance}}", "journal {{instance}}")),
             Query(

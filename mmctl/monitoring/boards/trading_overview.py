@@ -1,6 +1,6 @@
 """Is it trading, and does it earn? What a person looks at first."""
 
-from mmctl.monitoring.boards.expressions import at, each, grown, instrument, largest, rate, total
+from mmctl.monitoring.boards.expressions import at, each, grown, instrument, largest, most, rate, total
 from mmctl.monitoring.boards.model import (
     GREEN,
     RED,
@@ -214,7 +214,49 @@ TRADES = (
             Column("Value #F", W("卖量", "Ask size"), "none", decimals=4),
         ),
     ),
+    Panel(
+        Kind.STAT,
+        W("挂单与上次成交", "Open orders and last fill"),
+        W(
+            "现在的挂单数，和上次成交以来的秒数（每个实例）。行情在动而很久没有成交为坏：报价太宽。",
+            "Orders open now, a count, and seconds since the last fill, by engine. Bad: long without a fill while the"
+            " market moves; the quotes are too wide.",
+        ),
+        "short",
+        (
+            Query(total(at("mm_open_orders"), *each("mm_open_orders")), instrument("mm_open_orders")),
+            Query(
+                f"time() - {largest(at('mm_last_fill_timestamp_seconds'), 'instance')}",
+                W("上次成交 {{instance}}", "last fill {{instance}}"),
+                "s",
+            ),
+        ),
+        width=12,
+        height=5,
+    ),
+    Panel(
+        Kind.TIME_SERIES,
+        W("策略失败", "Strategy failures"),
+        W(
+            "区间内用户策略失败的次数，按交易对。任何一次都要看：mmctl why。",
+            "Times a user's strategy failed, by instrument, a count in the interval. Bad: any; ask mmctl why.",
+        ),
+        "short",
+        (
+            Query(
+                total(
+                    f"increase({at('mm_strategy_failures_total')}[$__rate_interval])",
+                    *each("mm_strategy_failures_total"),
+                ),
+                instrument("mm_strategy_failures_total"),
+            ),
+        ),
+        width=12,
+        height=5,
+        least=0,
+    ),
 )
+
 
 QUOTING = (
     Panel(
@@ -224,7 +266,7 @@ QUOTING = (
             "1表示正在双边报价（每个实例）。0为坏：看 mmctl why。",
             "1 while quotes are kept, by engine. Bad: 0; ask mmctl why.",
         ),
-        "bool",
+        "bool_yes_no",
         (Query(at("mm_quoting"), "{{instance}}"),),
         width=4,
         height=6,
@@ -280,55 +322,15 @@ QUOTING = (
         Kind.TIME_SERIES,
         W("未报价原因", "Quotes refused, by reason"),
         W(
-            "每秒被拒绝或抑制的报价次数，按原因。某个原因突然变多为坏：看 mmctl why。",
-            "Quotes refused or suppressed a second, by reason. Bad: a reason that jumps; ask mmctl why.",
+            "每秒被拒绝或抑制的报价次数，最多的六个原因。某个原因突然变多为坏：看 mmctl why。",
+            "Quotes refused or suppressed a second, the six most frequent reasons. Bad: a reason that jumps;"
+            " ask mmctl why.",
         ),
         "ops",
-        (Query(total(rate("mm_quotes_refused_total"), "reason"), "{{reason}}"),),
+        (Query(most(total(rate("mm_quotes_refused_total"), "reason")), "{{reason}}"),),
         width=8,
         height=6,
         stacked=True,
-    ),
-    Panel(
-        Kind.STAT,
-        W("挂单与上次成交", "Open orders and last fill"),
-        W(
-            "现在的挂单数，和上次成交以来的秒数（每个实例）。行情在动而很久没有成交为坏：报价太宽。",
-            "Orders open now, a count, and seconds since the last fill, by engine. Bad: long without a fill while the"
-            " market moves; the quotes are too wide.",
-        ),
-        "short",
-        (
-            Query(total(at("mm_open_orders"), *each("mm_open_orders")), instrument("mm_open_orders")),
-            Query(
-                f"time() - {largest(at('mm_last_fill_timestamp_seconds'), 'instance')}",
-                W("上次成交 {{instance}}", "last fill {{instance}}"),
-                "s",
-            ),
-        ),
-        width=6,
-        height=6,
-    ),
-    Panel(
-        Kind.TIME_SERIES,
-        W("策略失败", "Strategy failures"),
-        W(
-            "区间内用户策略失败的次数，按交易对。任何一次都要看：mmctl why。",
-            "Times a user's strategy failed, by instrument, a count in the interval. Bad: any; ask mmctl why.",
-        ),
-        "short",
-        (
-            Query(
-                total(
-                    f"increase({at('mm_strategy_failures_total')}[$__rate_interval])",
-                    *each("mm_strategy_failures_total"),
-                ),
-                instrument("mm_strategy_failures_total"),
-            ),
-        ),
-        width=6,
-        height=6,
-        least=0,
     ),
 )
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Final
 
-from mmctl.monitoring.boards.expressions import PARTS, PROMETHEUS, SCRAPED, UnknownName, labels_of, metric_of
+from mmctl.monitoring.boards.expressions import PARTS, PROMETHEUS, SCRAPED, TARGET, UnknownName, labels_of, metric_of
 from mmctl.monitoring.lint.finding import Finding, Json
 from mmctl.monitoring.lint.targets import asked
 from mmctl.monitoring.promql import PromqlError, Selector, selectors
 
 RULE: Final = "catalogue"
 #: Labels that the files of the monitoring host give every series, and those of a histogram's buckets.
-ADDED: Final = (*SCRAPED, "target", "environment", "le")
+ADDED: Final = (*SCRAPED, *TARGET, "le")
 
 
 def names_in_catalogue(board: Json) -> Iterator[Finding]:
