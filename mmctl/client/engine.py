@@ -237,7 +237,7 @@ def pick(document: Mapping[str, Any], *path: str) -> Any:
     """The value at ``path`` in nested objects, or None where any step is missing: engines of other releases differ."""
     value: Any = document
     for key in path:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             return None
         value = value.get(key)
     return value

@@ -30,6 +30,8 @@ JUDGED: Final[dict[str, str]] = {
     "mm_journal_healthy": "JournalFailed",
     "mm_memory_bytes": "MemoryHigh",
 }
+#: Their first threshold is passed in the ordinary course of a day.
+ONLY_BAD: Final = ("mm_risk_level",)
 #: A share of time says nothing before some of it has passed.
 SETTLED_SECONDS: Final = 300.0
 
@@ -172,7 +174,7 @@ def _of_metrics(name: str, picture: Picture) -> Iterator[Breach]:
         if metric == "mm_clock_skew_seconds":
             worst = max(values, key=abs)
         level = level_of(metric, abs(worst) if metric == "mm_clock_skew_seconds" else worst)
-        if level in (WARN, BAD):
+        if level == BAD or (level == WARN and metric not in ONLY_BAD):
             what = metric.removeprefix("mm_").replace("_", " ")
             edge = bound.crit if level == BAD else bound.warn
             side = "below" if bound.below else "at or above"

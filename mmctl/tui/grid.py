@@ -227,10 +227,10 @@ class Grid(ScrollView, Framed, can_focus=True):
         cells = self._lines.get(at)
         if cells is None:
             if at >= len(self.rows):
-                return Strip.blank(width, self.rich_style)
+                return Strip.blank(width, self.base)
             row = self.rows[at]
             cells = tuple((c.show(row), c.style(row) if c.style else "") for c in self.sheet.columns)
-        ground = self.rich_style
+        ground = self.base
         if at == self.at and self.has_focus:
             ground += self.style_of("cursor")
         segments: list[Segment] = []
@@ -247,7 +247,7 @@ class Grid(ScrollView, Framed, can_focus=True):
 
     def _header(self, width: int) -> Strip:
         segments: list[Segment] = []
-        style = self.rich_style + self.style_of("head")
+        style = self.base + self.style_of("head")
         for place, index in enumerate(self._shown):
             mark = ("↓" if self.inverted else "↑") if index == self.sort else ""
             title = self.sheet.columns[index].title.upper() + mark

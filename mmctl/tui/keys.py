@@ -208,8 +208,11 @@ class Keys(App[None]):
         self._open(event.grid, event.row)
 
     def on_grid_moved(self, event: Grid.Moved) -> None:
-        self._redrawn = -1.0  # a chart may be of the row under the cursor
-        self.repaint()
+        if self.view in ("latency", "fleet"):  # what else is on these screens is of the row under the cursor
+            self._redrawn = -1.0
+            self.repaint()
+        else:
+            self.show_detail()
 
     def _open(self, grid: Grid, row: Any) -> None:
         if isinstance(row, Instrument) and row.symbol != self.symbol:

@@ -66,7 +66,10 @@ def _breaker_row(picture: Picture) -> Row:
 def symbols(picture: Picture) -> dict[str, Mapping[str, Any]]:
     """Symbols of the state document, in its order."""
     found = picture.state.get("symbols")
-    return {str(k): v for k, v in found.items() if isinstance(v, Mapping)} if isinstance(found, Mapping) else {}
+    if not isinstance(found, Mapping):
+        return {}
+    # Asked for several times a picture, of hundreds of symbols: the exact type is known at once, a Mapping is not.
+    return {str(k): v for k, v in found.items() if type(v) is dict or isinstance(v, Mapping)}
 
 
 def pnl_panel(picture: Picture) -> Panel:

@@ -19,6 +19,7 @@ _COLOURS: Final[dict[str, dict[str, str]]] = {
         "good": "#63c174",
         "warn": "#e2b04a",
         "bad": "bold #ff6b63",
+        "bad-line": "#ff6b63",
         "bid": "#4dbd8a",
         "ask": "#f0787f",
         "bid-bar": "#2a6e52",
@@ -42,6 +43,7 @@ _COLOURS: Final[dict[str, dict[str, str]]] = {
         "good": "#1d7a3a",
         "warn": "#8f5f00",
         "bad": "bold #bd1f1f",
+        "bad-line": "#bd1f1f",
         "bid": "#15704a",
         "ask": "#b3303a",
         "bid-bar": "#9fd4bb",
@@ -66,6 +68,7 @@ _COLOURS: Final[dict[str, dict[str, str]]] = {
         "good": "bold #5fffff",
         "warn": "bold #ffff00",
         "bad": "bold #ffffff on #c00000",
+        "bad-line": "bold #ff8787",
         "bid": "#5fd7ff",
         "ask": "#ffaf00",
         "bid-bar": "#0087d7",
@@ -83,7 +86,11 @@ _COLOURS: Final[dict[str, dict[str, str]]] = {
 }
 
 PALETTES: Final[dict[str, dict[str, Style]]] = {
-    name: {style: Style.parse(words) for style, words in colours.items() if style != "ground"}
+    name: {
+        **{style: Style.parse(words) for style, words in colours.items() if style != "ground"},
+        "base": Style.parse(f"{colours['text']} on {colours['ground']}"),
+        "stale-base": Style.parse(f"{colours['stale']} on {colours['ground']}"),
+    }
     for name, colours in _COLOURS.items()
 }
 

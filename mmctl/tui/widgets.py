@@ -51,9 +51,14 @@ class Framed(Widget):
             return styles["stale"]
         return styles.get(name) or Style()
 
+    @property
+    def base(self) -> Style:
+        """Text on the theme's ground. Not ``rich_style``, which looks at every ancestor's rules for every line."""
+        return palette(self.app.current_theme)["stale-base" if self.has_class("stale") else "base"]
+
     def strip(self, line: Line, width: int) -> Strip:
         """A line as it goes to the screen, ``width`` cells long."""
-        base = self.rich_style
+        base = self.base
         segments = [Segment(text, base + self.style_of(style)) for text, style in cut(line, width)]
         return Strip(segments).extend_cell_length(width, base)
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from tests.needs import ROOT
 
-COPIED = ("pyproject.toml", "README.md", "requirements.lock", "configs", "systemd", "mmctl")
+#: Files of the wheel that lie elsewhere.
+MORE_ASSETS = ("docs/runbooks.md", "deployments/grafana/preview/bundle.xz")
+COPIED = ("pyproject.toml", "README.md", "requirements.lock", "configs", "systemd", "mmctl", *MORE_ASSETS)
 ENGINE_PARTS = ("__init__.py", "config", "catalogue", "metric.py")
 
 DAEMON = '''"""A daemon with the engine's command line, listener and manners, and none of its work."""
@@ -151,7 +153,7 @@ class Project:
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=ignore)
             else:
-                folder.mkdir(parents=True, exist_ok=True)
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, folder / name)
         (folder / "engine").mkdir()
         for name in ENGINE_PARTS:

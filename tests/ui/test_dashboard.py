@@ -22,7 +22,7 @@ async def test_the_overview_shows_profit_position_quotes_breaker_and_limits() ->
         assert "+0.3 30%" in tiles
         assert "2,449.8 / 2,450.5" in tiles
         assert "closed" in tiles
-        first = bench.panel("overview-limits").shown.splitlines()[0]
+        first = bench.grid("overview-limits").shown.splitlines()[0]
         assert first.startswith("position ETHUSDT")
         assert bench.banner == ""
 

@@ -13,7 +13,7 @@ from mmctl.fleet.inventory import parse_fleet
 from mmctl.release.build import build
 from mmctl.release.packed import TEMPLATES, UNITS, faults, secrets_in
 from mmctl.remote.units import UNIT_FILES
-from tests.hosts.project import Project
+from tests.hosts.project import MORE_ASSETS, Project
 from tests.needs import ROOT
 from tests.unit.conftest import Mmctl
 
@@ -33,7 +33,7 @@ def test_the_wheel_holds_the_templates_and_units_by_name_and_nothing_else(projec
     with zipfile.ZipFile(build(tmp_path / "out", project.folder).path) as wheel:
         assets = {name for name in wheel.namelist() if name.startswith("mmctl/assets/")}
     named = {f"mmctl/assets/configs/{name}" for name in TEMPLATES} | {f"mmctl/assets/systemd/{name}" for name in UNITS}
-    assert assets == named | {"mmctl/assets/requirements.lock"}
+    assert assets == named | {f"mmctl/assets/{name}" for name in ("requirements.lock", *MORE_ASSETS)}
 
 
 @pytest.mark.parametrize(

@@ -183,11 +183,16 @@ def _legend(chart: Chart, width: int) -> Line:
     whole: Line = [run for full, _ in entries for run in full]
     if length(whole) <= width + 2:
         return cut(whole, width)
+    named = _fitting([full for full, _ in entries], width)
+    return cut(named if len(named) >= 9 else _fitting([short for _, short in entries], width), width)
+
+
+def _fitting(entries: Sequence[Line], width: int) -> Line:
     line: Line = []
-    for _, short in entries:
-        if length(line) + length(short) <= width + 2:
-            line += short
-    return cut(line, width)
+    for entry in entries:
+        if length(line) + length(entry) <= width + 2:
+            line += entry
+    return line
 
 
 def _times(chart: Chart, width: int) -> str:

@@ -91,11 +91,11 @@ def drawdown(look: Look) -> Chart:
     """Fall from the equity's peak, per cent, with the thresholds of its alert."""
     start, end = look.window
     bound = threshold_of("mm_portfolio_drawdown_ratio")
-    levels = [Level(bound.warn, "warn", "warn"), Level(bound.crit, "bad", "bad")]
+    levels = [Level(bound.warn, "warn", "warn"), Level(bound.crit, "bad", "bad-line")]
     metrics = look.picture.metrics if look.picture else None
     limit = metrics.value("mm_portfolio_drawdown_limit_ratio") if metrics else None
     if limit:
-        levels.append(Level(limit, "limit", "bad", reach=True))
+        levels.append(Level(limit, "limit", "bad-line", reach=True))
     curve = _curve(look.history.engine, "drawdown", look, "drawdown", "curve2")
     return Chart((curve,), start, end, 3, levels=levels, gap=_gap(look), suffix="%", scale=100.0)
 
@@ -106,8 +106,8 @@ def limits(look: Look, names: Sequence[str]) -> Chart:
     bound = threshold_of("mm_limit_use_ratio")
     levels = (
         Level(bound.warn, "warn", "warn"),
-        Level(bound.crit, "bad", "bad"),
-        Level(1.0, "limit", "bad", reach=True),
+        Level(bound.crit, "bad", "bad-line"),
+        Level(1.0, "limit", "bad-line", reach=True),
     )
     curves = [
         _curve(look.history.limits[name], "ratio", look, name, STYLES[index % len(STYLES)])
@@ -127,7 +127,7 @@ def latency(look: Look, stage: str) -> Chart | None:
     levels: tuple[Level, ...] = ()
     if stage in ("decision", "submit", "ack", "network"):
         bound = threshold_of("mm_order_latency_seconds")
-        levels = (Level(bound.warn, "warn", "warn"), Level(bound.crit, "bad", "bad"))
+        levels = (Level(bound.warn, "warn", "warn"), Level(bound.crit, "bad", "bad-line"))
     return Chart(curves, start, end, 3, levels=levels, gap=_gap(look), suffix=" ms", scale=1e3)
 
 

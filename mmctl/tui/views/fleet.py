@@ -9,7 +9,7 @@ from mmctl.tui.panels import Panel, Row, feeds_panel, seconds_text
 from mmctl.tui.picture import Picture
 from mmctl.tui.views import curves, hosts
 from mmctl.tui.views.base import Look, View, safely
-from mmctl.tui.views.overview import paint_chart
+from mmctl.tui.views.charts import paint_chart
 
 
 def process_panel(picture: Picture) -> Panel:

@@ -9,7 +9,7 @@ from mmctl.tui.panels import Panel, Row, symbols
 from mmctl.tui.picture import Picture
 from mmctl.tui.views import curves
 from mmctl.tui.views.base import Look, View
-from mmctl.tui.views.overview import paint_chart
+from mmctl.tui.views.charts import paint_chart
 
 
 def hedge_panel(picture: Picture) -> Panel:

@@ -97,7 +97,7 @@ SHEET = Sheet(
         Column("symbol", lambda r: ("▸" if r.shown else " ") + r.symbol, lambda r: r.symbol, text=True),
         Column("book", _state, style=lambda r: GOOD if _state(r) == "live" else BAD, text=True),
         Column("mid", lambda r: number(mid_of(r.values), _mid_digits(r)), lambda r: mid_of(r.values), right=True),
-        Column("last 5 min", lambda r: spark(r.mids, SPARK_CELLS), style=lambda r: "curve", rank=2),
+        Column("last 5 min", lambda r: spark(r.mids, SPARK_CELLS), style=lambda r: "curve", rank=1),
         Column(
             "our bid",
             lambda r: _price(r, "quote", "bid"),

@@ -18,7 +18,7 @@ from mmctl.tui.panels import seconds_text
 from mmctl.tui.picture import Picture
 from mmctl.tui.views import curves
 from mmctl.tui.views.base import Look, View, absent
-from mmctl.tui.views.overview import paint_chart, span_text
+from mmctl.tui.views.charts import paint_chart, span_text
 
 TREND_CELLS = 20
 #: Stage -> the histogram of the metrics page, for an engine without /api/latency; with its labels.
@@ -50,14 +50,19 @@ def metric_of(stage: str) -> str:
     return HISTOGRAMS.get(stage, ("mm_order_latency_seconds", {}))[0]
 
 
+def covered(picture: Picture) -> str:
+    """The time that /api/latency is of, in words."""
+    seconds = section(picture.latency, "window").get("covered_s")
+    return f"last {figure(seconds) / 60:.0f} min" if isinstance(seconds, int | float) else "its window"
+
+
 def stages(look: Look) -> list[Stage]:
     """Every stage that was measured: of /api/latency, else of the state; the rest of the metrics page."""
     picture = look.picture
     if picture is None:
         return []
     found: dict[str, Stage] = {}
-    covered = section(picture.latency, "window").get("covered_s")
-    said = f"last {figure(covered) / 60:.0f} min" if isinstance(covered, int | float) else "the window"
+    said = covered(picture)
     for name, values in section(picture.latency, "stages").items():
         if isinstance(values, Mapping):
             found[str(name)] = _stage(str(name), values, said, look)
@@ -123,7 +128,7 @@ def bins(picture: Picture, stage: str) -> tuple[list[Bin], str]:
     rows = section(picture.latency, "stages", stage).get("buckets")
     if isinstance(rows, list) and rows:
         pairs = [(figure(row.get("upto_s")), figure(row.get("count"))) for row in rows if isinstance(row, Mapping)]
-        return [_bin(stage, upto, count) for upto, count in pairs if upto == upto and count == count], "the window"
+        return [_bin(stage, upto, count) for upto, count in pairs if upto == upto and count == count], covered(picture)
     metric, labels = HISTOGRAMS.get(stage, ("", {}))
     samples = picture.metrics.samples.get(f"{metric}_bucket", ()) if picture.metrics and metric else ()
     cumulative = sorted(

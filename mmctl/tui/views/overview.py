@@ -3,17 +3,14 @@
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from mmctl.formats import age as age_text
 from mmctl.formats import digits
-from mmctl.tui import panels
-from mmctl.tui.draw import chart, ladder, tiles
+from mmctl.tui.draw import ladder, tiles
 from mmctl.tui.draw.canvas import Lines
-from mmctl.tui.draw.chart import Chart
 from mmctl.tui.draw.ladder import Rung
 from mmctl.tui.history import figure
-from mmctl.tui.views import curves, figures, hosts, instruments
+from mmctl.tui.views import curves, figures, hosts, instruments, limits
 from mmctl.tui.views.base import Look, View, absent, instrument
-from mmctl.tui.widgets import Drawing
+from mmctl.tui.views.charts import paint_chart, span_text
 
 
 class OverviewView(View):
@@ -34,7 +31,7 @@ class OverviewView(View):
             yield self.canvas("pnl")
             yield self.canvas("drawdown")
             yield self.canvas("inventory")
-            yield self.box("limits")
+            yield self.table("limits", limits.LIMITS)
 
     def always(self, look: Look) -> None:
         """The hosts, each with an age of its own."""
@@ -46,7 +43,7 @@ class OverviewView(View):
         shown = figures.tiles(look)
         self.drawing("tiles").show("", tuple(shown), lambda width, height: tiles.draw(shown, width, height))
         self.grid("instruments").show(instruments.rows(look), look.filter_text)
-        self.put("limits", panels.limits_panel, look)
+        self.grid("limits").show(limits.rows(look, trends=False), look.filter_text)
         self._ladder(look)
         if look.redraw:
             paint_chart(
@@ -92,20 +89,6 @@ def rungs(look: Look, side: str) -> list[Rung]:
             if price == price and size == size:
                 found.append(Rung(price, size, ours if ours == ours else 0.0))
     return found
-
-
-def paint_chart(drawing: Drawing, title: str, what: Chart | None, look: Look) -> None:
-    """The chart in its frame; words where there is none to draw."""
-    if what is None:
-        drawing.show(title, ("none", look.symbol), lambda width, height: [[("nothing measured yet", "dim")]])
-        return
-    of = (title, look.window, len(what.marks), tuple(len(curve.values) for curve in what.curves))
-    drawing.show(title, of, lambda width, height: chart.draw(what, width, height))
-
-
-def span_text(span: float) -> str:
-    """The span of the charts in words."""
-    return f"last {age_text(span) if span < 100 else f'{span / 60:.0f} min' if span < 3600 else f'{span / 3600:.0f} h'}"
 
 
 def _wrapped(text: str, width: int) -> Lines:
