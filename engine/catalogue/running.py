@@ -18,7 +18,7 @@ FEED: Final = (
     ),
     gauge("mm_feed_connected", Unit.BOOL, "1 while the stream is connected", Label("feed", FEEDS)),
     gauge("mm_book_live", Unit.BOOL, "1 while the book is synced, fresh and uncrossed", VENUE, SYMBOL),
-    counter("mm_feed_messages_total", Unit.COUNT, "Messages received", MARKET),
+    counter("mm_feed_messages_total", Unit.COUNT, "Messages of the market stream received", MARKET),
     counter("mm_feed_gaps_total", Unit.COUNT, "Gaps in the sequence of book updates", VENUE, SYMBOL),
     counter("mm_feed_reconnects_total", Unit.COUNT, "Streams connected again", Label("feed", FEEDS)),
     gauge(
@@ -118,7 +118,12 @@ PROCESS: Final = (
             Label("config_hash"),
         ),
         gauge("mm_start_timestamp_seconds", Unit.TIMESTAMP, "When the process started", initial=None),
-        histogram("mm_event_loop_lag_seconds", "How late a timer runs", Threshold(0.01, 0.1), buckets=PAUSE_BUCKETS),
+        histogram(
+            "mm_event_loop_lag_seconds",
+            "How late the event loop runs a timer of 100 ms",
+            Threshold(0.01, 0.1),
+            buckets=PAUSE_BUCKETS,
+        ),
         histogram(
             "mm_gc_pause_seconds", "Pauses of the garbage collector", Threshold(0.01, 0.05), buckets=PAUSE_BUCKETS
         ),

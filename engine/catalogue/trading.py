@@ -48,21 +48,47 @@ QUOTING: Final = (
     counter("mm_quotes_total", Unit.COUNT, "Quote decisions made", VENUE, SYMBOL),
     counter("mm_strategy_failures_total", Unit.COUNT, "Times a user's strategy failed", VENUE, SYMBOL),
     counter("mm_quotes_refused_total", Unit.COUNT, "Quotes refused or suppressed, by reason", REFUSAL),
-    gauge("mm_quoting", Unit.BOOL, "1 while quotes are being kept in the market", threshold=Threshold(0.5, 0.5, True)),
+    gauge(
+        "mm_quoting",
+        Unit.BOOL,
+        "1 while any symbol may be quoted; no order need stand",
+        threshold=Threshold(0.5, 0.5, True),
+    ),
     *slow(
         gauge(
             "mm_quote_uptime_ratio",
             Unit.RATIO,
-            "Share of the last hour with both sides quoted; of the time since the start while that is shorter",
+            "Share of the last hour with both sides quoted; while it has led for less, of that time",
             VENUE,
             SYMBOL,
             threshold=Threshold(0.95, 0.8, True),
         ),
     ),
-    gauge("mm_quote_price", Unit.QUOTE, "Current quote's price, quote currency", VENUE, SYMBOL, SIDE, initial=None),
-    gauge("mm_quote_size_base", Unit.BASE, "Current quote's size, base currency", VENUE, SYMBOL, SIDE, initial=None),
     gauge(
-        "mm_quote_spread_bps", Unit.BPS, "Current full quoted spread, basis points of mid", VENUE, SYMBOL, initial=None
+        "mm_quote_price",
+        Unit.QUOTE,
+        "Price of our best order that may be live, quote currency",
+        VENUE,
+        SYMBOL,
+        SIDE,
+        initial=None,
+    ),
+    gauge(
+        "mm_quote_size_base",
+        Unit.BASE,
+        "Size of our best order that may be live, base currency",
+        VENUE,
+        SYMBOL,
+        SIDE,
+        initial=None,
+    ),
+    gauge(
+        "mm_quote_spread_bps",
+        Unit.BPS,
+        "Our best bid to our best ask, basis points of mid",
+        VENUE,
+        SYMBOL,
+        initial=None,
     ),
     gauge(
         "mm_quote_timestamp_seconds",
@@ -72,32 +98,50 @@ QUOTING: Final = (
         SYMBOL,
         initial=None,
     ),
-    gauge("mm_market_spread_bps", Unit.BPS, "Best bid to best ask, basis points of mid", VENUE, SYMBOL, initial=None),
+    gauge(
+        "mm_market_spread_bps",
+        Unit.BPS,
+        "The market's best bid to its best ask, basis points of mid",
+        VENUE,
+        SYMBOL,
+        initial=None,
+    ),
 )
 
 ORDERS: Final = (
-    counter("mm_orders_total", Unit.COUNT, "Orders by outcome", OUTCOME),
-    counter("mm_orders_rejected_total", Unit.COUNT, "Orders the exchange refused, by reason", Label("reason")),
-    counter("mm_cancels_total", Unit.COUNT, "Cancels sent, by outcome", Label("outcome", ("sent", "done", "failed"))),
-    counter("mm_fills_total", Unit.COUNT, "Fills of our orders", VENUE, SYMBOL, SIDE),
-    counter("mm_traded_base_total", Unit.BASE, "Quantity traded, base currency", VENUE, SYMBOL, SIDE),
-    counter("mm_traded_quote_total", Unit.QUOTE, "Value traded, quote currency", VENUE, SYMBOL, SIDE),
+    counter(
+        "mm_orders_total", Unit.COUNT, "Orders sent (placed), and how often one became each of the others", OUTCOME
+    ),
+    counter("mm_orders_rejected_total", Unit.COUNT, "Orders the exchange refused, by its code", Label("reason")),
+    counter(
+        "mm_cancels_total",
+        Unit.COUNT,
+        "Cancels answered or given up (sent), orders that ended cancelled, by whomever (done), and cancels refused,"
+        " unanswered or not sent (failed)",
+        Label("outcome", ("sent", "done", "failed")),
+    ),
+    counter("mm_fills_total", Unit.COUNT, "Fills of our orders since the start", VENUE, SYMBOL, SIDE),
+    counter("mm_traded_base_total", Unit.BASE, "Quantity traded since the start, base currency", VENUE, SYMBOL, SIDE),
+    counter("mm_traded_quote_total", Unit.QUOTE, "Value traded since the start, quote currency", VENUE, SYMBOL, SIDE),
     gauge("mm_orders_day", Unit.COUNT, "Orders since 00:00 UTC by outcome, over restarts", OUTCOME),
-    gauge("mm_cancels_day", Unit.COUNT, "Cancels sent since 00:00 UTC, over restarts"),
+    gauge("mm_cancels_day", Unit.COUNT, "Cancels answered or given up since 00:00 UTC, over restarts"),
     gauge(
         "mm_fill_ratio",
         Unit.RATIO,
-        "Share of the last 1000 orders that ended which were filled at least in part; absent before the first",
+        "Share of the last 1000 orders that ended filled, cancelled or expired which were filled at least in part;"
+        " absent before the first",
         initial=None,
     ),
     gauge(
         "mm_reject_ratio",
         Unit.RATIO,
-        "Share of the last 100 orders that were answered which the exchange refused; absent before the first",
+        "Share of the last 100 placements that the exchange took or refused which it refused; absent before the first",
         threshold=Threshold(0.05, 0.25),
         initial=None,
     ),
-    gauge("mm_open_orders", Unit.COUNT, "Orders open now", VENUE, SYMBOL),
+    gauge(
+        "mm_open_orders", Unit.COUNT, "Orders that may be open, without those whose state is not proved", VENUE, SYMBOL
+    ),
     gauge(
         "mm_unknown_orders",
         Unit.COUNT,
@@ -109,7 +153,7 @@ ORDERS: Final = (
     gauge(
         "mm_rate_budget_ratio",
         Unit.RATIO,
-        "Share of the exchange's rate limit still free for quoting; absent while not known",
+        "Share of the exchange's tightest rate limit still free for quoting; absent while not known",
         initial=None,
     ),
     *slow(
@@ -137,14 +181,24 @@ MONEY: Final = (
         ),
         threshold=Threshold(0, -100, True),
     ),
-    gauge("mm_pnl_attribution_quote", Unit.QUOTE, "The same total by cause", Label("cause", ("spread", "inventory"))),
+    gauge(
+        "mm_pnl_attribution_quote",
+        Unit.QUOTE,
+        "Realized and unrealized by cause: what fills earned against mid, and what mid did to the position",
+        Label("cause", ("spread", "inventory")),
+    ),
     gauge("mm_pnl_day_quote", Unit.QUOTE, "Profit and loss since 00:00 UTC", threshold=Threshold(0, -50, True)),
     gauge(
         "mm_worst_fill_day_quote",
         Unit.QUOTE,
         "What the worst fill since 00:00 UTC made after its fee; negative, or 0 where none lost",
     ),
-    gauge("mm_equity_quote", Unit.QUOTE, "Equity of the account", initial=None),
+    gauge(
+        "mm_equity_quote",
+        Unit.QUOTE,
+        "Equity that drawdown is counted on: risk.capital or what the account held, and profit and loss since",
+        initial=None,
+    ),
     gauge("mm_equity_peak_quote", Unit.QUOTE, "The equity's peak, from which drawdown is counted", initial=None),
     gauge(
         "mm_position_base",
@@ -200,14 +254,21 @@ RISK: Final = (
         SYMBOL,
         threshold=Threshold(0.75, 0.9),
     ),
-    gauge("mm_limit_headroom", Unit.COUNT, "What is left of each limit, in its own unit", LIMIT, VENUE, SYMBOL),
+    gauge(
+        "mm_limit_headroom",
+        Unit.COUNT,
+        "What is left of each limit, in its own unit; negative beyond it",
+        LIMIT,
+        VENUE,
+        SYMBOL,
+    ),
     counter(
         "mm_risk_events_total",
         Unit.COUNT,
         "Risk events by severity",
         Label("severity", ("info", "warning", "critical")),
     ),
-    gauge("mm_dead_man_armed", Unit.BOOL, "1 when the exchange cancels by itself and that is proved"),
+    gauge("mm_dead_man_armed", Unit.BOOL, "1 when the exchange cancels by itself and that is proved, for every symbol"),
     gauge("mm_dead_man_available", Unit.BOOL, "1 where the exchange has a switch that cancels by itself"),
     gauge("mm_halted", Unit.BOOL, "1 when only a person may let the engine quote again", threshold=Threshold(1, 1)),
 )

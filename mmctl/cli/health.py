@@ -51,7 +51,7 @@ def health(
         list[str] | None, typer.Option("-c", "--critical", metavar="CHECK=RANGE", help="Critical range of one check.")
     ] = None,
 ) -> None:
-    """Process, port, log errors, memory, CPU, order latency, WebSocket, database, clock, disk, quoting, orders."""
+    """Process, port, log errors, memory, CPU, latency, WebSocket, database, clock, disk, quoting, sentinel, orders."""
     run = current()
     try:
         limits = with_overrides(DEFAULTS, warning or [], critical or [])

@@ -4,10 +4,12 @@ import contextlib
 import signal
 import sqlite3
 import time
+import urllib.request
 from decimal import Decimal
 from typing import Any
 
 from engine.sandbox.settings import DEFAULT_ACCOUNTS
+from mmctl.client.metrics import parse
 from tests.sandbox.conftest import StartProcess
 from tests.sandbox.engines import Engine, StartEngine, Venue, engine_on, until
 
@@ -60,6 +62,12 @@ def test_it_quotes_books_every_fill_and_a_stop_leaves_nothing_open(
     assert open_rows == [(0,)]
 
 
+def today(engine: Engine) -> dict[str, float]:
+    """Orders of the day by outcome, as the metrics page has them."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{engine.port}/metrics?group=key", timeout=5) as answer:
+        return parse(answer.read().decode()).by("mm_orders_day", "outcome")
+
+
 def test_after_a_kill_the_next_start_cancels_what_was_left_and_books_what_was_missed(
     start_sandbox_process: StartProcess, engine_on: StartEngine
 ) -> None:
@@ -67,11 +75,18 @@ def test_after_a_kill_the_next_start_cancels_what_was_left_and_books_what_was_mi
     engine = engine_on(venue.port).start().quoting()
     until(lambda: traded(engine) >= 1, "a fill is in the journal")
     until(lambda: len(venue.open_orders()) == 2, "both sides stand at the exchange")
-    first = engine.engine()["epoch"]
+    first, day = engine.engine()["epoch"], time.time() // 86_400
+    before = today(engine)
     engine.stop(signal.SIGKILL)
     left = {order["clientOrderId"] for order in venue.open_orders()}
     engine.start().quoting()
     assert engine.engine()["epoch"] > first
+    after = today(engine)
+    if time.time() // 86_400 == day:  # at midnight it begins with nothing
+        assert before["placed"] >= 2
+        assert after["placed"] >= before["placed"]
+        assert after["filled"] >= before["filled"]
+        until(lambda: today(engine)["placed"] <= engine.journal("SELECT count(*) FROM orders")[0][0], "none twice")
     until(lambda: not left & {o["clientOrderId"] for o in venue.open_orders()}, "the leftovers are gone")
     assert engine.stop() == 0
     assert venue.open_orders() == []

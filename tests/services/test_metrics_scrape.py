@@ -44,7 +44,7 @@ class Prometheus:
 @pytest.fixture
 async def scraped(tmp_path: Path) -> AsyncIterator[tuple[Exporter, Prometheus]]:
     need_program("prometheus")
-    exporter = Exporter()
+    exporter = Exporter(venue="binance")
     listener = Listener(Engine(), exporter, None)
     await listener.start(port=0)
     port = free_port()
@@ -52,6 +52,9 @@ async def scraped(tmp_path: Path) -> AsyncIterator[tuple[Exporter, Prometheus]]:
         "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
         "scrape_configs:\n"
         "  - job_name: market-maker\n"
+        f"    static_configs: [{{targets: ['127.0.0.1:{listener.port}']}}]\n"
+        "  - job_name: slow\n"
+        "    params: {group: [slow]}\n"
         f"    static_configs: [{{targets: ['127.0.0.1:{listener.port}']}}]\n"
     )
     process = await asyncio.create_subprocess_exec(
@@ -96,4 +99,18 @@ async def test_prometheus_reads_both_names_and_the_seeds_expressions_answer(
     exporter.histogram("mm_quote_generation_duration_seconds").observe(0.15)
     found = await prometheus.until("histogram_quantile(0.95, rate(quote_generation_duration_seconds_bucket[5m])) > 0.1")
     assert 0.1 < found[0][1] <= 0.2
-    assert await prometheus.ask("sum(mm_pnl_quote)") == [({}, -150.0)]
+    assert await prometheus.ask('sum(mm_pnl_quote{job="market-maker"})') == [({}, -150.0)]
+
+
+async def test_prometheus_reads_the_slow_group_and_takes_openmetrics_with_its_units(
+    scraped: tuple[Exporter, Prometheus],
+) -> None:
+    exporter, prometheus = scraped
+    exporter.gauge("mm_memory_bytes").set(1e8)
+    exporter.gauge("mm_equity_quote").set(1000)
+    assert await prometheus.until('mm_memory_bytes{job="slow"} == 1e8')
+    assert await prometheus.until('mm_equity_quote{job="market-maker"}')
+    assert await prometheus.ask('mm_equity_quote{job="slow"}') == [], "a key figure"
+    async with prometheus.client.get("/api/v1/metadata", params={"metric": "mm_memory_bytes"}) as answer:
+        (told,) = (await answer.json())["data"]["mm_memory_bytes"]
+    assert told == {"type": "gauge", "help": "Resident memory", "unit": "bytes"}, "the classic format has no unit"

@@ -88,6 +88,11 @@ class Desk:
             pair.feed.on_frame(diff(101, 101), now + 1)
         self.exchange.answer()
 
+    async def settled(self) -> None:
+        """What the journal's thread handed to the loop is done."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
         """Its HTTP listener; gives the port."""

@@ -14,6 +14,7 @@ from engine.orders.reconcile import DiscrepancyClass
 from engine.risk.breaker import Cause
 from engine.telemetry.exporter import Exporter
 from tests.needs import ROOT, need_program
+from tests.unit.test_exposition import full
 
 SEED_NAMES = {
     "quote_generation_duration_seconds",
@@ -178,11 +179,7 @@ def test_a_refresher_runs_before_each_page() -> None:
 
 def test_promtool_complains_of_nothing_but_the_two_seed_names() -> None:
     need_program("promtool")
-    exporter = Exporter()
-    exporter.gauge("mm_position_base", symbol="ETHUSDC").set(1)
-    exporter.gauge("mm_build_info", version="1", release="r", config_hash="h").set(1)
-    exporter.gauge("mm_feed_age_seconds", feed="market").set(0.1)
-    exporter.counter("mm_fills_total", symbol="ETHUSDC", side="buy").inc()
+    exporter = full()
     result = subprocess.run(["promtool", "check", "metrics"], input=exporter.page(), capture_output=True, check=False)
     assert sorted((result.stdout + result.stderr).decode().strip().splitlines()) == [
         "order_latency_histogram metric name should not include type 'histogram'",

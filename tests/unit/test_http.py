@@ -174,6 +174,25 @@ async def test_metrics_are_on_both_ports_and_nothing_else_is_on_the_second(site:
         assert 'mm_http_requests_total{code="4xx"} 1.0' in await answer.text()
 
 
+async def test_metrics_come_by_group_and_in_the_format_that_is_asked_for(site: Site) -> None:
+    async with site.client.get("/metrics?group=slow") as answer:
+        text = await answer.text()
+        assert "# TYPE mm_memory_bytes gauge" in text
+        assert "mm_circuit_breaker_state" not in text
+    for path in ("/metrics?group=hourly", "/metrics?group=", "/metrics?group=key&group=slow"):
+        async with site.client.get(path) as answer:
+            assert answer.status == 400
+            assert "group is one of key, slow" in (await answer.json())["error"]
+    async with site.client.get("/metrics?group=key", headers={"Accept": "application/openmetrics-text"}) as answer:
+        assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        assert answer.headers["Vary"] == "Accept"
+        text = await answer.text()
+        assert text.endswith("# EOF\n")
+        assert "# TYPE mm_orders counter" in text
+    async with site.client.get("/metrics?group=key") as answer:
+        assert "# EOF" not in await answer.text(), "each kind of page is kept for itself"
+
+
 async def test_a_taken_port_is_said_in_words_and_leaves_nothing_open() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -4,6 +4,8 @@ import asyncio
 import gc
 import json
 import os
+import resource
+import shutil
 import time
 from decimal import Decimal
 from enum import Enum
@@ -34,6 +36,32 @@ async def test_memory_cpu_threads_tasks_and_files_are_read_when_their_time_has_c
     assert exporter.gauge("mm_tasks").value == before + 1
     assert exporter.gauge("mm_open_files").value == files + 2
     task.cancel()
+
+
+def test_threads_are_the_kernels_count_and_the_start_is_the_processs_own() -> None:
+    exporter = Exporter()
+    ProcessFigures(exporter, every_s=0.0)
+    exporter.page()
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    assert exporter.gauge("mm_threads").value == int(status["Threads"])
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    began = time.time() - uptime + int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / 100
+    assert exporter.gauge("mm_start_timestamp_seconds").value == pytest.approx(began, abs=2)
+    assert exporter.gauge("mm_start_timestamp_seconds").value < time.time()
+    assert exporter.gauge("mm_open_files_limit").value == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def test_the_disk_is_that_of_the_folder_and_one_that_cannot_be_read_is_not_shown(tmp_path: Path) -> None:
+    exporter = Exporter()
+    ProcessFigures(exporter, every_s=0.0, disk=tmp_path / "journal")
+    assert b"\nmm_disk_free" not in exporter.page()
+    (tmp_path / "journal").mkdir()
+    exporter.page()
+    free = shutil.disk_usage(tmp_path).free
+    assert exporter.gauge("mm_disk_free_bytes").value == pytest.approx(free, rel=0.2)
+    assert 0 < exporter.gauge("mm_disk_free_ratio").value <= 1
+    (tmp_path / "journal").rmdir()
+    assert b"\nmm_disk_free" not in exporter.page()
 
 
 async def test_pauses_of_the_collector_are_counted_while_it_is_watched() -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from engine.catalogue import BREAKER_STATES, HORIZONS, PNL_COMPONENTS
@@ -12,6 +12,7 @@ from engine.live.orders.tally import OUTCOMES
 from engine.live.session.session import Session
 from engine.live.session.uptime import QuoteUptime
 from engine.risk.limits import LimitUse
+from engine.telemetry.cells import Counter
 from engine.telemetry.exporter import Exporter
 from engine.trade import Market
 
@@ -76,13 +77,11 @@ class Figures:
             counter("mm_orders_total", outcome=outcome).set_to(getattr(tally, outcome))
             self._exporter.gauge("mm_orders_day", outcome=outcome).set(today.orders(outcome))
         self._exporter.gauge("mm_cancels_day").set(today.cancels)
-        for code, count in tally.rejects.items():
-            counter("mm_orders_rejected_total", reason=code).set_to(count)
+        self._by_reason("mm_orders_rejected_total", tally.rejects)
         counter("mm_cancels_total", outcome="sent").set_to(tally.cancels_sent)
         counter("mm_cancels_total", outcome="done").set_to(tally.cancelled)
         counter("mm_cancels_total", outcome="failed").set_to(tally.cancels_failed)
-        for reason, count in session.parts.why.counts.items():
-            counter("mm_quotes_refused_total", reason=reason).set_to(count)
+        self._by_reason("mm_quotes_refused_total", session.parts.why.counts)
         show(self._exporter.gauge("mm_fill_ratio"), session.parts.clerk.fill_ratio)
         show(self._exporter.gauge("mm_reject_ratio"), session.parts.clerk.reject_ratio)
         if session.parts.clerk.last_fill_ns:
@@ -90,6 +89,15 @@ class Figures:
         means = self._markouts.means(pair.marks for pair in session.pairs.values())
         for horizon, value in zip(HORIZONS, means, strict=True):
             show(self._exporter.gauge("mm_markout_bps", horizon=horizon), value)
+
+    def _by_reason(self, name: str, counts: Mapping[str, int]) -> None:
+        """Those that have no series of their own any more are added up in one."""
+        totals: dict[Counter, int] = {}
+        for reason, count in counts.items():
+            cell = self._exporter.counter(name, reason=reason)
+            totals[cell] = totals.get(cell, 0) + count
+        for cell, total in totals.items():
+            cell.set_to(total)
 
     def _money(self, session: Session) -> None:
         pnl, gauge = session.parts.account_books.pnl(), self._exporter.gauge
@@ -141,8 +149,7 @@ class Figures:
             gauge("mm_feed_connected", feed=name).set(float(state.connected))
             counter("mm_feed_reconnects_total", feed=name).set_to(session.reconnects.get(name, 0))
         ages = [pair.feed.age_s(now) for pair in session.pairs.values()]
-        if ages and math.isfinite(max(ages)):
-            gauge("mm_feed_age_seconds", feed="market").set(max(ages))
+        show(gauge("mm_feed_age_seconds", feed="market"), max(ages, default=None))
         counter("mm_feed_messages_total", feed="market").set_to(sum(p.feed.frames for p in session.pairs.values()))
         reconciler = session.parts.reconciler
         for kind, count in reconciler.counts.items():
@@ -157,7 +164,7 @@ class Figures:
         state, gauge = session.parts.lease.state(), self._exporter.gauge
         gauge("mm_lease_held").set(float(state.held))
         gauge("mm_lease_epoch").set(state.epoch)
-        gauge("mm_lease_age_seconds").set(state.age_s)
+        show(gauge("mm_lease_age_seconds"), state.age_s)
 
 
 def _number(value: float, otherwise: float) -> float:

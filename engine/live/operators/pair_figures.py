@@ -104,8 +104,8 @@ class PairFigures:
         self._position.set(position)
         self._limit.set(float(self._session.config.strategy.max_inventory))
         self._notional.set(position * pair.mid())
-        for side, lots in zip(self._sides, (ledger.bought_lots, ledger.sold_lots), strict=True):
+        for side in self._sides:
             key = (pair.symbol, side.name)
             side.fills.set_to(tally.by_side.get(key, 0))
             side.value.set_to(tally.value.get(key, 0.0))
-            side.base.set_to(float(lots) * lot)
+            side.base.set_to(tally.base.get(key, 0.0))

@@ -132,8 +132,9 @@ class Clerkship:
             raise RuntimeError(f"a fill of {fill.symbol} arrived before its book")
         key, made = (fill.symbol, fill.side.name.lower()), pair.instrument.price(fill.ticks)
         self.tally.by_side[key] = self.tally.by_side.get(key, 0) + 1
-        value = float(made * pair.instrument.quantity(fill.lots))
-        self.tally.value[key] = self.tally.value.get(key, 0.0) + value
+        quantity = pair.instrument.quantity(fill.lots)
+        self.tally.base[key] = self.tally.base.get(key, 0.0) + float(quantity)
+        self.tally.value[key] = self.tally.value.get(key, 0.0) + float(made * quantity)
         self.account_books.fill(fill, pair.feed.mid2)
         # the kernel's row takes markouts only, of whole ticks and lots: a fill of another grid counts as the nearest
         book_fill(pair.marks, received_ns, int(fill.side), round(fill.ticks), max(round(fill.lots), 1), 0)

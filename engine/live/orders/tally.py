@@ -23,6 +23,7 @@ class Tally:
     denied: int = 0
     fills: int = 0
     by_side: dict[tuple[str, str], int] = field(default_factory=dict)  # fills by symbol and side
+    base: dict[tuple[str, str], float] = field(default_factory=dict)  # traded, base currency
     value: dict[tuple[str, str], float] = field(default_factory=dict)  # traded, quote currency
     cancels_sent: int = 0
     cancels_failed: int = 0
