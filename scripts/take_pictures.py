@@ -41,7 +41,11 @@ def main() -> int:
 
 def calm(config: str) -> str:
     """As a desk would run it: limits that are used and, but for orders a second, not met."""
-    for old, new in (("max_order_rate: 8", "max_order_rate: 20"), ("daily_loss_limit: 1000", "daily_loss_limit: 50")):
+    for old, new in (
+        ("requote_tolerance: 0.9", "requote_tolerance: 0.3"),
+        ("max_order_rate: 8", "max_order_rate: 20"),
+        ("daily_loss_limit: 1000", "daily_loss_limit: 50"),
+    ):
         assert old in config, old
         config = config.replace(old, new)
     return config

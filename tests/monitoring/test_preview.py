@@ -16,12 +16,16 @@ from mmctl.monitoring.preview.timing import span_of
 from tests.browser import Page, chromium
 from tests.monitoring.boards import PANELS, board
 from tests.monitoring.scene import INSTANCE, Scene, scene
+from tests.needs import ROOT
 
 GREEN = {False: "rgb(86, 166, 75)", True: "rgb(115, 191, 105)"}  # Grafana's green, on light and on dark
 RED = {False: "rgb(224, 47, 68)", True: "rgb(242, 73, 92)"}
+#: What is scraped every 30 s is asked so; here all is scraped every second, and no test waits for two of those.
+SLOW = ('"interval": "30s"', '"interval": "1s"')
 SAID = {"Nothing": "empty", "Refused": "error"}
 #: Drawn is what left a mark: a pixel that is not the background, a shape, or letters.
 MARKS = """[...document.querySelectorAll("[data-panel]")].map(panel => ({
+    id: panel.dataset.panel,
     title: (panel.matches("h2") ? panel : panel.querySelector("h2")).textContent,
     state: panel.dataset.state ?? panel.querySelector("[data-state]").dataset.state,
     pixels: [...panel.querySelectorAll("canvas")].some(canvas => canvas.getContext("2d")
@@ -120,6 +124,51 @@ async def test_it_is_read_on_a_phone_and_turned_from_light_to_dark(opened: tuple
     turned = await page.until("document.querySelector('[data-theme]').dataset.theme", "the other theme")
     assert turned == ("light" if dark else "dark")
     assert page.errors == []
+
+
+@pytest.fixture(scope="module")
+def committed(running: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The page of every committed dashboard, and what each was given, by its uid."""
+    prometheus = at_url(running.prometheus)
+    now = int(time.time() * 1000)
+    read = [
+        json.loads(path.read_text().replace(*SLOW))
+        for path in sorted((ROOT / "deployments/grafana/dashboards").glob("*.json"))
+    ]
+    given = {one["uid"]: shown(one, prometheus, span_of("1m", now), 1000, {}) for one in read}
+    path = tmp_path_factory.mktemp("committed") / "preview.html"
+    path.write_text(page(list(given.values()), prometheus.name, now, load()), encoding="utf-8")
+    return path, given
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_every_panel_of_the_committed_dashboards_is_drawn(
+    committed: tuple[Path, dict[str, Any]], dark: bool
+) -> None:
+    """What has data is drawn; "No data" says no other panel than one to which nothing was answered."""
+    async with chromium() as browser:
+        opened = await browser.open(committed[0], 1440, 900, dark)
+        assert len(committed[1]) == 5
+        for uid, given in committed[1].items():
+            await opened.evaluate(f"location.hash = {uid!r}")
+            await opened.until(f"document.querySelector('main[data-uid={uid}] [data-state=drawn]')", f"{uid} is drawn")
+            await opened.until("!document.querySelector('[data-state=waiting]')", f"all of {uid} is drawn")
+            marks = {one["id"]: one for one in await opened.evaluate(MARKS)}
+            nothing = {
+                number
+                for number, asked in given["panels"].items()
+                if not any(target["result"]["result"] for target in asked["targets"])
+            }
+            assert {number: one["title"] for number, one in marks.items() if one["state"] == "error"} == {}
+            assert {number for number, one in marks.items() if one["state"] == "empty"} == nothing
+            assert len(nothing) < len(marks) / 4, [one["title"] for one in marks.values() if one["state"] == "empty"]
+            blank = [one["title"] for one in marks.values() if not (one["pixels"] or one["shapes"] or one["text"])]
+            assert [title for title in blank if title not in rows_of(given)] == []
+        assert (opened.errors, opened.requests) == ([], [])
+
+
+def rows_of(given: dict[str, Any]) -> set[str]:
+    return {one["title"] for one in given["json"]["panels"] if one["type"] == "row"}
 
 
 def test_the_figures_are_prometheus_own(running: Scene, made: tuple[Path, dict[str, Any]]) -> None:
