@@ -4,10 +4,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+#: What an engine sends in place of a number is cut here: a column is not made for more.
+_LONGEST = 40
+
 
 def utc(ns: int) -> str:
     """A time in nanoseconds since 1970 as ``2024-08-08 12:00:00Z``; ``-`` for 0."""
-    return "-" if ns <= 0 else datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    try:
+        return "-" if ns <= 0 else datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # beyond every calendar
+        return "-"
 
 
 def iso_utc(ns: int) -> str:
@@ -50,8 +56,8 @@ def number(value: Any, digits: int | None = None, signed: bool = False) -> str:
         return "-" if not isinstance(value, bool) else str(value).lower()
     try:
         as_float = float(value)
-    except (TypeError, ValueError):
-        return str(value)
+    except (TypeError, ValueError, OverflowError):
+        return str(value)[:_LONGEST]
     if as_float != as_float:
         return "-"
     if digits is None:

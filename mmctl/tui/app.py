@@ -207,7 +207,10 @@ class Dashboard(Keys):
         self._head(look)
         if self.view == "replay":
             self.paint_replay()
-        self._views[self.view].show(look)
+        try:
+            self._views[self.view].show(look)
+        except Exception as error:  # noqa: BLE001 - a screen's fault with a strange answer never ends the dashboard
+            self._views[self.view].fail(error, look)
         self.show_detail()
 
     def _keep(self) -> None:

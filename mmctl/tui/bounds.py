@@ -5,6 +5,8 @@ import math
 from engine.catalogue import BY_NAME
 from engine.metric import Threshold
 
+#: No price, size or time in ns is as large: what is, is no figure.
+BEYOND = 1e19
 GOOD, PLAIN, WARN, BAD, DIM = "good", "", "warn", "bad", "dim"
 
 

@@ -71,8 +71,9 @@ class Held:
         for key, breach in present.items():
             kept[key] = (breach, now)
         self._seen = kept
+        # Marked at its front: a narrow line is cut at its end.
         over = [
-            breach if key in present else replace(breach, text=f"{breach.text} (over)")
+            breach if key in present else replace(breach, text=f"(over) {breach.text}")
             for key, (breach, _) in kept.items()
         ]
         return sorted(over, key=_weight)
@@ -98,7 +99,7 @@ def breaches(readings: Mapping[str, Reading[Picture]], now: float, interval: flo
             found.append(Breach(name, BAD, f"STALE: {since}: {reading.error or 'silent'}", "stale", name, "SystemDown"))
         if reading.value is None:
             continue
-        found += _of_picture(name, reading.value)
+        found += of_one(name, reading.value)
         if pick(reading.value.state, "engine", "role") == "primary" and freshness is not Freshness.STALE:
             account = str(pick(reading.value.state, "engine", "account") or "")
             primaries.setdefault(account, []).append(name)
@@ -111,7 +112,10 @@ def breaches(readings: Mapping[str, Reading[Picture]], now: float, interval: flo
 
 def of_one(name: str, picture: Picture) -> list[Breach]:
     """The breaches of one engine's picture, whatever its age."""
-    return list(_of_picture(name, picture))
+    try:
+        return list(_of_picture(name, picture))
+    except Exception as error:  # noqa: BLE001 - what cannot be judged is not within its bounds
+        return [Breach(name, BAD, f"the engine's answer cannot be judged ({type(error).__name__})", "answer")]
 
 
 def _of_picture(name: str, picture: Picture) -> Iterator[Breach]:

@@ -3,6 +3,7 @@
 Metric names are the canonical ones of the catalogue. Only what the state document leaves out is taken from here.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,10 +43,10 @@ def document(metrics: Metrics) -> dict[str, Any]:
         found["symbols"] = symbols
     risk: dict[str, Any] = {}
     code = metrics.value("mm_circuit_breaker_state")
-    if code is not None:
+    if code is not None and math.isfinite(code):
         risk["breaker"] = {"code": int(code)}
     level = metrics.value("mm_risk_level")
-    if level is not None:
+    if level is not None and math.isfinite(level):
         names = ("low", "medium", "high", "critical")
         risk |= {"level": int(level), "level_name": names[int(level)] if 0 <= level < 4 else "unknown"}
     limits = [{"name": _limit(s.labels), "ratio": s.value} for s in metrics.samples.get("mm_limit_use_ratio", ())]

@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from mmctl.tui.bounds import BAD
 from mmctl.tui.widgets import Framed
 
 #: Cells between two columns.
@@ -163,7 +164,7 @@ class Grid(ScrollView, Framed, can_focus=True):
 
     def texts(self, row: Any) -> list[tuple[str, str]]:
         """Every column of a row, also those that are left out: title and text."""
-        return [(column.title, column.show(row)) for column in self.sheet.columns]
+        return [(c.title, text) for c, (text, _) in zip(self.sheet.columns, self._made(row), strict=True)]
 
     # --- painting ------------------------------------------------------------------------------------------------
 
@@ -175,9 +176,7 @@ class Grid(ScrollView, Framed, can_focus=True):
         """Makes the visible rows' texts, and paints the lines in which something changed."""
         visible = self._visible()
         columns = self.sheet.columns
-        made = {
-            i: tuple((c.show(self.rows[i]), c.style(self.rows[i]) if c.style else "") for c in columns) for i in visible
-        }
+        made = {i: self._made(self.rows[i]) for i in visible}
         grown = False
         for cells in made.values():
             for index, (text, _) in enumerate(cells):
@@ -229,7 +228,7 @@ class Grid(ScrollView, Framed, can_focus=True):
             if at >= len(self.rows):
                 return Strip.blank(width, self.base)
             row = self.rows[at]
-            cells = tuple((c.show(row), c.style(row) if c.style else "") for c in self.sheet.columns)
+            cells = self._made(row)
         ground = self.base
         if at == self.at and self.has_focus:
             ground += self.style_of("cursor")
@@ -239,6 +238,16 @@ class Grid(ScrollView, Framed, can_focus=True):
             fit = self._fit(index, text) + (" " * BETWEEN if place < len(self._shown) - 1 else "")
             segments.append(Segment(fit, ground + self.style_of(style)))
         return Strip(segments).adjust_cell_length(width, ground)
+
+    def _made(self, row: Any) -> tuple[tuple[str, str], ...]:
+        """Texts and styles of a row's cells; what cannot be shown is a question mark and never ends the dashboard."""
+        made: list[tuple[str, str]] = []
+        for column in self.sheet.columns:
+            try:
+                made.append((column.show(row), column.style(row) if column.style else ""))
+            except Exception:  # noqa: BLE001 - whatever an engine answered
+                made.append(("?", BAD))
+        return tuple(made)
 
     def _fit(self, index: int, text: str) -> str:
         cells = self._cells(index)

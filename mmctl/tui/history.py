@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmctl.client.engine import pick, section
+from mmctl.tui.bounds import BEYOND
 from mmctl.tui.panels import limits_of, symbols
 from mmctl.tui.picture import Picture
 
@@ -157,13 +158,14 @@ def time_of(picture: Picture) -> float:
 
 
 def figure(value: Any) -> float:
-    """A number of a document, NaN for anything else."""
+    """A number of a document, NaN for anything else, and for what no figure can be."""
     if value is None or isinstance(value, bool):
         return NAN
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
         return NAN
+    return found if abs(found) < BEYOND else NAN
 
 
 def mid_of(values: Mapping[str, Any]) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from mmctl.client.engine import pick, section
 from mmctl.formats import age as age_text
 from mmctl.formats import digits, number, utc
-from mmctl.tui.bounds import BAD, BAD_RATIO, DIM, FEED_BAD_S, FEED_WARN_S, GOOD, PLAIN, WARN, WARN_RATIO
+from mmctl.tui.bounds import BAD, BAD_RATIO, BEYOND, DIM, FEED_BAD_S, FEED_WARN_S, GOOD, PLAIN, WARN, WARN_RATIO
 from mmctl.tui.picture import Picture
 from mmctl.watch.health import always_talks
 
@@ -36,9 +36,10 @@ class Panel:
 def float_of(value: Any) -> float | None:
     """A number of a document; None for anything else. A price, a size, a count or a ratio, as there."""
     try:
-        return None if value is None or isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+        found = None if value is None or isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return found if found is not None and abs(found) < BEYOND else None
 
 
 def short(value: Any) -> str:

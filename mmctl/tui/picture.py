@@ -1,9 +1,10 @@
 """What a snapshot says, read: the documents that panels are made of. Pure; nothing here waits."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -79,7 +80,9 @@ class Reader:
         known = self._read.get(part)
         if known is not None and known[0] is body:
             return known[1]
-        document = parse(body.data.decode("utf-8", "replace")) if part == "metrics" else _document(part, body.data)
+        document = (
+            parse(_plain(body.data.decode("utf-8", "replace"))) if part == "metrics" else _document(part, body.data)
+        )
         self._read[part] = (body, document)
         return document
 
@@ -95,12 +98,40 @@ def _document(part: str, data: bytes) -> Any:
         document = orjson.loads(data)
     except orjson.JSONDecodeError:
         try:
-            document = json.loads(data)  # NaN and Infinity: no JSON, but no reason to show nothing
+            # NaN, Infinity and numbers beyond 64 bits: hardly JSON, but no reason to show nothing.
+            document = json.loads(data, parse_int=_whole)
         except (ValueError, RecursionError):
             raise ValueError("it is not JSON") from None
     if not isinstance(document, dict):
         raise ValueError("it is JSON of the wrong shape")
+    if b"\\" in data or not data.isascii():
+        document = _printable(document)
     if part in ("state", "book", "latency"):
         return document
     rows = document.get(part)
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < 20 else float(digits)
+
+
+#: What makes a terminal do something instead of showing it, and what turns the direction of writing.
+_COMMANDS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _plain(text: str) -> str:
+    """``text`` as it may go to a terminal: an engine, or whoever answers in its place, sends no commands to it."""
+    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _printable(value: Any) -> Any:
+    """A document whose texts hold no commands to a terminal."""
+    match value:
+        case str():
+            return _plain(value)
+        case dict():
+            return {_plain(key): _printable(inner) for key, inner in value.items()}
+        case list():
+            return [_printable(inner) for inner in value]
+    return value

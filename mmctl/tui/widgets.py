@@ -132,13 +132,20 @@ class Drawing(Framed):
         width, height = self.size
         if self._drawn != (self._of, width, height):
             self._drawn = (self._of, width, height)
-            self._lines = self._draw(width, height)
+            self._lines = self._made(width, height)
         return self.strip(self._lines[y] if y < len(self._lines) else [], width)
+
+    def _made(self, width: int, height: int) -> Lines:
+        """What is drawn, or why it cannot be: it is painted outside whatever guards a screen."""
+        try:
+            return self._draw(width, height)
+        except Exception as error:  # noqa: BLE001 - a strange answer never ends the dashboard
+            return [[(f"the engine's answer cannot be drawn ({type(error).__name__})", "bad")]]
 
     @property
     def shown(self) -> str:
         """The text on screen."""
-        return plain(self._draw(self.size.width, self.size.height))
+        return plain(self._made(self.size.width, self.size.height))
 
 
 class KeyBar(Static):

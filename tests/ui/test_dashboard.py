@@ -62,7 +62,7 @@ async def test_panels_turn_grey_on_the_third_missed_poll_and_the_numbers_stay_wi
         bench.poll()
         assert not panel.has_class("stale")
         # What is over stays for a moment, marked: a banner that comes and goes cannot be read.
-        assert bench.banner.endswith("(over)")
+        assert bench.banner.startswith("(over) STALE")
         bench.poll(4)
         assert bench.banner == ""
 

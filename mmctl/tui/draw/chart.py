@@ -208,7 +208,10 @@ def _times(chart: Chart, width: int) -> str:
 
 
 def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S")
+    except (ValueError, OverflowError, OSError):  # beyond every calendar
+        return "-"
 
 
 def width_of(lines: Lines) -> int:

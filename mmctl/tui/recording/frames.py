@@ -1,9 +1,10 @@
 """Frames, and the two ways in which they are kept: one by one as they come, and some minutes of them as columns.
 
 As columns each part of the answers is a series of ``bodies.py`` (a body that came again stands in it once), and what is
-left of each frame is a JSON body of the series ``frame``: ``ns``, ``error``, ``failures``, ``received`` and ``engine``
-(clocks of the snapshot, ns since 1970), ``parts`` (name -> which body of its series, received ns), ``missing``.
-One by one it is the same JSON, of which ``parts`` holds lengths, a zero byte, and the bodies one after the other.
+left of each frame is a JSON body of the series ``frame``: ``ns`` (since the chunk's first frame), ``error``,
+``failures``, ``received`` and ``engine`` (clocks of the snapshot, ns since 1970), ``parts`` (name -> which body of its
+series, received ns), ``missing``. One by one it is the same JSON, in which ``ns`` is since 1970 and ``parts`` holds
+lengths, a zero byte, and the bodies one after the other.
 """
 
 from bisect import bisect_right
@@ -32,20 +33,20 @@ class Frame:
     failures: int = 0
 
 
-def _told(frame: Frame, parts: dict[str, list[int]]) -> bytes:
+def _told(frame: Frame, parts: dict[str, list[int]], first_ns: int = 0) -> bytes:
     snapshot = frame.snapshot
-    told: dict[str, Any] = {"ns": frame.ns, "error": frame.error, "failures": frame.failures}
+    told: dict[str, Any] = {"ns": frame.ns - first_ns, "error": frame.error, "failures": frame.failures}
     if snapshot is not None:
         told |= {"received": snapshot.received_ns, "engine": snapshot.engine_ns, "parts": parts}
         told["missing"] = dict(snapshot.missing)
     return orjson.dumps(told)
 
 
-def _frame(engine: str, told: dict[str, Any], bodies: dict[str, Body]) -> Frame:
+def _frame(engine: str, ns: int, told: dict[str, Any], bodies: dict[str, Body]) -> Frame:
     snapshot = None
     if "parts" in told:
         snapshot = Snapshot(engine, told["received"], told["engine"], bodies, told["missing"])
-    return Frame(told["ns"], snapshot, told["error"], told["failures"])
+    return Frame(ns, snapshot, told["error"], told["failures"])
 
 
 def to_bytes(frame: Frame) -> bytes:
@@ -66,7 +67,7 @@ def from_bytes(engine: str, data: bytes) -> Frame:
         at += length
     if at != len(rest):
         raise ValueError("a frame is cut off")
-    return _frame(engine, told, bodies)
+    return _frame(engine, told["ns"], told, bodies)
 
 
 def pack_frames(frames: Sequence[Frame]) -> tuple[bytes, bytes]:
@@ -79,7 +80,7 @@ def pack_frames(frames: Sequence[Frame]) -> tuple[bytes, bytes]:
             if not found or found[-1] != body.data:
                 found.append(body.data)
             parts[name] = [len(found) - 1, body.received_ns]
-        series[_FRAME].append(_told(frame, parts))
+        series[_FRAME].append(_told(frame, parts, frames[0].ns))
     return pack(series)
 
 
@@ -89,12 +90,12 @@ class Chunk:
     Raises ValueError, KeyError, IndexError or TypeError for what it did not write.
     """
 
-    def __init__(self, engine: str, head: bytes, numbers: bytes) -> None:
+    def __init__(self, engine: str, first_ns: int, head: bytes, numbers: bytes) -> None:
         self._engine = engine
         self._bodies = Bodies(head, numbers)
         count = self._bodies.count(_FRAME)
         self._told = [orjson.loads(self._bodies.body(_FRAME, index)) for index in range(count)]
-        self.times: list[int] = [told["ns"] for told in self._told]
+        self.times: list[int] = [first_ns + told["ns"] for told in self._told]
         self._made: dict[tuple[str, int, int], Body] = {}
 
     def before(self, ns: int) -> int:
@@ -110,7 +111,7 @@ class Chunk:
         told = self._told[index]
         parts = told.get("parts", {})
         bodies = {name: self._body(name, *of) for name, of in parts.items() if only is None or name == only}
-        return _frame(self._engine, told, bodies)
+        return _frame(self._engine, self.times[index], told, bodies)
 
     def _body(self, name: str, index: int, received_ns: int) -> Body:
         key = (name, index, received_ns)

@@ -181,10 +181,10 @@ class Recording:
     def _chunk(self, row: int, engine: str) -> Chunk:
         found = self._chunks.get(row)
         if found is None:
-            dictionary, head, numbers = self._db.execute(
-                "select dictionary, head, numbers from chunk where id = ?", (row,)
+            first_ns, dictionary, head, numbers = self._db.execute(
+                "select first_ns, dictionary, head, numbers from chunk where id = ?", (row,)
             ).fetchone()
-            found = Chunk(engine, decompressed(head, self._dictionary(dictionary)), decompressed(numbers))
+            found = Chunk(engine, first_ns, decompressed(head, self._dictionary(dictionary)), decompressed(numbers))
             self._chunks[row] = found
             while len(self._chunks) > _OPEN:
                 self._chunks.popitem(last=False)

@@ -113,6 +113,13 @@ class View(VerticalScroll):
             if widget.id not in self.AGELESS:
                 widget.show_age(age, look.freshness)
 
+    def fail(self, error: Exception, look: Look) -> None:
+        """Every panel says that the answer is strange: a figure of the one before must not stand under its age."""
+        self._clear(f"the engine's answer cannot be shown ({type(error).__name__})")
+        for widget in self.query(".panel").results(Framed):
+            if widget.id not in self.AGELESS:
+                widget.show_age(look.age, look.freshness)
+
     def _clear(self, why: str) -> None:
         for widget in self.query(".panel").results(Framed):
             if widget.id not in self.AGELESS and isinstance(widget, PanelBox | Drawing | Grid):

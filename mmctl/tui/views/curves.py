@@ -179,4 +179,7 @@ def _decimals(look: Look, step: str, otherwise: int) -> int:
 
 def clock(seconds: float) -> str:
     """A time of the last day to the millisecond, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S.%f")[:-3]
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S.%f")[:-3]
+    except (ValueError, OverflowError, OSError):  # beyond every calendar
+        return "-"
