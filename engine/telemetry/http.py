@@ -191,12 +191,13 @@ class Listener:
 
         return answer
 
-    def _detail(self, read: Callable[[Readings, Mapping[str, str]], Json]) -> Handler:
+    def _detail(self, read: Callable[[Readings, Mapping[str, str]], Json | Awaitable[Json]]) -> Handler:
         async def answer(request: web.Request) -> web.Response:
             if self._readings is None:
                 return refuse(404, "this process keeps no such figures").response()
             try:
-                return _answer(200, read(self._readings, request.query))
+                found = read(self._readings, request.query)
+                return _answer(200, found if isinstance(found, dict) else await found)
             except BadQuestion as error:
                 return refuse(error.status, str(error)).response()
 
@@ -245,7 +246,7 @@ class Listener:
         text = request.query.get("since", "0")
         if not text.isdecimal() or len(text) > 18:
             return refuse(400, "since must be a whole number").response()
-        return _answer(200, readable(self._source.events(int(text))))
+        return _answer(200, self._source.events(int(text)))
 
     async def _control(self, request: web.Request) -> web.Response:
         if self._desk is None:

@@ -10,6 +10,7 @@ have led to orders meanwhile, by the rate of the last minute, are counted from w
 the stall, each with what was left of it. They are marked as ``waited``, so that measured and counted-in stay apart.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -161,6 +162,12 @@ class Latencies:
         A cell is ten seconds long, beyond an hour a minute: the window begins at most that much too early.
         """
         now = self._wall_s()
+        cells = self._cells(now, seconds)
+        found = _summed(cells)
+        return LatencyView(cells, {stage: found.get(stage, NONE) for stage in STAGES}, now)
+
+    def _cells(self, now: float, seconds: float) -> tuple[LatencyCell, ...]:
+        """The cells of the last ``seconds``, oldest first, the open one among them."""
         since = now - seconds
         fine = [cell for cell in self._fine if cell.end > since]
         oldest = self._fine[0].start if self._fine else self._start
@@ -171,9 +178,7 @@ class Latencies:
             coarse = [cell for cell in self._coarse if cell.end > since and cell.start < border]
             fine = [cell for cell in fine if not coarse or cell.start >= coarse[-1].end]
         still = {stage: counter.counted() for stage, counter in self._open.items() if counter.total}
-        cells = (*coarse, *fine, LatencyCell(self._start, now, still))
-        found = _summed(cells)
-        return LatencyView(cells, {stage: found.get(stage, NONE) for stage in STAGES}, now)
+        return (*coarse, *fine, LatencyCell(self._start, now, still))
 
     def p95(self, stage: str) -> float | None:
         """Seconds over the last minute, None without observations."""
@@ -183,9 +188,15 @@ class Latencies:
         """``{stage: {"p50", ..., "max", "count"}}`` of the last minute in seconds, for /api/state."""
         return {stage: stage_figures(counts) for stage, counts in self.window(SUMMARY_S).stages.items()}
 
-    def body(self, seconds: float, step_s: float | None = None) -> dict[str, Any]:
-        """The body of /api/latency; see docs/api.md."""
-        view = self.window(seconds)
+    async def body(self, seconds: float, step_s: float | None = None) -> dict[str, Any]:
+        """The body of /api/latency; see docs/api.md. A day takes milliseconds: ticks are taken between its parts."""
+        now = self._wall_s()
+        cells = self._cells(now, seconds)
+        found = {}
+        for stage in STAGES:
+            found[stage] = merged(cell.counts[stage] for cell in cells if stage in cell.counts)
+            await asyncio.sleep(0)
+        view = LatencyView(cells, found, now)
         body: dict[str, Any] = {
             **moment_of("as_of", round(view.now * 1e9)),
             "window": {
@@ -204,7 +215,7 @@ class Latencies:
             },
         }
         if step_s is not None:
-            body["series"] = _series(view, step_s)
+            body["series"] = [await _point(step) for step in _steps(view, step_s)]
         return body
 
 
@@ -216,19 +227,21 @@ def _summed(cells: "list[LatencyCell] | tuple[LatencyCell, ...]") -> dict[str, T
     }
 
 
-def _series(view: LatencyView, step_s: float) -> list[dict[str, Any]]:
-    """One point a step, oldest first, at most ``MOST_STEPS``: the figures of each stage that has any."""
+def _steps(view: LatencyView, step_s: float) -> list[list[LatencyCell]]:
+    """The cells by the step they begin in, oldest first, at most ``MOST_STEPS``, the newest."""
     steps: dict[int, list[LatencyCell]] = {}
     for cell in view.cells:
         steps.setdefault(int(cell.start // step_s), []).append(cell)
-    newest = list(steps.values())[-MOST_STEPS:]
-    return [
-        {
-            **moment_of("from", round(cells[0].start * 1e9)),
-            "stages": {stage: stage_figures(counts) for stage, counts in _summed(cells).items()},
-        }
-        for cells in newest
-    ]
+    return list(steps.values())[-MOST_STEPS:]
+
+
+async def _point(cells: list[LatencyCell]) -> dict[str, Any]:
+    """One step: the figures of each stage that has any."""
+    await asyncio.sleep(0)
+    return {
+        **moment_of("from", round(cells[0].start * 1e9)),
+        "stages": {stage: stage_figures(counts) for stage, counts in _summed(cells).items()},
+    }
 
 
 def stage_figures(counts: TimeCounts) -> dict[str, float | None]:

@@ -26,7 +26,7 @@ class BadQuestion(ValueError):
 def iso_utc(ns: int) -> str:
     """Nanoseconds since 1970 as ``2026-11-29T22:35:32.123456789Z``."""
     seconds, rest = divmod(ns, _SECOND_NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:09d}Z"
 
 
 def moment_of(name: str, ns: int | None) -> dict[str, str | None]:

@@ -59,8 +59,8 @@ class Readings(Protocol):
         """The body of /api/book: levels of one symbol's book, with our orders in them."""
         ...
 
-    def latency(self, query: Mapping[str, str]) -> Json:
-        """The body of /api/latency: stages and percentiles over the time asked for."""
+    async def latency(self, query: Mapping[str, str]) -> Json:
+        """The body of /api/latency: stages and percentiles over the time asked for. It lets ticks pass meanwhile."""
         ...
 
 

@@ -74,7 +74,8 @@ def _one(trade: dict[str, Any], rows: Any, tables: set[str], now_ns: int) -> Exp
         trace = next(iter(rows(f"SELECT * FROM order_traces WHERE {client}")), None)  # noqa: S608
         of = f"{client} AND symbol = {_quoted(trade['symbol'])} AND trade_id = {int(trade['trade_id'])}"
         after = next(iter(rows(f"SELECT * FROM fill_traces WHERE {of}")), None)  # noqa: S608
-        missing = _why_missing(trade, order, rows)
+        if trace is None or after is None:
+            missing = _why_missing(trade, order, rows)
     return explained(trade, order, trace, after, missing, now_ns)
 
 

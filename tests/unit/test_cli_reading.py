@@ -1,5 +1,6 @@
 """Reading an engine from the command line: what is shown, and how each kind of silence or nonsense ends."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -139,7 +140,7 @@ def latency(since: float = 900.0) -> dict[str, Any]:
     for ns in range(1_000, 101_000, 1_000):
         latencies.record("tick_to_order", ns)
     latencies.record("ack", 25_000_000)
-    return json.loads(encode(latencies.body(since)))  # type: ignore[no-any-return]
+    return json.loads(encode(asyncio.run(latencies.body(since))))  # type: ignore[no-any-return]
 
 
 def test_stats_shows_every_stage_over_the_time_asked_for(mmctl: Mmctl, fleet: Path, engine: FakeEngine) -> None:

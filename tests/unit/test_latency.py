@@ -31,7 +31,7 @@ def run(latencies: Latencies, clock: Clock, seconds: int, every_s: int = 1, ns: 
         latencies.rotate()
 
 
-def test_a_window_has_exactly_what_was_counted_in_it() -> None:
+async def test_a_window_has_exactly_what_was_counted_in_it() -> None:
     clock = Clock()
     latencies = Latencies(wall_s=clock)
     run(latencies, clock, 600, ns=1_000_000)
@@ -40,8 +40,8 @@ def test_a_window_has_exactly_what_was_counted_in_it() -> None:
     assert 300 <= view.stages["ack"].total <= 300 + CELL_S
     assert clock.now - 300 - CELL_S <= view.start <= clock.now - 300
     assert latencies.window(900).stages["ack"].total == 900
-    assert latencies.body(300)["stages"]["ack"]["p50"] == pytest.approx(0.009, rel=1 / 128)
-    assert latencies.body(900)["stages"]["ack"]["p50"] == pytest.approx(0.001, rel=1 / 128)
+    assert (await latencies.body(300))["stages"]["ack"]["p50"] == pytest.approx(0.009, rel=1 / 128)
+    assert (await latencies.body(900))["stages"]["ack"]["p50"] == pytest.approx(0.001, rel=1 / 128)
 
 
 def test_beyond_an_hour_minutes_are_counted_once_each_and_a_day_is_kept() -> None:
@@ -95,7 +95,7 @@ def test_a_slower_value_than_the_scale_counts_as_its_end_and_is_the_longest() ->
     assert latencies.summary()["ack"]["max"] == 1e6
 
 
-def test_ticks_that_waited_while_the_loop_stood_still_are_counted_from_when_they_were_due() -> None:
+async def test_ticks_that_waited_while_the_loop_stood_still_are_counted_from_when_they_were_due() -> None:
     clock = Clock()
     latencies = Latencies(wall_s=clock)
     for _ in range(500):  # ten orders a second
@@ -106,12 +106,12 @@ def test_ticks_that_waited_while_the_loop_stood_still_are_counted_from_when_they
     assert measured["p99"] == pytest.approx(40e-6, rel=1 / 128)  # as if nothing had happened
     waited = latencies.stalled(5_000_000_000)
     assert waited == pytest.approx(5 * 500 / 55, abs=1)
-    found = latencies.body(60)["stages"]["tick_to_order"]
+    found = (await latencies.body(60))["stages"]["tick_to_order"]
     assert (found["count"], found["waited"]) == (500 + waited, waited)
     assert found["p50"] == pytest.approx(40e-6, rel=1 / 128)
     assert found["p95"] == pytest.approx(5.0 * (1 - 0.05 * found["count"] / waited), rel=0.1)
     assert 4.8 < found["max"] < 5.0
-    assert latencies.body(60)["stages"]["ack"]["count"] == 0
+    assert (await latencies.body(60))["stages"]["ack"]["count"] == 0
 
 
 def test_short_stalls_add_up_and_an_idle_engine_counts_none() -> None:
@@ -125,11 +125,11 @@ def test_short_stalls_add_up_and_an_idle_engine_counts_none() -> None:
     assert sum(latencies.stalled(10_000_000) for _ in range(100)) == pytest.approx(10, abs=1)
 
 
-def test_a_series_has_a_point_a_step() -> None:
+async def test_a_series_has_a_point_a_step() -> None:
     clock = Clock()
     latencies = Latencies(wall_s=clock)
     run(latencies, clock, 300)
-    series = latencies.body(240, 60.0)["series"]
+    series = (await latencies.body(240, 60.0))["series"]
     assert [point["stages"]["ack"]["count"] for point in series[1:4]] == [60, 60, 60]
     assert [point["from_time"][11:19] for point in series][:2] == ["22:36:00", "22:37:00"]
 

@@ -137,7 +137,7 @@ async def test_a_loop_that_stands_still_is_seen_and_the_ticks_that_waited_are_co
     calm = latencies.window(60).stages["tick_to_order"].waited
     asyncio.get_running_loop().call_soon(time.sleep, 0.5)  # what must never be done on the loop
     await asyncio.sleep(0.1)
-    found = latencies.body(60)["stages"]["tick_to_order"]
+    found = (await latencies.body(60))["stages"]["tick_to_order"]
     pulse.cancel()
     await asyncio.wait({pulse})
     assert found["waited"] - calm > 100

@@ -66,7 +66,7 @@ class SessionReadings:
         self._known(symbol)
         return depth_of(session.pairs[symbol], session.parts.desk.manager, levels, time.monotonic_ns())
 
-    def latency(self, query: Mapping[str, str]) -> dict[str, Any]:
+    async def latency(self, query: Mapping[str, str]) -> dict[str, Any]:
         """The body of /api/latency. Parameters: ``since`` (a length of time or a time), ``step`` (a length of time)."""
         _only(query, "since", "step")
         now = time.time_ns()
@@ -74,7 +74,7 @@ class SessionReadings:
         if not 0 < seconds <= LONGEST_S:
             raise BadQuestion(f"since must lie within the last day, and not in the future ({iso_utc(now)} now)")
         step = length_s(query["step"], "step", LONGEST_S) if "step" in query else None
-        return self._latencies.body(seconds, step)
+        return await self._latencies.body(seconds, step)
 
     def _known(self, symbol: str) -> None:
         session = self._session
