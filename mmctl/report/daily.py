@@ -257,11 +257,13 @@ def _remarks(reading: Reading, found: money.DayMoney | None) -> list[Words]:
     if abs(day.seconds - 86_400) > 1:
         hours = day.seconds / 3600
         made.append(Words(f"the clocks changed: this day had {hours:g} hours", f"当天时制变更：共 {hours:g} 小时"))
-    silent = [name for name, answer in answers.by_name.items() if not answer.known]
-    if silent:
-        first = answers[silent[0]].why
-        names = ", ".join(silent)
-        made.append(Words(f"the journal did not answer {names}: {first}", f"日志未能回答 {names}：{first}"))
+    silent: dict[str, list[str]] = {}
+    for name, answer in answers.by_name.items():
+        if not answer.known:
+            silent.setdefault(answer.why, []).append(name)
+    for why, unanswered in silent.items():
+        text = ", ".join(unanswered)
+        made.append(Words(f"the journal did not answer {text}: {why}", f"日志未能回答 {text}：{why}"))
     cut = [name for name, answer in answers.by_name.items() if answer.cut]
     if cut:
         names = ", ".join(cut)

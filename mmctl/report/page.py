@@ -36,7 +36,7 @@ button{{font:inherit;font-size:.86rem;color:var(--ink);background:var(--card);bo
 border-radius:6px;padding:5px 10px;cursor:pointer;white-space:nowrap}}
 button:focus-visible{{outline:2px solid var(--line)}}
 .card{{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:16px 18px;margin:16px 0 0}}
-.tiles{{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:10px;margin:16px 0 0}}
+.tiles{{display:grid;grid-template-columns:repeat(auto-fill,minmax(230px,1fr));gap:10px;margin:16px 0 0}}
 .tile{{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:10px 14px;min-width:0}}
 .tile>span{{color:var(--faint);font-size:.84rem;display:block}} .tile b{{font-size:1.22rem;overflow-wrap:anywhere}}
 .tile small,.figure small,td small{{color:var(--faint);font-size:.8rem;display:block;font-weight:400}}
@@ -59,7 +59,8 @@ align-content:start;border-bottom:1px solid var(--rule);padding:5px 0}}
 .bar-gain{{fill:var(--gain)}} .bar-loss{{fill:var(--loss)}} .bar-total{{fill:var(--total)}}
 table{{border-collapse:collapse;width:100%;font-size:.9rem}}
 th{{text-align:left;color:var(--faint);font-weight:500}} th,td{{padding:5px 12px 5px 0;vertical-align:top;
-border-bottom:1px solid var(--rule)}} .n{{text-align:right;white-space:nowrap}} td{{overflow-wrap:anywhere}}
+border-bottom:1px solid var(--rule)}} .s{{white-space:nowrap}}
+.n{{text-align:right;white-space:nowrap}} td{{overflow-wrap:anywhere}}
 ul.remarks{{margin:12px 0 0;padding:10px 14px 10px 30px;background:var(--card);border:1px solid var(--rule);
 border-left:4px solid var(--warn);border-radius:8px;overflow-wrap:anywhere}}
 footer{{color:var(--faint);font-size:.84rem;margin-top:18px}}
@@ -83,6 +84,7 @@ _NUMBERS: Final = frozenset(
     {Unit.QUOTE, Unit.BASE, Unit.PRICE, Unit.ASSET, Unit.RATIO, Unit.BPS, Unit.SECONDS, Unit.BYTES, Unit.COUNT,
      Unit.NUMBER}
 )  # fmt: skip
+_SHORT: Final = frozenset({"time", "date", "number", "priority", "severity"})
 _LONG: Final = frozenset({"what", "message", "evidence", "reason", "keys", "limit", "wanted"})
 
 
@@ -250,6 +252,7 @@ class Drawn:
         for column, cell, name in zip(listing.columns, row, names, strict=True):
             styles = [
                 *(["n"] if cell.unit in _NUMBERS else []),
+                *(["s"] if column in _SHORT else []),
                 *(["long"] if column in _LONG else []),
                 *(["empty"] if cell.value is None or cell.value == "" else []),
                 *([cell.tone.value] if cell.tone is not Tone.PLAIN else []),

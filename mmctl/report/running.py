@@ -164,7 +164,7 @@ def gap_listing(spans: Sequence[Span] | None, begun: Sequence[Start] | None, day
         if one.clean is False:
             text = Words(f"{text.en}; the one before ended without a word", f"{text.zh}；前一任期未正常停止")
             tone = Tone.BAD
-        rows.append((one.at_ns, (Cell(day.clock(one.at_ns)), Cell(text, tone=tone), Cell(None))))
+        rows.append((one.at_ns, (Cell(day.clock(one.at_ns)), Cell(text, tone=tone), Cell(None, Unit.SECONDS))))
     rows.sort(key=lambda row: row[0])
     shown = tuple(cells for _, cells in rows[:GAPS_SHOWN])
     empty = Words("no gap and no start", "无中断，无重启")

@@ -324,7 +324,7 @@ def _remarks(reading: SpanReading, days: Sequence[Dayline]) -> list[Words]:
     empty = [one.day.name for one in days if one.earned is None]
     if empty:
         text = ", ".join(empty[:10]) + (f" + {len(empty) - 10}" if len(empty) > 10 else "")
-        made.append(Words(f"no sample of {len(empty)} days: {text}", f"{len(empty)} 天没有样本：{text}"))
+        made.append(Words(f"days without a sample ({len(empty)}): {text}", f"{len(empty)} 天没有样本：{text}"))
     silent = {answer.why for one in days for answer in one.answers.by_name.values() if not answer.known}
     made += [Words(f"the journal did not answer: {why}", f"日志未能回答：{why}") for why in sorted(silent)]
     return made

@@ -10,8 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from engine.histogram import TimeCounter
 from engine.store.records import ConfigChangeRecord, FillRecord, OrderRecord, PnlRecord, Record, RiskEventRecord
 from engine.store.sqlite import SqliteBackend
+from engine.store.trace_records import FillTraceRecord, LatencyRecord
 
 ACCOUNT = "desk"
 CONFIG = """
@@ -97,6 +99,18 @@ def tripped(number: int, ns: int, cause: str, after: str = "OPEN", epoch: int = 
 
 def change(ns: int, path: str) -> ConfigChangeRecord:
     return ConfigChangeRecord(f"c-{ns}", ns, "ann", "wider", "a", "b", ({"path": path, "old": "1", "new": "2"},))
+
+
+def traced(number: int, ns: int, markouts: dict[str, float | None]) -> FillTraceRecord:
+    return FillTraceRecord("ETHUSDC", number, f"mm-1-{number}", ns, ns, Decimal("2500"), markouts, ns)
+
+
+def answered(ns: int, times: Sequence[int]) -> LatencyRecord:
+    """A minute of the exchange's answers, ns each."""
+    counter = TimeCounter()
+    for time in times:
+        counter.record(time)
+    return LatencyRecord(1, "ack", ns, counter.counted())
 
 
 def every(begin_ns: int, end_ns: int, seconds: int = 10) -> Iterable[int]:
@@ -189,10 +203,10 @@ def eventful(begin_ns: int, hours: int = 24) -> list[Record]:
         )  # fmt: skip
         if buys:
             position += 1
-            made.append(fill(number, 1, bid, ends, fee="0.0025"))
+            made.append(fill(number, 1, bid, ends, fee="0.0125"))
         if sells:
             position -= 1
-            made.append(fill(number, -1, ask, ends, fee="0.000004", asset="BNB"))
+            made.append(fill(number, -1, ask, ends, fee="0.00002", asset="BNB"))
     made += [
         order(
             900_001,
@@ -211,5 +225,7 @@ def eventful(begin_ns: int, hours: int = 24) -> list[Record]:
         ),
         tripped(4, begin_ns + 17 * hour, "loss_rate", epoch=2),
         change(begin_ns + 15 * hour, "strategy.base_spread"),
+        *(traced(n, begin_ns + n * hour, {"1": 0.8 - 0.02 * n, "5": 0.5 - 0.05 * n, "60": None}) for n in range(20)),
+        *(answered(begin_ns + n * 60 * second, [2_000_000] * 95 + [40_000_000] * 5) for n in range(60)),
     ]
     return made

@@ -104,6 +104,15 @@ def test_an_eventful_day_is_what_the_journal_says(mmctl: Mmctl, desk: Desk) -> N
     assert {name: pytest.approx(Decimal(str(total))) for name, total in sums} == {
         label.removeprefix("Fees paid in "): fee for label, fee in fees.items()
     }
+    assert (float(found["latency_ack_mean"]), float(found["latency_ack_p99"])) == pytest.approx(
+        (0.0039, 0.04), rel=0.01
+    )
+    assert float(found["latency_ack_p95"]) == pytest.approx(0.002, rel=0.01)
+    markouts = next(c for s in found.document["sections"].values() for c in s["charts"] if c["key"] == "markouts")
+    assert dict(zip(markouts["x"], markouts["y"], strict=True)) == {
+        "1 s": pytest.approx(0.61),
+        "5 s": pytest.approx(0.025),
+    }
     assert found.rows("config_changes")[0][1:3] == ["ann", "strategy.base_spread"]
     assert any("loss_rate" in row[0]["en"] for row in found.rows("found_problems"))
 
