@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-dev demo test test-unit test-real test-monitoring coverage lint lock preview pictures docs clean help
+.PHONY: setup setup-dev demo test test-unit test-real test-monitoring coverage lint lock preview pictures pictures-terminal docs clean help
 
 help:
 	@echo "make demo    engine quoting against a local exchange, on the screen"
@@ -70,6 +70,10 @@ preview: setup-dev
 
 pictures: setup-dev
 	@$(BIN)/python -m scripts.take_pictures $(ARGS)
+
+# The terminal's: an engine trades on the local exchange meanwhile.
+pictures-terminal: setup-dev
+	@$(BIN)/python -m scripts.terminal_pictures $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .run

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,9 @@ from mmctl.tui.theme import CONTRAST, DARK, LIGHT
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (160, 48)
-START_SECONDS = 240.0
+START_SECONDS = 480.0  # the first time the kernels are compiled
+#: Kept, so that the second time nothing is compiled.
+STATE = ROOT / ".run" / "pictures"
 #: File -> theme, keys pressed before.
 PICTURES = {
     "terminal-overview": (DARK, ("1",)),
@@ -39,17 +40,17 @@ PICTURES = {
 @contextmanager
 def trading(seconds: float) -> Iterator[Client]:
     """An engine that trades on the local exchange with a market from a seed."""
-    with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
-        env = {key: value for key, value in os.environ.items() if key != "MM_DATA"}
-        command = [sys.executable, "-m", "mmctl", "demo", "--seconds", str(int(seconds + START_SECONDS))]
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**env, "MMCTL_STATE": folder}, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-        )
-        try:
-            yield _quoting(Path(folder), process)
-        finally:
-            process.terminate()  # it stops its engine and its exchange
-            process.wait(60)
+    STATE.mkdir(parents=True, exist_ok=True)
+    env = {key: value for key, value in os.environ.items() if key != "MM_DATA"}
+    command = [sys.executable, "-m", "mmctl", "demo", "--seconds", str(int(seconds + START_SECONDS))]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**env, "MMCTL_STATE": str(STATE)}, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+    )
+    try:
+        yield _quoting(STATE, process)
+    finally:
+        process.terminate()  # it stops its engine and its exchange
+        process.wait(60)
 
 
 def _quoting(folder: Path, process: "subprocess.Popen[bytes]") -> Client:

@@ -132,6 +132,22 @@ def key_name(key: str) -> str:
     return _KEY_NAMES.get(key, key)
 
 
+def as_markdown() -> str:
+    """The table as the documents have it, one a group."""
+    lines: list[str] = []
+    for group in dict.fromkeys(action.group for action in ACTIONS):
+        lines += [f"### {group}", "", "| key | action | what it does |", "|---|---|---|"]
+        for action in ACTIONS:
+            if action.group == group:
+                keys = " ".join(f"`{key_name(key)}`" for key in action.keys)
+                note = "; needs `--arm`" if action.armed else ""
+                lines.append(f"| {keys} | {action.label} | {action.help}{note} |")
+        lines.append("")
+    lines += ["### In a table", "", "| key | what it does |", "|---|---|"]
+    lines += [f"| {' '.join(f'`{key}`' for key in keys.split())} | {text} |" for keys, text in TABLE_KEYS]
+    return "\n".join(lines)
+
+
 def as_text() -> str:
     """The table as text, by group: the help screen and ``mmctl tui --keys``."""
     lines: list[str] = []

@@ -266,8 +266,10 @@ class Dashboard(Keys):
         narrow = self.size.width < NARROW
         for key in ("mode", "account", "environment", "role", "release"):
             if known.get(key) and known[key] != "live":
-                text.append("  " if narrow else f"  {key} ", style=styles["dim"])
                 value = str(known[key])
+                if narrow and value in text.plain.split():
+                    continue
+                text.append("  " if narrow else f"  {key} ", style=styles["dim"])
                 text.append(value.rpartition("-")[2][:7] if narrow and key == "release" else value)
         fresh = look.freshness is Freshness.FRESH
         age = age_text(self.readings[self.engine].age(look.now))

@@ -205,7 +205,7 @@ def feeds_panel(picture: Picture) -> Panel:
         if not feed.get("connected"):
             rows.append(Row(str(feed.get("name")), "disconnected", BAD))
         else:
-            heard = "connected" if age is None else f"last message {age_text(age)} ago"
+            heard = "connected" if age is None else f"heard {age_text(age)} ago"
             rows.append(Row(str(feed.get("name")), heard, _feed_level(feed, age)))
     return Panel("feeds", "Feeds", tuple(rows) or (Row("", "no feed reported", WARN),))
 

@@ -10,7 +10,11 @@ from mmctl.tui.panels import BREAKER_NAMES
 from mmctl.watch.health import always_talks
 from tests.needs import ROOT
 
-READERS = ("mmctl/tui/from_metrics.py", "mmctl/tui/panels.py", "mmctl/cli/health.py")
+READERS = (
+    *("mmctl/tui/from_metrics.py", "mmctl/tui/panels.py", "mmctl/tui/breaches.py", "mmctl/tui/bounds.py"),
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "mmctl/tui/views").glob("*.py"))),
+    "mmctl/cli/health.py",
+)
 #: Written by us, not read: the textfile collector's own gauges.
 OURS = ("mm_health_check_status", "mm_health_check_value")
 

@@ -63,6 +63,7 @@ class Chart:
     gap: float = 10.0
     suffix: str = ""
     scale: float = 1.0  # shown = value * scale
+    named: bool = False  # better fewer curves in the legend than one without its name
 
 
 def draw(chart: Chart, width: int, height: int) -> Lines:
@@ -79,7 +80,7 @@ def draw(chart: Chart, width: int, height: int) -> Lines:
     canvas = Canvas(width - gutter, rows)
     for level in chart.levels:
         _level(canvas, level, low, high)
-    for curve in chart.curves:
+    for curve in reversed(chart.curves):  # the first one lies over the others
         _curve(canvas, chart, curve, low, high)
     for mark in chart.marks:
         across = (mark.time - chart.start) / (chart.end - chart.start)
@@ -176,7 +177,7 @@ def _legend(chart: Chart, width: int) -> Line:
     """Every curve with its last value; without names where they do not fit, and then those that do fit."""
     entries: list[tuple[Line, Line]] = []
     for curve in chart.curves:
-        finite = curve.values[np.isfinite(curve.values)]
+        finite = curve.values[np.isfinite(curve.values) & (curve.times <= chart.end)]
         last = _label(chart, float(finite[-1])) if finite.size else "-"
         short: Line = [("━ ", curve.style), (f"{last}  ", "")]
         entries.append(([short[0], (f"{curve.name} ", "dim"), short[1]], short))
@@ -184,7 +185,7 @@ def _legend(chart: Chart, width: int) -> Line:
     if length(whole) <= width + 2:
         return cut(whole, width)
     named = _fitting([full for full, _ in entries], width)
-    return cut(named if len(named) >= 9 else _fitting([short for _, short in entries], width), width)
+    return cut(named if chart.named or len(named) >= 9 else _fitting([short for _, short in entries], width), width)
 
 
 def _fitting(entries: Sequence[Line], width: int) -> Line:

@@ -114,7 +114,7 @@ def limits(look: Look, names: Sequence[str]) -> Chart:
         for index, name in enumerate(names[:4])
         if name in look.history.limits
     ]
-    return Chart(curves, start, end, 1, levels=levels, gap=_gap(look), suffix="%", scale=100.0)
+    return Chart(curves, start, end, 1, levels=levels, gap=_gap(look), suffix="%", scale=100.0, named=True)
 
 
 def latency(look: Look, stage: str) -> Chart | None:

@@ -29,7 +29,7 @@ def trips_panel(picture: Picture) -> Panel:
     rows = [Row(cause.replace("_", " "), number(count), BAD) for cause, count in sorted(causes.items()) if count]
     events = metrics.by("mm_risk_events_total", "severity")
     rows += [Row(f"{severity} events", number(count)) for severity, count in events.items()]
-    return Panel("trips", "Trips and risk events since the start", tuple(rows) or (Row("", "none", GOOD),))
+    return Panel("trips", "Trips, risk events", tuple(rows) or (Row("", "none", GOOD),))
 
 
 class RiskView(View):
