@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mmctl.cli import alerting
 from mmctl.cli.preview import preview
 from mmctl.cli.run import Run, current
 from mmctl.fleet.errors import CONFIG, FAILED, Refused
@@ -31,6 +32,11 @@ FolderArg = Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder of 
 
 
 app.command("preview")(preview)
+
+
+app.command("relay")(alerting.relay)
+app.command("test-alert")(alerting.send_test_alert)
+app.command("baseline")(alerting.baseline)
 
 
 @app.callback()

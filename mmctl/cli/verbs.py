@@ -87,7 +87,7 @@ VERBS: dict[str, Verb] = {
         "mmctl.cli.monitoring:app",
         "Make, judge and push what Prometheus, Alertmanager and Grafana read.",
         KEEP,
-        ("render", "check", "push", "preview"),
+        ("render", "check", "push", "preview", "relay", "test-alert", "baseline"),
     ),
     "engine": Verb("mmctl.cli.engine:app", "Run or check the daemon in the foreground.", RUN, ("run", "check")),
     "sandbox": Verb("mmctl.cli.engine:sandbox_app", "A local exchange that speaks Binance's protocol.", RUN, ("run",)),

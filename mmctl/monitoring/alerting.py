@@ -18,4 +18,4 @@ def files(plan: Plan) -> dict[str, str]:
     def panel(shows: Shows) -> int | None:
         return numbers.get(shows.board, {}).get(shows.panel)
 
-    return {FILE: render(groups(), Links(plan.runbooks, plan.grafana), panel)}
+    return {FILE: render(groups(plan.baseline), Links(plan.runbooks, plan.grafana), panel)}

@@ -3,6 +3,7 @@
 from mmctl.client.site import site_of
 from mmctl.fleet.errors import UsageError
 from mmctl.fleet.inventory import Fleet, Host, Target
+from mmctl.monitoring import baseline
 from mmctl.monitoring.boards.model import LANGUAGES, Language
 from mmctl.monitoring.plan import COMMITTED, Plan, Scraped
 
@@ -22,6 +23,8 @@ def plan_of(fleet: Fleet, target: Target | None = None, language: Language | Non
         grafana=section.grafana or COMMITTED.grafana,
         prometheus_port=section.prometheus_port or COMMITTED.prometheus_port,
         alertmanager_port=section.alertmanager_port or COMMITTED.alertmanager_port,
+        channels=section.channels,
+        baseline=baseline.load(baseline.place(fleet.file)),
     )
 
 
@@ -44,6 +47,7 @@ def _scraped(target: Target, host: Host, monitoring: Host | None) -> Scraped:
         target=target.name,
         environment=target.environment,
         listens=site.listens,
+        account=target.on(host).account,
     )
 
 

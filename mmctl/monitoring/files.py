@@ -3,12 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from mmctl.monitoring import alerting, boards, hosting, provisioning, scrape
+from mmctl.monitoring import alerting, alertmanager, boards, hosting, provisioning, scrape
 from mmctl.monitoring.plan import Plan
+from mmctl.monitoring.relay import files as relay
 
 Part = Callable[[Plan], Mapping[str, str]]
 #: Paths are those of ``deployments/``.
-PARTS: Final[tuple[Part, ...]] = (boards.files, alerting.files, provisioning.files, scrape.files, hosting.files)
+PARTS: Final[tuple[Part, ...]] = (
+    boards.files,
+    alerting.files,
+    alertmanager.files,
+    relay.files,
+    provisioning.files,
+    scrape.files,
+    hosting.files,
+)
 
 
 def files(plan: Plan) -> dict[str, str]:

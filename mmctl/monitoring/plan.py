@@ -1,15 +1,21 @@
 """What the files of a monitoring host are made from: the engines it watches, and where its own parts listen."""
 
 import ipaddress
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from mmctl.monitoring.boards.model import Language
+from mmctl.fleet.channels import Channel
+from mmctl.monitoring.rules.anomaly import Usual
+
+if TYPE_CHECKING:
+    from mmctl.monitoring.boards.model import Language
 
 #: The engine's metrics are on 9090, as the desk asked; so Prometheus itself is moved.
 ENGINE_PORT: Final = 9090
 PROMETHEUS_PORT: Final = 9091
 ALERTMANAGER_PORT: Final = 9093
+RELAY_PORT: Final = 9097
 GRAFANA_PORT: Final = 3000
 RUNBOOKS: Final = "docs/runbooks.md"
 JOB: Final = "market-maker"
@@ -26,6 +32,7 @@ class Scraped:
     target: str
     environment: str
     listens: str = "127.0.0.1"
+    account: str = ""
 
     @property
     def place(self) -> str:
@@ -54,11 +61,13 @@ class Plan:
     """
 
     engines: tuple[Scraped, ...] = ()
-    language: Language = "en"
+    language: "Language" = "en"
     runbooks: str = RUNBOOKS
     grafana: str = f"http://localhost:{GRAFANA_PORT}"
     prometheus_port: int = PROMETHEUS_PORT
     alertmanager_port: int = ALERTMANAGER_PORT
+    channels: tuple[Channel, ...] = ()
+    baseline: Mapping[str, Usual] = field(default_factory=dict)
 
     @property
     def prometheus(self) -> str:

@@ -54,4 +54,5 @@ def _job(name: str, group: ScrapeGroup, engines: tuple[Scraped, ...]) -> dict[st
 def _target(engine: Scraped) -> dict[str, Any]:
     """The instance is what the engine is called on the command line: an alert names what to type."""
     labels = {"instance": engine.instance, "target": engine.target, "environment": engine.environment}
+    labels |= {"account": engine.account} if engine.account else {}
     return {"targets": [engine.place], "labels": labels}

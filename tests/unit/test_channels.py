@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from engine.config.document import read
 from mmctl.fleet.channels import Channel, SecretPlace, read_channels
 from mmctl.fleet.errors import Refused
 from mmctl.fleet.inventory import _Reader
+from mmctl.monitoring.relay.files import described
 
 GOOD = """
 monitoring:
@@ -99,3 +101,11 @@ def test_a_place_that_holds_no_address_is_said_without_quoting_it(tmp_path: Path
     with pytest.raises(Refused, match="is no http") as caught:
         channel.url()
     assert "s3cret" not in str(caught.value)
+
+
+def test_the_relays_own_file_says_the_same_channels_again() -> None:
+    found, _ = channels(GOOD)
+    section = {"monitoring": {"channels": {channel.name: described(channel) for channel in found}}}
+    again, errors = channels(yaml.safe_dump(section, sort_keys=False))
+    assert errors == []
+    assert again == found

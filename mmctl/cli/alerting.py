@@ -1,0 +1,97 @@
+"""``mmctl monitoring relay|test-alert|baseline``: what carries alerts to people, its proof, and what is usual."""
+
+import threading
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from mmctl.cli.run import current, seconds
+from mmctl.fleet.channels import PRIORITIES
+from mmctl.fleet.errors import ConfigRefused, Unproved, UsageError
+from mmctl.fleet.inventory import load_fleet
+from mmctl.monitoring import baseline as baselines
+from mmctl.monitoring.plan import ALERTMANAGER_PORT, PROMETHEUS_PORT, RELAY_PORT
+from mmctl.monitoring.proof import Chain, links, prove
+from mmctl.monitoring.relay.deadman import PATIENCE_S, DeadMan
+from mmctl.monitoring.relay.record import monotonic
+from mmctl.monitoring.relay.server import Relay
+
+PROMETHEUS = f"http://127.0.0.1:{PROMETHEUS_PORT}"
+ALERTMANAGER = f"http://127.0.0.1:{ALERTMANAGER_PORT}"
+RELAY = f"http://127.0.0.1:{RELAY_PORT}"
+PrometheusOption = Annotated[str, typer.Option("--prometheus", metavar="URL", help="Where Prometheus answers.")]
+AlertmanagerOption = Annotated[str, typer.Option("--alertmanager", metavar="URL", help="Where Alertmanager answers.")]
+
+
+def relay(
+    prometheus: PrometheusOption = PROMETHEUS,
+    alertmanager: AlertmanagerOption = ALERTMANAGER,
+    address: Annotated[str, typer.Option("--listen", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port.")] = RELAY_PORT,
+    patience: Annotated[str, typer.Option(help="How long the Watchdog may stay away.")] = f"{PATIENCE_S:g}s",
+) -> None:
+    """Carry Alertmanager's alerts to channels it cannot speak to, and say so when alerting itself is dead."""
+    run = current()
+    fleet = load_fleet(run.fleet)
+    channels = {channel.name: channel for channel in fleet.monitoring.channels}
+    if not channels:
+        raise ConfigRefused(f"{fleet.file or 'the fleet'} has no channel", "write monitoring.channels into it")
+    for channel in channels.values():  # a secret that is missing is said now, not with the first alert
+        if channel.secret:
+            channel.secret.read()
+        if channel.address_place:
+            channel.url()
+    dead_man = DeadMan(monotonic(), seconds(patience), bool(prometheus))
+    lock = threading.Lock()
+
+    def say(line: str) -> None:
+        with lock:
+            run.out.event("relay", message=line)
+            run.out.say(line)
+
+    Relay(channels, dead_man, say, prometheus.rstrip("/"), alertmanager.rstrip("/")).serve(address, port)
+
+
+def send_test_alert(
+    priority: Annotated[str, typer.Option(help="P0, P1, P2 or P3: whose channels are tried.")] = "P0",
+    prometheus: PrometheusOption = PROMETHEUS,
+    alertmanager: AlertmanagerOption = ALERTMANAGER,
+    relay_at: Annotated[str, typer.Option("--relay", metavar="URL", help="Where the relay answers.")] = RELAY,
+) -> None:
+    """Send one alert through the real chain and prove its arrival at every channel. Exit 5 where one is not proved."""
+    run = current()
+    if priority not in PRIORITIES:
+        raise UsageError(f"there is no priority {priority!r}", f"one of {', '.join(PRIORITIES)}")
+    fleet = load_fleet(run.fleet)
+    wanted = [channel for channel in fleet.monitoring.channels if priority in channel.priorities]
+    if not wanted:
+        raise ConfigRefused(f"no channel of {fleet.file or 'the fleet'} takes {priority}", "write monitoring.channels")
+    chain = Chain(prometheus.rstrip("/"), alertmanager.rstrip("/"), relay_at.rstrip("/"))
+    proofs = [*links(chain), *prove(chain, fleet.monitoring.channels, priority, run.remaining(30.0))]
+    for proof in proofs:
+        run.out.event("proof", what=proof.what, proved=proof.proved, message=proof.said, limits=proof.limits)
+    rows = [("yes" if p.proved else "NO", p.what, p.said, p.limits) for p in proofs]
+    run.out.table(("proved", "what", "seen", "not proved by it"), rows)
+    lacking = [proof.what for proof in proofs if not proof.proved]
+    run.out.result(priority=priority, proved=not lacking, lacking=lacking)
+    if lacking:
+        raise Unproved(f"not proved: {', '.join(lacking)}", "an alert of this priority may reach nobody")
+
+
+def baseline(
+    since: Annotated[str, typer.Option(help="How far back: 48h, 2d.")] = "2d",
+    prometheus: PrometheusOption = PROMETHEUS,
+) -> None:
+    """Measure what is usual over a testnet run, and keep it beside the fleet file; render makes alerts of it."""
+    run = current()
+    file = baselines.place(load_fleet(run.fleet).file)
+    found = baselines.collect(prometheus.rstrip("/"), baselines.ago(seconds(since)), datetime.now(UTC))
+    baselines.keep(found, file)
+    for key, why in found.left_out.items():
+        run.out.event("left_out", figure=key, message=why)
+        run.out.problem(f"{key} is not in it: {why}")
+    rows = [(key, f"{one.mean:.6g}", f"{one.spread:.6g}", str(one.samples)) for key, one in found.figures.items()]
+    run.out.table(("figure", "mean", "spread", "averages"), rows)
+    run.out.result(file=str(file), figures=len(rows), left_out=dict(found.left_out))
+    run.out.say(f"{file}: {len(rows)} figures; `mmctl monitoring render` makes their alerts")
