@@ -156,6 +156,19 @@ def test_a_dashboard_that_asks_for_what_no_engine_has_is_told_and_so_is_an_engin
     assert any("staging:host" in message and "cannot be read" in message for message in told), told
 
 
+def test_the_dashboards_are_drawn_from_the_hosts_prometheus_over_the_connection_to_it(operator: Operator) -> None:
+    out = operator.folder / "preview.html"
+    done = operator.json("monitoring", "preview", "--out", str(out))
+    assert done.code == 0, done.err
+    assert done.result["prometheus"] == "http://watcher:9091"
+    assert done.result["failed"] == 0
+    assert done.result["empty"] < done.result["targets"], "whether its engine is up is known"
+    assert "answers of " in out.read_text()
+    of_one = operator.json("monitoring", "preview", "staging", "--out", str(out))
+    assert of_one.code == 7, "no engine ran there"
+    assert "staging:host" in of_one.err
+
+
 def test_a_prometheus_that_answers_nothing_is_named(operator: Operator, machine: Machine) -> None:
     machine.sh("systemctl stop prometheus")
     done = operator.json("monitoring", "check", str(operator.folder / "rendered"), "--live")
