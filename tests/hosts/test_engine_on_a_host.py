@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mmctl.client.metrics import parse
 from tests.hosts.conftest import Done, Operator, as_host
 from tests.hosts.exchange import sandbox_exchange
 from tests.hosts.machines import Lan, Machine
@@ -159,6 +160,14 @@ def test_the_timers_work_on_the_host_itself(deployed: Done, operator: Operator, 
     assert machine.sh(f"systemctl show -p Result --value {unit}").strip() == "success"
     timer = unit.replace(".service", ".timer")
     assert machine.sh(f"systemctl is-active {timer}").strip() == "active"
+    if "backup" in unit:  # the engine, which runs as another user, shows when its host was backed up
+        ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics', timeout=5).read().decode())"
+        end = time.monotonic() + 30
+        while (page := parse(machine.sh(f'python3 -c "{ask}"'))).value("mm_backup_timestamp_seconds") is None:
+            assert time.monotonic() < end, "the stamp is read every five seconds"
+            time.sleep(1)
+        assert abs((page.value("mm_backup_timestamp_seconds") or 0.0) - time.time()) < 300
+        assert page.value("mm_health", component="sentinel") == 1, "and that its sentinel watches"
 
 
 def test_a_changed_project_reuses_the_compiled_kernels_and_a_rollback_quotes_again(
