@@ -147,6 +147,10 @@ def _switch(
         if result.rc:
             words = transport.run(remote.last_words(unit), CALL_SECONDS).out.strip().splitlines()
             result.checked(f"{transport.name}: {unit} does not take them: {words[-1] if words else 'it said nothing'}")
+    if remote.GRAFANA_UNIT in new:
+        progress(f"{transport.name}: {remote.GRAFANA_UNIT} restarts: its data source is another")
+        transport.run(remote.tell_grafana(), CALL_SECONDS).checked(f"{transport.name}: Grafana does not restart")
+        return (*units, remote.GRAFANA_UNIT)
     return units
 
 

@@ -8,6 +8,9 @@ KEPT = 5
 PROMETHEUS = "prometheus.service"
 ALERTMANAGER = "prometheus-alertmanager.service"
 DROP_IN = "market-maker.conf"
+GRAFANA_UNIT = "grafana-server.service"
+#: Grafana reads what lies here when it starts; both are links to the current files.
+LINKED = "market-maker.yml"
 
 
 def facts(layout: Layout) -> str:
@@ -76,12 +79,17 @@ def _drop_in(folder: str, unit: str) -> str:
 def activate(layout: Layout, release: str, units: tuple[str, ...], grafana: bool) -> str:
     """Make ``release`` current, in one step, with the drop-ins of ``units``; prints ``changed UNIT`` for each."""
     folder = layout.release(release)
-    found = [*_switch(layout, release), *(_drop_in(folder, unit) for unit in units)]
+    source = "grafana/provisioning/datasources.yml"
+    links = [f"{GRAFANA}/{kind}/{LINKED}" for kind in ("datasources", "dashboards")]
+    known = f"cmp -s {q(f'{layout.current}/{source}')} {q(f'{folder}/{source}')}"
+    found = [f"if {known} && [ -e {q(links[0])} ] && [ -e {q(links[1])} ]; then same=yes; else same=no; fi"]
+    found += [*_switch(layout, release), *(_drop_in(folder, unit) for unit in units)]
     if grafana:
         for kind in ("datasources", "dashboards"):
-            at = f"{GRAFANA}/{kind}/{DROP_IN.replace('.conf', '.yml')}"
+            at = f"{GRAFANA}/{kind}/{LINKED}"
             found += [f"mkdir -p {q(f'{GRAFANA}/{kind}')}"]
             found += [f"ln -sfn {q(f'{layout.current}/grafana/provisioning/{kind}.yml')} {q(at)}"]
+        found.append(f'[ "$same" = yes ] || echo changed {GRAFANA_UNIT}')
     return script(*found, "systemctl daemon-reload")
 
 
@@ -100,6 +108,11 @@ def tell(unit: str, again: bool) -> str:
     if again:
         return script(f"systemctl enable {unit} >/dev/null 2>&1 || true", f"systemctl restart {unit}")
     return script(f"if systemctl is-active -q {unit}; then systemctl reload {unit}; else systemctl restart {unit}; fi")
+
+
+def tell_grafana() -> str:
+    """Grafana reads its data sources only when it starts; where it does not run, it will."""
+    return f"systemctl try-restart {GRAFANA_UNIT}"
 
 
 def condition(unit: str) -> str:

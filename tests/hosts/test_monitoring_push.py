@@ -108,6 +108,27 @@ def test_changed_files_are_reloaded_without_a_restart(operator: Operator, machin
     assert machine.sh("systemctl show -p MainPID --value prometheus") == pid
 
 
+def test_grafana_finds_source_and_dashboards_and_restarts_for_another_source_alone(
+    operator: Operator, machine: Machine
+) -> None:
+    """Grafana is not to be had here: a service of its name stands for it, and tells when it was started."""
+    (machine.root / "etc/systemd/system/grafana-server.service").write_text("[Service]\nExecStart=/bin/sleep 1000\n")
+    machine.sh("mkdir -p /etc/grafana/provisioning; systemctl daemon-reload; systemctl start grafana-server")
+    pid = "systemctl show -p MainPID --value grafana-server"
+    before = machine.sh(pid)
+    done = operator.json("monitoring", "push", "--language", "zh")
+    assert done.code == 0, done.err
+    assert "grafana-server.service" in done.result["told"]
+    restarted = machine.sh(pid)
+    assert restarted not in (before, "0\n")
+    for kind in ("datasources", "dashboards"):
+        assert "apiVersion: 1" in machine.sh(f"cat /etc/grafana/provisioning/{kind}/market-maker.yml")
+    path = machine.sh("sed -n 's/ *path: //p' /etc/grafana/provisioning/dashboards/market-maker.yml").strip()
+    assert "交易总览" in machine.sh(f"cat {path}/trading_overview.json")
+    assert operator.json("monitoring", "push", "--language", "en").code == 0
+    assert machine.sh(pid) == restarted
+
+
 def test_files_that_the_hosts_own_promtool_refuses_change_nothing(
     operator: Operator, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

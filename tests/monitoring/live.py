@@ -23,6 +23,8 @@ from tests.needs import ROOT
 from tests.ports import free_port
 from tests.sandbox.engines import Engine, Venue, until
 
+#: Longest wait for anything: other tests may have every core.
+READY_S = 180.0
 #: The rendered files say 5 and 30 seconds; a test cannot wait that long for two samples of each.
 FASTER = (("5s", "500ms"), ("30s", "1s"), ("4s", "500ms"), ("15s", "1s"), ("1m", "1s"))
 
@@ -68,11 +70,11 @@ def prometheus(folder: Path, engines: tuple[Scraped, ...]) -> Iterator[Prometheu
             stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        until(lambda: answers(port), f"Prometheus is ready\n{(folder / 'prometheus.log').read_text()}", 30)
+        until(lambda: answers(port), f"Prometheus is ready\n{(folder / 'prometheus.log').read_text()}", READY_S)
         yield running
     finally:
         running.process.terminate()
-        running.process.wait(20)
+        running.process.wait(60)
 
 
 def answers(port: int) -> bool:
@@ -91,11 +93,11 @@ def exchange(folder: Path, *options: str) -> Iterator[int]:
     command = [sys.executable, "-m", "engine.sandbox", "--port", "0", "--ready-file", str(ready), *options]
     child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until(ready.exists, "the sandbox exchange is ready", 30)
+        until(ready.exists, "the sandbox exchange is ready", READY_S)
         yield int(json.loads(ready.read_text())["port"])
     finally:
         child.terminate()
-        child.wait(10)
+        child.wait(60)
 
 
 @contextlib.contextmanager
@@ -131,7 +133,7 @@ def provoke(engine: Engine, venue: Venue, watcher: Prometheus) -> float:
 
     def seen(*exprs: str) -> None:
         for expr in exprs:
-            until(lambda expr=expr: watcher.value(expr), f"{expr}\n{engine.log[-2000:]}", 90)  # type: ignore[misc]
+            until(lambda expr=expr: watcher.value(expr), f"{expr}\n{engine.log[-2000:]}", READY_S)  # type: ignore[misc]
 
     seen("sum(mm_fills_total) > 3", "sum(mm_orders_rejected_total) > 0", 'mm_markout_bps{horizon="1s"}')
     seen("mm_clock_skew_seconds", "mm_backup_timestamp_seconds", "mm_volatility_bps", "mm_reconciled_timestamp_seconds")
@@ -146,6 +148,10 @@ def halted(engine: Engine, watcher: Prometheus) -> float:
     """An operator's halt has tripped the breaker, and its alert fires. Returns the moment."""
     status, body = engine.control("halt", reason="to see its alert")
     assert status == 200, body
-    until(lambda: watcher.value('ALERTS{alertname=~".*Halted|Breaker.*", alertstate="firing"}'), "its alert fires", 60)
+    until(
+        lambda: watcher.value('ALERTS{alertname=~".*Halted|Breaker.*", alertstate="firing"}'),
+        "its alert fires",
+        READY_S,
+    )
     time.sleep(1)
     return time.time()
