@@ -85,6 +85,10 @@ def dimension(node: Any) -> Dimension:
             return dimension(node.expr)
         case promql.Call():
             return _call(node.func.name, node.args)
+        case promql.SubqueryExpr():
+            return dimension(node.expr)
+        case promql.BinaryExpr() if node.modifier is not None and node.modifier.return_bool:
+            return Dimension({"bool": 1})
         case promql.BinaryExpr():
             return _binary(str(node.op), dimension(node.lhs), dimension(node.rhs))
     raise WrongDimension(f"nobody said what a {type(node).__name__} is a number of")
@@ -97,6 +101,9 @@ def _call(name: str, arguments: list[Any]) -> Dimension:
         return Dimension(number=True)
     if name == "histogram_quantile":
         return Dimension({"s": 1})
+    if name == "sum_over_time":  # of yes and no: how often it was yes
+        inner = dimension(arguments[0])
+        return Dimension({"count": 1}) if inner.powers == {"bool": 1} else inner
     if name == "timestamp":
         return Dimension({"time": 1})
     if name == "changes":

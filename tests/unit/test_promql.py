@@ -28,6 +28,8 @@ def parsed(node: Any, call: str = "", ranged: bool = False) -> list[tuple[str, s
             return parsed(node.lhs) + parsed(node.rhs)
         case promql.ParenExpr() | promql.UnaryExpr():
             return parsed(node.expr)
+        case promql.SubqueryExpr():
+            return parsed(node.expr)
     return []
 
 

@@ -60,14 +60,19 @@ GROUPS: Final = {
 
 
 def tripped(group: str) -> str:
-    """How often the breaker tripped for a cause of ``group`` in the time shown; quotes refused for the rate count."""
+    """How often the breaker tripped for a cause of ``group`` in the time shown.
+
+    Where the order rate is spent nothing trips, quotes wait: each minute in which one did counts as one for the rate.
+    The quotes themselves are thousands, beside which no trip would be seen.
+    """
     causes = "|".join(sorted(cause for cause, its in CAUSE_GROUPS.items() if its == group))
     trips = total(grown("mm_circuit_breaker_trips_total", f'cause=~"{causes}"'))
     if group != "rate":
         return trips
     reasons = "|".join(RATE_REFUSALS)
-    refused = total(grown("mm_quotes_refused_total", f'reason=~"{reasons}"'))
-    return f"{trips} + {refused}"
+    waiting = at("mm_quotes_refused_total", f'reason=~"{reasons}"')
+    refused = total(f"increase({waiting}[1m])")
+    return f"{trips} + sum_over_time(({refused} > bool 0)[$__range:1m])"
 
 
 #: When each alert began (ms since 1970), of those that stand and those that ended in the time shown. ALERTS and
@@ -199,10 +204,10 @@ TRIPS = (
         Kind.PIE_CHART,
         W("风控触发统计", "Trips by cause"),
         W(
-            "所选时间内的风控触发次数，分为PnL限制、持仓限制、频率限制（含因频率被拒的报价）和其他。上线计划：一天超过3次为坏。",
-            "How often risk control acted in the time shown, a count, by PnL, position, rate (quotes refused"
-            " for the rate"
-            " among them) and other. Bad: more than 3 a day, by the rollout.",
+            "所选时间内的风控触发次数，分为PnL限制、持仓限制、频率限制（因频率不能报价的每一分钟算一次）和其他。"
+            "上线计划：一天超过3次为坏。",
+            "How often risk control acted in the time shown, a count, by PnL, position, rate (each minute in which"
+            " quotes waited for the order rate is one) and other. Bad: more than 3 a day, by the rollout.",
         ),
         "short",
         tuple(Query(tripped(group), words) for group, words in GROUPS.items()),
