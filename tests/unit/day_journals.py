@@ -19,7 +19,8 @@ ACCOUNT = "desk"
 CONFIG = """
 environment: sandbox
 exchange: {name: binance, api_key: k, api_secret: s, account: desk}
-strategy: {name: basic, symbol: ETHUSDC, base_spread: 0.001, base_size: 0.01, max_inventory: 0.05}
+venue: {rest: "http://127.0.0.1:1", stream: "ws://127.0.0.1:1", ws_api: "ws://127.0.0.1:1"}
+strategy: {name: basic, symbol: ETHUSDC, base_spread: 0.001, base_size: 0.01, max_inventory: 0.03}
 risk: {daily_loss_limit: 50, max_drawdown_limit: 0.02, max_position: 0.03}
 logging: {format: json, outputs: [file], file_path: app.log}
 """
