@@ -13,6 +13,8 @@ from mmctl.tui.snapshot import PATHS, Body, Snapshot, engine_ns
 EVERY = {"metrics": 1.0, "events": 1.0, "fills": 1.0, "why": 2.0, "latency": 5.0}
 #: A metrics page of a megabyte takes some 50 ms to read: it is asked for less often the longer it is, bytes a second.
 PAGE_BYTES_A_SECOND = 250_000
+#: When an answer came is told to the millisecond: finer than any age that is shown, and a recording keeps every digit.
+_MILLISECOND = 1_000_000
 #: An engine without an endpoint gets it with its next release, not before: asked again after this, seconds.
 ABSENT_SECONDS = 60.0
 
@@ -76,7 +78,7 @@ class EngineSource:
             absent = isinstance(error, NotServed) and part not in ("state", "metrics")
             self._due[part] = self._clock() + (ABSENT_SECONDS if absent else 0.0)
             return error
-        self._bodies[part] = Body(data, time.time_ns())
+        self._bodies[part] = Body(data, time.time_ns() // _MILLISECOND * _MILLISECOND)
         self._missing.pop(part, None)
         every = EVERY.get(part, 0.0)
         self._due[part] = self._clock() + (max(every, len(data) / PAGE_BYTES_A_SECOND) if part == "metrics" else every)

@@ -21,7 +21,7 @@ from mmctl.tui.recording.file import APPLICATION, BadRecording
 from mmctl.tui.recording.reader import Recording
 from mmctl.tui.recording.recorder import CHUNK, WAITING, Recorder
 from mmctl.tui.recording.timeline import Timeline
-from mmctl.tui.snapshot import Snapshot, snapshot_of
+from mmctl.tui.snapshot import Body, Snapshot, snapshot_of
 from tests.needs import ROOT
 from tests.ui import samples
 
@@ -314,3 +314,23 @@ def test_what_is_wrong_with_a_file_is_said_with_its_path_and_a_way_on(session: S
     with pytest.raises(BadRecording, match="holds no frame yet"):
         Recording(tmp_path / "fresh.rec")
     fresh.close()
+
+
+def test_a_book_is_kept_every_ten_seconds_and_stands_with_its_age_until_then(session: Session) -> None:
+    session.look()
+    answered = session.readings["local"]
+    whole = session.shown[0][2]
+    assert whole is not None
+    for second in range(1, 26):
+        session.now += SECOND
+        book = Body(b'{"asks":[["2450.%d","1.0"]]}' % second, session.now)
+        session.recorder.add("local", replace(whole, bodies={**whole.bodies, "book": book}), answered)
+    assert session.recorder.flush()
+    recording = Recording(session.file)
+    kept = []
+    for ns in recording.times("local", START + 2 * SECOND, session.now):
+        frame = recording.frame("local", ns)
+        assert frame is not None
+        assert frame.snapshot is not None
+        kept.append((frame.snapshot.bodies["book"].received_ns - START) // SECOND)
+    assert kept == [2] * 10 + [12] * 10 + [22] * 5

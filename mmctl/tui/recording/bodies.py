@@ -29,7 +29,7 @@ from mmctl.tui.recording.packed import WINDOW, compressor
 
 I64 = npt.NDArray[np.int64]
 
-_QUICK: Final = 3
+_QUICK: Final = 9
 _JSON: Final = re.compile(
     rb'(?<=[:,\[ ])("[^"\\]*+(?:\\.[^"\\]*+)*+"|-?\d[\d.eE+-]*+|true|false|null|NaN|-?Infinity)(?=\s*+[,\]}])'
 )

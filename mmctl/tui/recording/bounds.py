@@ -1,14 +1,23 @@
 """How much a recording may hold."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
-_DAY_NS = 86_400_000_000_000
+_DAY_NS: Final = 86_400_000_000_000
+#: Forty levels of a book that all change every second would be half of a recording, and quantiles of the last quarter
+#: of an hour hardly change within one.
+SLOW: Final[Mapping[str, float]] = {"book": 10.0, "latency": 30.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What is older or beyond goes, the oldest first. ``pace_s``: seconds between two frames of an engine, at least."""
+    """What is older or beyond goes, the oldest first. ``pace_s``: seconds between two frames of an engine, at least.
+
+    ``slow``: parts of which a new answer is kept at most so often, seconds; until then the last one stands, aging.
+    """
 
     keep_ns: int = 7 * _DAY_NS
     most_bytes: int = 1_000_000_000
     pace_s: float = 1.0
+    slow: Mapping[str, float] = field(default_factory=lambda: SLOW)

@@ -16,7 +16,7 @@ from mmctl.tui.recording.frames import Frame, from_bytes, pack_frames, to_bytes
 from mmctl.tui.recording.marks import Mark, Marker
 from mmctl.tui.recording.packed import WINDOW, compressor, decompressed, tail_of
 from mmctl.tui.recording.timeline import Timeline
-from mmctl.tui.snapshot import Snapshot
+from mmctl.tui.snapshot import Body, Snapshot
 
 #: Frames of one engine that become one chunk: longer ones are hardly smaller, and take longer to open.
 CHUNK: Final = 120
@@ -65,6 +65,7 @@ class Recorder:
         ).fetchone()
         self._timeline = timeline(last[0] or 0)
         self._pace: dict[str, tuple[int, int]] = {}  # of each engine its last frame's time and failures
+        self._slow: dict[tuple[str, str], tuple[int, Body]] = {}  # what was kept last, and when
         self._queue: queue.Queue[_Polled | None] = queue.Queue(WAITING)
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._write_for_ever, name="recorder", daemon=True)
@@ -80,12 +81,26 @@ class Recorder:
                 return
             self._pace[name] = (ns, reading.failures)
             answered = snapshot if not reading.failures else None
-            frame = Frame(ns, _bounded(answered) if answered else None, reading.error, reading.failures)
+            kept = self._thinned(name, _bounded(answered), ns) if answered else None
+            frame = Frame(ns, kept, reading.error, reading.failures)
             try:
                 self._queue.put_nowait(_Polled(name, frame, reading))
             except queue.Full:
                 self.lost += 1
                 self.trouble = f"the disk does not keep up, {self.lost} frames are lost"
+
+    def _thinned(self, name: str, snapshot: Snapshot, ns: int) -> Snapshot:
+        """With the last kept answer of each slow part in place of a newer one, until that is due."""
+        bodies = dict(snapshot.bodies)
+        for part, seconds in self._bounds.slow.items():
+            if part not in bodies:
+                continue
+            last = self._slow.get((name, part))
+            if last is None or ns - last[0] >= seconds * 1e9:
+                self._slow[name, part] = ns, bodies[part]
+            else:
+                bodies[part] = last[1]
+        return replace(snapshot, bodies=bodies)
 
     def flush(self, seconds: float = 10.0) -> bool:
         """Waits until what was added is in the file; whether it is after at most ``seconds``."""
@@ -178,11 +193,12 @@ class Recorder:
         db, frames = self._file.db, engine.frames
         head, numbers = pack_frames(frames)
         small = compressor(_LEVEL, engine.dictionary_data, WINDOW).compress(head)
-        if engine.dictionary is None or len(small) * 3 > len(compressor(_TAIL_LEVEL, b"", WINDOW).compress(head)):
-            data = compressor(_LEVEL, b"", WINDOW).compress(head)
+        if engine.dictionary is None or len(small) > 0.8 * len(compressor(_LEVEL, b"", WINDOW).compress(head)):
+            known = head.partition(b"\0")[0]  # what follows are lists of things that happened: they do not come again
+            data = compressor(_LEVEL, b"", WINDOW).compress(known)
             made = db.execute("insert into dictionary (engine, data) values (?, ?)", (engine.id, data))
-            engine.dictionary, engine.dictionary_data = made.lastrowid, head
-            small = compressor(_LEVEL, engine.dictionary_data, WINDOW).compress(head)
+            engine.dictionary, engine.dictionary_data = made.lastrowid, known
+            small = compressor(_LEVEL, known, WINDOW).compress(head)
         db.execute(
             "insert into chunk (engine, first_ns, last_ns, frames, good_ns, dictionary, head, numbers)"
             " values (?, ?, ?, ?, ?, ?, ?, ?)",
