@@ -26,6 +26,8 @@ from mmctl.remote.layout import Layout
 CALL_SECONDS: Final = 30.0
 #: A Prometheus that starts reads its own log of what it had in memory first.
 READY_SECONDS: Final = 120.0
+#: Restarted where they run and their files are others: Grafana for its data source, the relay for its channels.
+FOLLOWERS: Final = (remote.GRAFANA_UNIT, remote.RELAY_UNIT)
 SHA_LENGTH: Final = 12
 INSTALL: Final = "on Debian: apt-get install prometheus prometheus-alertmanager (docs/deployment/MONITORING.md)"
 
@@ -147,10 +149,13 @@ def _switch(
         if result.rc:
             words = transport.run(remote.last_words(unit), CALL_SECONDS).out.strip().splitlines()
             result.checked(f"{transport.name}: {unit} does not take them: {words[-1] if words else 'it said nothing'}")
-    if remote.GRAFANA_UNIT in new:
-        progress(f"{transport.name}: {remote.GRAFANA_UNIT} restarts: its data source is another")
-        transport.run(remote.tell_grafana(), CALL_SECONDS).checked(f"{transport.name}: Grafana does not restart")
-        return (*units, remote.GRAFANA_UNIT)
+    for unit in FOLLOWERS:
+        if unit not in new:
+            continue
+        done = transport.run(remote.follow(unit), CALL_SECONDS).checked(f"{transport.name}: {unit} does not restart")
+        if done.out.strip():
+            progress(f"{transport.name}: {unit} restarts: its files are others")
+            units = (*units, unit)
     return units
 
 

@@ -9,6 +9,7 @@ PROMETHEUS = "prometheus.service"
 ALERTMANAGER = "prometheus-alertmanager.service"
 DROP_IN = "market-maker.conf"
 GRAFANA_UNIT = "grafana-server.service"
+RELAY_UNIT = "market-maker-alert-relay.service"
 #: Grafana reads what lies here when it starts; both are links to the current files.
 LINKED = "market-maker.yml"
 
@@ -83,6 +84,8 @@ def activate(layout: Layout, release: str, units: tuple[str, ...], grafana: bool
     links = [f"{GRAFANA}/{kind}/{LINKED}" for kind in ("datasources", "dashboards")]
     known = f"cmp -s {q(f'{layout.current}/{source}')} {q(f'{folder}/{source}')}"
     found = [f"if {known} && [ -e {q(links[0])} ] && [ -e {q(links[1])} ]; then same=yes; else same=no; fi"]
+    relay = f"diff -rq {q(f'{layout.current}/relay')} {q(f'{folder}/relay')}"
+    found += [f"if {relay} >/dev/null 2>&1; then relayed=yes; else relayed=no; fi"]
     found += [*_switch(layout, release), *(_drop_in(folder, unit) for unit in units)]
     if grafana:
         for kind in ("datasources", "dashboards"):
@@ -90,6 +93,7 @@ def activate(layout: Layout, release: str, units: tuple[str, ...], grafana: bool
             found += [f"mkdir -p {q(f'{GRAFANA}/{kind}')}"]
             found += [f"ln -sfn {q(f'{layout.current}/grafana/provisioning/{kind}.yml')} {q(at)}"]
         found.append(f'[ "$same" = yes ] || echo changed {GRAFANA_UNIT}')
+    found.append(f'[ "$relayed" = yes ] || echo changed {RELAY_UNIT}')
     return script(*found, "systemctl daemon-reload")
 
 
@@ -110,9 +114,9 @@ def tell(unit: str, again: bool) -> str:
     return script(f"if systemctl is-active -q {unit}; then systemctl reload {unit}; else systemctl restart {unit}; fi")
 
 
-def tell_grafana() -> str:
-    """Grafana reads its data sources only when it starts; where it does not run, it will."""
-    return f"systemctl try-restart {GRAFANA_UNIT}"
+def follow(unit: str) -> str:
+    """Restart a service that reads its files only when it starts; prints ``restarted``, or nothing where it rests."""
+    return f"if systemctl is-active -q {unit}; then systemctl restart {unit} && echo restarted; fi"
 
 
 def condition(unit: str) -> str:

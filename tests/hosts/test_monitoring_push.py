@@ -114,6 +114,7 @@ def test_grafana_finds_source_and_dashboards_and_restarts_for_another_source_alo
     """Grafana is not to be had here: a service of its name stands for it, and tells when it was started."""
     (machine.root / "etc/systemd/system/grafana-server.service").write_text("[Service]\nExecStart=/bin/sleep 1000\n")
     machine.sh("mkdir -p /etc/grafana/provisioning; systemctl daemon-reload; systemctl start grafana-server")
+    assert "alert-relay" not in str(operator.json("monitoring", "push").result["told"]), "none runs there"
     pid = "systemctl show -p MainPID --value grafana-server"
     before = machine.sh(pid)
     done = operator.json("monitoring", "push", "--language", "zh")
