@@ -44,6 +44,7 @@ def test_a_lost_database_stops_quoting_loses_no_fill_and_is_taken_up_again(
     engine.quoting()
     until(lambda: booked(server) > made, "it trades again, and what was made meanwhile is in the database")
     assert engine.stop() == 0
+    assert "the day's counts begin anew" not in engine.log
     assert booked(server) == venue.account()["fills"]
     assert server.sql("SELECT count(*) FROM orders WHERE state IN ('ACCEPTED', 'SUBMITTED', 'UNKNOWN')") == "0"
 
