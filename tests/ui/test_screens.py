@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from textual.widgets import Markdown, Static
 
 from mmctl.tui import actions, runbook
 from mmctl.tui.dialogs import EvidenceScreen
+from mmctl.tui.draw.canvas import plain
+from mmctl.tui.draw.chart import Chart, Curve, draw
 from mmctl.tui.history import Ring
 from mmctl.tui.theme import NAMES
 from tests.needs import ROOT
@@ -204,3 +207,11 @@ async def test_help_fits(width: int) -> None:
     async with bench.app.run_test(size=(width, 24)) as pilot:
         await pilot.press("question_mark")
         assert bench.app.screen.query_one("#help Static", Static).region.width <= width
+
+
+def test_a_curve_that_has_ended_has_no_last_value() -> None:
+    times = np.arange(10.0)
+    quoted = Curve("our ask", "ask", times, np.where(times < 6, 2450.5, np.nan), step=True)
+    lines = draw(Chart((quoted,), 0.0, 9.0), 60, 8)
+    assert plain(lines).splitlines()[0].strip() == "━ our ask -"
+    assert "2,450" in plain(lines), "the scale is still of what was"

@@ -177,8 +177,8 @@ def _legend(chart: Chart, width: int) -> Line:
     """Every curve with its last value; without names where they do not fit, and then those that do fit."""
     entries: list[tuple[Line, Line]] = []
     for curve in chart.curves:
-        finite = curve.values[np.isfinite(curve.values) & (curve.times <= chart.end)]
-        last = _label(chart, float(finite[-1])) if finite.size else "-"
+        seen = curve.values[curve.times <= chart.end]
+        last = _label(chart, float(seen[-1])) if seen.size and np.isfinite(seen[-1]) else "-"  # what is over has none
         short: Line = [("━ ", curve.style), (f"{last}  ", "")]
         entries.append(([short[0], (f"{curve.name} ", "dim"), short[1]], short))
     whole: Line = [run for full, _ in entries for run in full]

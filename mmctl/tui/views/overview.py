@@ -43,7 +43,7 @@ class OverviewView(View):
         shown = figures.tiles(look)
         self.drawing("tiles").show("", tuple(shown), lambda width, height: tiles.draw(shown, width, height))
         self.grid("instruments").show(instruments.rows(look), look.filter_text)
-        self.grid("limits").show(limits.rows(look, trends=False), look.filter_text)
+        self.grid("limits").show(limits.rows(look, trends=False), look.filter_text, "Limits")
         self._ladder(look)
         if look.redraw:
             paint_chart(
