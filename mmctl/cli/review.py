@@ -29,6 +29,8 @@ from mmctl.watch.logline import LEVELS, TRACEBACK, Reader
 #: What reading a journal may take, seconds, where no deadline is given: a day of a busy engine takes some.
 JOURNAL_SECONDS: Final = 120.0
 LOG_SECONDS: Final = 20.0
+#: Days of a span that are asked for in one reading.
+DAYS_AT_ONCE: Final = 31
 #: The host ends its own reading so much before we stop waiting for it, seconds.
 EARLIER: Final = 3.0
 LONGEST_LINE: Final = 200  # characters of a log line that a report shows
@@ -251,12 +253,17 @@ def logged(engine: Engine, day: Day, remaining: Remaining) -> Logged:
 
 
 def read_span(engine: Engine, days: Sequence[Day], folder: Path, remaining: Remaining) -> SpanReading:
-    """Everything a comparison of days is made of, a day at a time. Raises as ``read_day``."""
+    """Everything a comparison of days is made of, a month at a time. Raises as ``read_day``."""
     account = account_of(engine, remaining(30.0))
     moments = [days[0].begin_ns, *(day.end_ns for day in days)]
     whole = {**questions.journal_of(account), **questions.closes(account, moments)}
     answers = ask(engine, whole, remaining(JOURNAL_SECONDS))
-    counted = [ask(engine, questions.counted(account, day), remaining(JOURNAL_SECONDS)) for day in days]
+    counted: list[Answers] = []
+    for start in range(0, len(days), DAYS_AT_ONCE):
+        some = {f"{at}": questions.counted(account, day) for at, day in enumerate(days[start : start + DAYS_AT_ONCE])}
+        flat = {f"{at}/{name}": sql for at, asked in some.items() for name, sql in asked.items()}
+        told = ask(engine, flat, remaining(JOURNAL_SECONDS))
+        counted += [Answers({name: told[f"{at}/{name}"] for name in asked}) for at, asked in some.items()]
     return SpanReading(
         subject=subject(engine, account, days, answers, time.time_ns()),
         days=days,

@@ -146,4 +146,5 @@ def counted(account: str, day: Day) -> Questions:
 
 def limits_of(questions: Mapping[str, str]) -> dict[str, int]:
     """The most rows each answer may have: what is cut is told, never taken for the whole."""
-    return {name: MOST_EVENTS if name in ("events", "opened", "changes") else MOST_ROWS for name in questions}
+    few = ("events", "opened", "changes")
+    return {name: MOST_EVENTS if name.rpartition("/")[2] in few else MOST_ROWS for name in questions}
