@@ -11,6 +11,7 @@ from mmctl.cli.run import Run, current
 from mmctl.fleet.errors import CONFIG, FAILED, Refused
 from mmctl.fleet.inventory import Fleet, Target, load_fleet
 from mmctl.fleet.open import open_transport
+from mmctl.monitoring import alerting as alerts_made
 from mmctl.monitoring import engines, folder
 from mmctl.monitoring.files import files
 from mmctl.monitoring.folder import Fault
@@ -88,6 +89,14 @@ def render(
     run.out.say(f"{len(changed)} of {len(made)} files written, for {len(plan.engines)} engines")
 
 
+def rules_judged(where: Path) -> list[Fault]:
+    """What is wrong with the rules in the folder, each with its line; a file that is missing is told elsewhere."""
+    file = where / alerts_made.FILE
+    if not file.is_file():
+        return []
+    return [Fault(alerts_made.FILE, one) for one in alerts_made.faults(file.read_text(encoding="utf-8"), file.name)]
+
+
 @app.command("check")
 def check(
     where: FolderArg = HERE,
@@ -100,6 +109,10 @@ def check(
     run = current()
     plan = planned(run, target, None)
     faults = [*folder.differences(where, files(plan)), *folder.judged(where)]
+    faults += rules_judged(where)
+    for note in alerts_made.lacking(plan):
+        run.out.event("note", message=note)
+        run.out.say(note)
     programs, said = checked_by_programs(where)
     faults += said
     if live:

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from mmctl.cli.verbs import VERBS
-from mmctl.monitoring import boards
+from mmctl.monitoring import alerting, boards
+from mmctl.monitoring.plan import COMMITTED
 from mmctl.monitoring.rules import anomaly
 from mmctl.monitoring.rules.anomaly import Usual
 from mmctl.monitoring.rules.check import Pages, anchors, faults, unanswered
@@ -164,3 +165,10 @@ def test_without_a_baseline_there_is_no_anomaly_rule_and_a_bad_one_is_refused() 
     ):
         with pytest.raises(ValueError, match=key):
             groups({key: usual})
+
+
+def test_the_check_judges_the_committed_rules_and_says_what_is_not_there() -> None:
+    text = (ROOT / "deployments" / alerting.FILE).read_text(encoding="utf-8")
+    assert alerting.faults(text, "rules.yml") == []
+    assert "no engine tells mm_no_such" in alerting.faults(text.replace("mm_quoting[", "mm_no_such["), "rules.yml")[0]
+    assert [note.partition(":")[0] for note in alerting.lacking(COMMITTED)] == ["no baseline", "no channel"]
