@@ -210,8 +210,8 @@ async def test_help_fits(width: int) -> None:
 
 
 def test_a_curve_that_has_ended_has_no_last_value() -> None:
-    times = np.arange(10.0)
-    quoted = Curve("our ask", "ask", times, np.where(times < 6, 2450.5, np.nan), step=True)
+    times = np.arange(10, dtype=np.float64)
+    quoted = Curve("our ask", "ask", times, np.where(times < 6, 2450.5, np.nan).astype(np.float64), step=True)
     lines = draw(Chart((quoted,), 0.0, 9.0), 60, 8)
     assert plain(lines).splitlines()[0].strip() == "━ our ask -"
     assert "2,450" in plain(lines), "the scale is still of what was"
