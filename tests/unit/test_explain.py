@@ -15,6 +15,7 @@ from engine.store.records import FillRecord, OrderRecord, Record
 from engine.store.sqlite import insert_statement
 from engine.store.trace_records import FillTraceRecord, OrderTraceRecord
 from mmctl.client.explain import ENDED_FIRST, NOT_BY_VERSION, Explanation, explained
+from tests.needs import ROOT
 from tests.unit.conftest import Mmctl
 
 NS = 1_796_078_132_000_000_000
@@ -164,6 +165,8 @@ def test_a_fill_is_told_by_its_trade_or_its_order_without_any_engine(mmctl: Mmct
     ):
         assert text in said.out, text
     assert mmctl("why", "here", "--fill", "mm-1").out == said.out
+    shown = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8").split("```text\n", 1)[1].split("```", 1)[0]
+    assert said.out.startswith(shown)
 
 
 def test_as_json_no_digit_is_lost(mmctl: Mmctl, journal: Fill) -> None:
