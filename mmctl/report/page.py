@@ -60,10 +60,13 @@ align-content:start;border-bottom:1px solid var(--rule);padding:5px 0}}
 table{{border-collapse:collapse;width:100%;font-size:.9rem}}
 th{{text-align:left;color:var(--faint);font-weight:500}} th,td{{padding:5px 12px 5px 0;vertical-align:top;
 border-bottom:1px solid var(--rule)}} .s{{white-space:nowrap}}
-.n{{text-align:right;white-space:nowrap}} td{{overflow-wrap:anywhere}}
+.n{{text-align:right;white-space:nowrap}} th.n{{white-space:normal;overflow-wrap:normal}}
+td{{overflow-wrap:anywhere}}
 ul.remarks{{margin:12px 0 0;padding:10px 14px 10px 30px;background:var(--card);border:1px solid var(--rule);
 border-left:4px solid var(--warn);border-radius:8px;overflow-wrap:anywhere}}
 footer{{color:var(--faint);font-size:.84rem;margin-top:18px}}
+@media (max-width:960px){{table{{font-size:.78rem}} th,td{{padding-right:8px}}}}
+@media (max-width:640px){{table{{font-size:.9rem}}}}
 @media (max-width:640px){{main{{padding:14px 12px 36px}} .card{{padding:12px}}
 .wide{{display:none}} .narrow{{display:block}} .tiles{{grid-template-columns:1fr 1fr;gap:8px}}
 .tile b{{font-size:1.05rem}} .figures{{grid-template-columns:1fr}}

@@ -19,7 +19,7 @@ from tests.unit.day_journals import ACCOUNT, Desk, at, eventful, sample
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DAY, ZONE = "2026-03-05", "Asia/Shanghai"
-SIZES = {"desktop": (1280, 1500), "phone": (390, 1500)}
+SIZES = {"desktop": (1280, 1500), "tablet": (820, 1180), "phone": (390, 1500)}
 SMALL_ENOUGH = 1_000_000  # bytes: what any mail server takes
 
 
@@ -74,6 +74,8 @@ async def test_the_page_is_whole_at_every_size_and_in_both_themes(
     shown = (
         "[...document.querySelectorAll('svg')].filter(e => e.getBoundingClientRect().width).map(e => e.classList[1])"
     )
+    wide = "[...document.querySelectorAll('table')].filter(t => t.scrollWidth > t.parentElement.clientWidth).length"
+    assert await page.evaluate(wide) == 0, "no table is wider than its card"
     charts = await page.evaluate(shown)
     assert set(charts) == {"narrow" if size == "phone" else "wide"}
     assert len(charts) >= 4
