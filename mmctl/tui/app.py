@@ -261,7 +261,7 @@ class Dashboard(Keys):
     def _head(self, look: Look) -> None:
         picture = self.readings[self.engine].value
         known = section(picture.state if picture else {}, "engine")
-        styles = palette(self.current_theme)
+        styles = palette(self)
         text = Text(self.target if self.engine in (self.target, "local") else f"{self.target}:{self.engine}", "bold")
         narrow = self.size.width < NARROW
         for key in ("mode", "account", "environment", "role", "release"):
@@ -290,7 +290,7 @@ class Dashboard(Keys):
 
     def standing(self) -> Text:
         """What the head says of what may be done here, and of a recording that is made."""
-        styles = palette(self.current_theme)
+        styles = palette(self)
         text = Text("  ARMED", styles["bad"]) if self.armed else Text("  read-only", styles["dim"])
         if self.recorder is not None:
             trouble = self.recorder.trouble

@@ -3,6 +3,7 @@
 from typing import Final
 
 from rich.style import Style
+from textual.app import App
 from textual.theme import Theme
 
 DARK: Final = "desk-dark"
@@ -95,9 +96,10 @@ PALETTES: Final[dict[str, dict[str, Style]]] = {
 }
 
 
-def palette(theme: Theme) -> dict[str, Style]:
-    """The styles of a theme by name; for one that is not ours those of the dark or the light one."""
-    return PALETTES.get(theme.name) or PALETTES[DARK if theme.dark else LIGHT]
+def palette(app: App[None]) -> dict[str, Style]:
+    """The styles of the app's theme by name; for one that is not ours those of the dark or the light one."""
+    found = PALETTES.get(app.theme)  # asked for with every line: the theme itself is put together at every look
+    return found if found is not None else PALETTES[DARK if app.current_theme.dark else LIGHT]
 
 
 def _theme(name: str, dark: bool, primary: str, surface: str, panel: str, alpha: float) -> Theme:

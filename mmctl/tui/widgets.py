@@ -46,7 +46,7 @@ class Framed(Widget):
 
     def style_of(self, name: str) -> Style:
         """The theme's style of that name; grey for all of them once stale."""
-        styles = palette(self.app.current_theme)
+        styles = palette(self.app)
         if self.has_class("stale"):
             return styles["stale"]
         return styles.get(name) or Style()
@@ -54,7 +54,7 @@ class Framed(Widget):
     @property
     def base(self) -> Style:
         """Text on the theme's ground. Not ``rich_style``, which looks at every ancestor's rules for every line."""
-        return palette(self.app.current_theme)["stale-base" if self.has_class("stale") else "base"]
+        return palette(self.app)["stale-base" if self.has_class("stale") else "base"]
 
     def strip(self, line: Line, width: int) -> Strip:
         """A line as it goes to the screen, ``width`` cells long."""
