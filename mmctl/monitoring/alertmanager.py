@@ -18,7 +18,8 @@ EVERYONE, WATCHDOG = "everyone", "watchdog"
 HEADER: Final = "# Made by `mmctl monitoring render` from the fleet; what is changed here by hand is overwritten.\n"
 #: By priority: how long alerts of one kind are gathered, and how soon what joins them is told. It is said again as
 #: often as somebody should have answered.
-GATHER: Final = {"P0": ("0s", "10s"), "P1": ("5s", "30s"), "P2": ("30s", "1m"), "P3": ("1m", "5m")}
+#: What fires again while its group is still known waits for the second of the two, so that of P0 is short.
+GATHER: Final = {"P0": ("0s", "500ms"), "P1": ("5s", "30s"), "P2": ("30s", "1m"), "P3": ("1m", "5m")}
 #: What tells two alerts of one name apart: a critical one mutes the warning about the same thing only.
 THE_SAME: Final = ["alertname", "instance", "symbol", "limit", "feed", "component", "class", "stage", "scope", "kind"]
 TITLE: Final = (

@@ -102,7 +102,9 @@ def chain(folder: Path, engines: tuple[Scraped, ...], hold: str = "1s") -> Itera
         write(folder, files(Plan(engines, prometheus_port=ports[0], alertmanager_port=ports[1], channels=channels)))
         _faster(folder, hold, ports[2])
         at = Chain(*(f"http://127.0.0.1:{port}" for port in ports))
-        relay = Relay({one.name: one for one in channels}, DeadMan(time.monotonic(), 40.0, True), print, at.prometheus)
+        said: list[str] = []
+        watch = DeadMan(time.monotonic(), 40.0, True)
+        relay = Relay({one.name: one for one in channels}, watch, said.append, at.prometheus)
         thread = threading.Thread(target=relay.serve, args=("127.0.0.1", ports[2]), daemon=True)
         thread.start()
         stack.callback(relay.stop)

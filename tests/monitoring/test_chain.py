@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from mmctl.monitoring.proof import links, prove
+from mmctl.monitoring.rules.table import alerts
+from mmctl.monitoring.send.ask import query
 from tests.monitoring.chain import Running, chain
 from tests.monitoring.live import scraped, trading
 from tests.needs import need_program
@@ -28,7 +30,20 @@ def test_a_test_alert_is_proved_to_arrive_by_every_way(running: tuple[Engine, Ru
         proofs = prove(parts.chain, parts.channels, priority, 60.0)
         assert {proof.what: proof.proved for proof in proofs} == dict.fromkeys(names, True), proofs
         assert all("is not proved" in proof.limits for proof in proofs)
-    assert "这是一条测试告警" in parts.robot.got[0].json["markdown"]["text"]
+    assert any("这是一条测试告警" in got.json["markdown"]["text"] for got in parts.robot.got)
+
+
+def test_an_engine_that_quotes_tells_every_figure_an_alert_reads(running: tuple[Engine, Running]) -> None:
+    _, parts = running
+    # Not yet there, each for its own reason: no backup was made, and the first comparison is a minute away.
+    later = {"mm_backup_timestamp_seconds", "mm_reconciled_timestamp_seconds", "mm_clock_skew_seconds"}
+
+    def missing() -> set[str]:
+        rules = [alert for alert in alerts() if alert.name == "SeriesMissing"]
+        found = {dict(one.labels)["metric"] for one in rules if query(parts.chain.prometheus, one.expr, 5.0)}
+        return found - later
+
+    until(lambda: not missing(), f"nothing is missing: {missing()}", 60)
 
 
 def test_a_channel_that_does_not_take_it_is_not_proved(running: tuple[Engine, Running]) -> None:
