@@ -59,7 +59,7 @@ def same(one: Any, other: Any) -> bool:
 def test_the_day_is_the_same_out_of_both_databases(
     server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    records = eventful(BEGIN, hours=4)
+    records = eventful(BEGIN, hours=1)
     plain = Desk(tmp_path / "sqlite").write(records)
     served = Desk(tmp_path / "postgres")
     server.sql("CREATE DATABASE reports", "postgres")
