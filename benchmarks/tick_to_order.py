@@ -139,7 +139,7 @@ async def run_engine(config_path: Path, seconds: float) -> dict[str, Any]:
     await asyncio.sleep(1.0)  # the first orders compile nothing, but they meet cold caches
     app.context.latencies.forget()
     # ticks that wait while this process has no processor would measure what else the machine does
-    session.parts.latency.stalled = lambda late_ns: 0
+    session.parts.latency.stalled = lambda late_ns: 0  # type: ignore[method-assign]
     ways = watch(session)
     frames, placed, spent = pair.feed.frames, pair.quoter.placed, time.process_time()
     await asyncio.sleep(seconds)
