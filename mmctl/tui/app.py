@@ -50,6 +50,8 @@ from mmctl.tui.widgets import Banner, Framed, KeyBar, PanelBox
 POLL_SECONDS = 1.0
 #: What went out of bounds stays on the banner for so long after it came back: it must not flicker, seconds.
 HOLD_SECONDS = 3.0
+#: What the head tells of the engine; of a recording nothing, so that REPLAY and its time are on the first line.
+HEAD = ("mode", "account", "environment", "role", "release")
 #: Below this width the head leaves out what its figures are, to stay on one line.
 NARROW = 140
 #: Ages move, panels grey out and what was polled comes on screen at this pace, seconds.
@@ -264,7 +266,7 @@ class Dashboard(Keys):
         styles = palette(self)
         text = Text(self.target if self.engine in (self.target, "local") else f"{self.target}:{self.engine}", "bold")
         narrow = self.size.width < NARROW
-        for key in ("mode", "account", "environment", "role", "release"):
+        for key in () if self.replays else HEAD:
             if known.get(key) and known[key] != "live":
                 value = str(known[key])
                 if narrow and value in text.plain.split():
@@ -273,7 +275,7 @@ class Dashboard(Keys):
                 text.append(value.rpartition("-")[2][:7] if narrow and key == "release" else value)
         fresh = look.freshness is Freshness.FRESH
         age = age_text(self.readings[self.engine].age(look.now))
-        text.append(f"  {look.freshness.value} {age}", "" if fresh else styles["bad"])
+        text.append(f"  {'was ' if self.replays else ''}{look.freshness.value} {age}", "" if fresh else styles["bad"])
         label = next(label for name, label, _ in VIEWS if name == self.view)
         text.append(f"  [{label}]", style=styles["curve"])
         if self.held is not None:

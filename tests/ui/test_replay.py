@@ -148,6 +148,21 @@ async def test_keys_move_it_through_time_and_the_head_says_which(recorded: Recor
         assert at() == 200, "outside the recording is its end"
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_first_line_says_replay_and_which_moment_whatever_the_width(
+    recorded: Recorded, size: tuple[int, int]
+) -> None:
+    recorded.look()
+    shown, player, _ = replay(recorded)
+    player.play(False)
+    async with shown.run_test(size=size) as pilot:
+        for view in "012345678":
+            await pilot.press(view)
+            first = "".join(segment.text for segment in shown.screen._compositor.render_strips()[0])
+            assert "REPLAY 2024-08-08 12:01:41Z PAUSED" in first
+            assert "was fresh" in first
+
+
 async def goto(pilot: Pilot[None], text: str) -> None:
     await pilot.press("g")
     pilot.app.screen.query_one("#time", Input).value = text
