@@ -141,6 +141,7 @@ def test_a_journal_that_later_releases_added_tables_to_is_worked_with_and_left_a
     path = tmp_path / "journal.db"
     with sqlite3.connect(path) as database:
         database.execute("UPDATE meta SET value = '0009' WHERE name = 'schema_revision'")
+        database.execute("UPDATE alembic_version SET version_num = '0009'")
     journal = journal_in(tmp_path)
     journal.start()
     assert journal.book(fill(1)).result(5) == "journal"

@@ -18,6 +18,8 @@ from engine.kernel.account.pnl import (
 )
 from engine.live.account.fill_traces import FillTraces
 from engine.live.orders.traces import RESTED_NS
+from engine.orders.intent import ApprovedOrder, Intent
+from engine.orders.order import Order
 from engine.store.records import Record
 from engine.store.trace_records import FillTraceRecord, OrderTraceRecord
 from engine.trade import Side
@@ -92,6 +94,22 @@ async def test_an_order_that_rested_is_kept_and_brought_up_to_date_and_one_repla
         rig.session.parts.desk.cancel_written(client_id)
     traces.look(first + 2 * RESTED_NS)
     assert {r.client_id for r in kept(rig, OrderTraceRecord)} == set(rig.exchange.placed[:2])
+
+
+async def test_an_order_by_command_is_not_taken_for_one_of_the_next_decision(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    order = rig.session.parts.desk.trade(ApprovedOrder(Intent(SYMBOL, Side.BUY, 190_000, 50)), 12_345)
+    assert isinstance(order, Order)
+    rig.live()
+    assert len(rig.exchange.placed) > 1
+    rig.exchange.answer()
+    trade(rig, order.client_id, 1, 50, 50)
+    trade(rig, rig.exchange.placed[-1], 2, 50, 50)
+    found, quoted = kept(rig, OrderTraceRecord)
+    assert (found.cause, found.decided_ns, found.inputs["side"]) == ("command", 0, "buy")
+    assert "wanted" not in found.inputs
+    assert (quoted.cause, "wanted" in quoted.inputs) == ("frame", True)
+    rig.close()
 
 
 async def test_a_fill_while_a_cancel_is_under_way_says_so(rig: Rig) -> None:
