@@ -126,7 +126,7 @@ def _headless(run: Run, target: str | None, record: Path, bounds: "Bounds", inte
 
     def tell(event: str, what: str, engine: str = "") -> None:
         run.out.event(event, engine=engine, message=what)
-        run.out.progress(f"{engine}: {what}" if engine else what)
+        run.out.progress(f"{engine}: {what}" if engine and not what.startswith(engine) else what)
 
     with engines(run, target) as found:
         name = next(iter(found.values())).target.name
