@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _DAY_NS: Final = 86_400_000_000_000
-#: Forty levels of a book that all change every second would be half of a recording, and quantiles of the last quarter
-#: of an hour hardly change within one.
-SLOW: Final[Mapping[str, float]] = {"book": 10.0, "latency": 30.0}
+#: Forty levels of a book that all change every second would be half of a recording; quantiles of the last quarter of an
+#: hour hardly change within a minute; and a list of the last hundred fills says again with each what it said before.
+SLOW: Final[Mapping[str, float]] = {"book": 10.0, "fills": 5.0, "latency": 60.0}
 
 
 @dataclass(frozen=True, slots=True)
