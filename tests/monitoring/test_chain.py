@@ -57,7 +57,7 @@ def test_a_channel_that_does_not_take_it_is_not_proved(running: tuple[Engine, Ru
 
 
 def halted_and_reset(engine: Engine, parts: Running) -> float:
-    """From the engine's halt to the webhook, seconds; the engine quotes again, and the alert has ended."""
+    """From the engine's halt to the webhook, seconds; it is reset, and the alert has ended."""
     start = time.monotonic()
     status, answer = engine.control("halt", reason="to see its alert")
     assert status == 200, answer
@@ -66,7 +66,6 @@ def halted_and_reset(engine: Engine, parts: Running) -> float:
     assert status == 200, answer
     engine.control("resume", reason="it was seen", confirm="sandbox")
     until(lambda: parts.resolved("EngineHalted", start), "the alert has ended", 90)
-    engine.quoting()
     return took
 
 
