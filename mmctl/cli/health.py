@@ -188,6 +188,7 @@ def _with_engine(
         not_quoting_reason=_text(engine.get("not_quoting_reason")) or "",
         breaker=pick(state, "risk", "breaker", "code"),
         order_latency_p95_s=_latency(state, metrics),
+        orders_timed=timed if isinstance(timed := pick(state, "latency", "ack", "count"), int) else None,
         feeds=_feeds(feeds) if isinstance(feeds, list) else None,
         unknown_orders=sum(int(n) for n in unknown if isinstance(n, int)) if unknown else None,
         database_ok=None if database is None else bool(database.get("ok")),

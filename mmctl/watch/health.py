@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from mmctl.watch.thresholds import DEFAULTS, Threshold
 
 #: Streams that are silent until our own orders move: being connected is all that can be asked of them.
+#: A 95th percentile of fewer is the slowest of them: a warning, as after a start, and never more.
+ENOUGH_ORDERS = 20
 _QUIET_FEEDS = ("user", "account", "orders")
 
 
@@ -60,6 +62,7 @@ class Facts:
     rss_bytes: float | None = None
     cpu_percent: float | None = None
     order_latency_p95_s: float | None = None
+    orders_timed: int | None = None  # how many that is of; None: an engine that does not say
     feeds: tuple[Feed, ...] | None = None
     database_ok: bool | None = None
     database_message: str = ""
@@ -185,7 +188,12 @@ def _latency(facts: Facts, limit: Threshold) -> Check:
     if facts.role == "standby":
         return Check("order_latency", Status.OK, "a standby sends no orders", None, "s")
     silent = facts.errors.get("engine") or "no order was acknowledged yet"
-    return _number("order_latency", facts.order_latency_p95_s, "s", limit, silent, "p95 to acknowledgement", 4)
+    check = _number("order_latency", facts.order_latency_p95_s, "s", limit, silent, "p95 to acknowledgement", 4)
+    if facts.orders_timed is None or facts.orders_timed >= ENOUGH_ORDERS:
+        return check
+    few = f"{check.message}, of {facts.orders_timed} orders"
+    worst = Status.WARNING if check.status is Status.CRITICAL else check.status
+    return replace(check, status=worst, message=few)
 
 
 def _websocket(facts: Facts, limit: Threshold) -> Check:
