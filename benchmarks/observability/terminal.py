@@ -108,13 +108,12 @@ class Screen:
         self.look(2.0)
         os.write(self.main, DOWN)
         seen = self.until(symbol(1), 30.0) + self.look(2.0)
-        left, entered = (set(re.findall(rb"(\x1b\[[0-9;]*m[^\x1b]?)" + symbol(row), seen)) for row in (0, 1))
-        marks = entered - left
-        if len(marks) != 1:
-            raise RuntimeError(f"no one mark of the cursor's row: {sorted(marks)}")
+        marks: list[bytes] = re.findall(rb"(\x1b\[[0-9;]*m[^\x1b]?)" + symbol(1), seen)
+        if not marks:
+            raise RuntimeError(f"the row under the cursor was not painted: {seen[-300:]!r}")
         self.press(b"p", b"[Overview]")
         self.look(2.0)
-        return bytes(marks.pop())
+        return marks[-1]
 
     def cpu(self) -> float:
         """Seconds of a core it has taken."""
