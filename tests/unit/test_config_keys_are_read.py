@@ -128,7 +128,8 @@ def as_written() -> set[str]:
     file, function = AS_WRITTEN
     calls = [n for n in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(n, ast.Call)]
     paths = [call.args[1:] for call in calls if ast.unparse(call.func) == function]
-    return {".".join(ast.literal_eval(part) for part in path) for path in paths}
+    written = (path for path in paths if all(isinstance(part, ast.Constant) for part in path))
+    return {".".join(ast.literal_eval(part) for part in path) for path in written}
 
 
 @pytest.fixture(scope="module")
