@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -228,16 +229,18 @@ def test_a_deploy_killed_in_the_middle_is_taken_up_again(running: str, operator:
 
 
 def test_a_cable_cut_during_a_deploy_leaves_the_previous_release_running(
-    running: str, operator: Operator, machine: Machine
+    running: str, operator: Operator, machine: Machine, tmp_path: Path
 ) -> None:
     operator.project.behave("good", "cut off")
     pid = asked(machine)["pid"]
-    process = subprocess.Popen(
-        operator.command("deploy", "--json"),
-        env=operator.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    said = tmp_path / "said"
+    with said.open("wb") as stderr:
+        process = subprocess.Popen(
+            operator.command("deploy", "--json"),
+            env={**operator.environment(), "PYTHONFAULTHANDLER": "1"},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
     assert process.stdout is not None
     for line in process.stdout:
         event = json.loads(line)
@@ -249,6 +252,10 @@ def test_a_cable_cut_during_a_deploy_leaves_the_previous_release_running(
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # where each of its threads waits
+        process.communicate(timeout=10)
+        pytest.fail(f"it did not end:\n{said.read_text()}")
     finally:
         machine.heal()
     assert process.returncode == 130
