@@ -179,7 +179,12 @@ class Dashboard(Keys):
         if self.live:
             self.pollers.start()
         self.repaint()
-        self.call_after_refresh(self.into_table)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """The cursor goes into the first table, unless somebody has begun to type."""
+        if self.focused is None:
+            self.into_table()
 
     def on_unmount(self) -> None:
         self.pollers.stop()

@@ -88,6 +88,11 @@ class Bench:
         return str(banner.render()) if banner.display else ""
 
 
+async def focused(bench: Bench, pilot: Pilot[None]) -> None:
+    """The cursor is in a table: that comes with the first picture."""
+    await settled(bench, pilot, lambda: bench.app.focused is not None)
+
+
 async def settled(bench: Bench, pilot: Pilot[None], done: Callable[[], bool]) -> None:
     for _ in range(200):
         await pilot.pause(0.01)

@@ -15,7 +15,7 @@ from mmctl.tui.history import Ring
 from mmctl.tui.theme import NAMES
 from tests.needs import ROOT
 from tests.ui import samples
-from tests.ui.bench import SIZE, Bench, FakeSource
+from tests.ui.bench import SIZE, Bench, FakeSource, focused
 from tests.ui.lively import LivelySource
 
 LIMITS = [{"name": "daily_loss", "use": 465.0, "limit": 500.0, "headroom": 35.0, "ratio": 0.93}]
@@ -53,6 +53,7 @@ async def test_a_table_is_ordered_by_any_column_and_the_cursor_stays_on_its_row(
     bench = Bench(LivelySource())
     async with bench.app.run_test(size=(250, 60)) as pilot:
         bench.poll(7)
+        await focused(bench, pilot)
         grid = bench.grid("overview-instruments")
         assert [row.symbol for row in grid.rows] == ["ETHUSDT", "BTCUSDT", "SOLUSDT"]
         await pilot.press("down")
@@ -74,6 +75,7 @@ async def test_enter_on_an_instrument_shows_its_chart_and_asks_for_its_book() ->
     async with bench.app.run_test(size=SIZE) as pilot:
         bench.poll()
         assert source.symbol == "ETHUSDT"
+        await focused(bench, pilot)
         await pilot.press("down", "enter")
         assert source.symbol == "BTCUSDT"
         assert "BTCUSDT" in str(bench.drawing("overview-price").border_title)
