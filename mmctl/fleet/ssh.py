@@ -6,6 +6,7 @@ import hashlib
 import logging
 import shlex
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -39,6 +40,11 @@ CHUNK = 1 << 18
 POLL_SECONDS = 0.01
 KEEPALIVE_SECONDS = 15
 CHANNEL_SECONDS = 10.0
+#: How long a channel may take to close. Paramiko writes without a deadline: while the kernel's buffer is full, nothing
+#: that writes to the connection returns, closing a channel included.
+CLOSE_SECONDS = 2.0
+#: After this long without a sign that what was sent arrived, the kernel gives the connection up.
+DEAD_SECONDS = 30.0
 WINDOW_BYTES = 1 << 23
 
 
@@ -96,7 +102,7 @@ class SshTransport:
             self._jump = SshTransport(host.jump, left)
             return self._jump.connect(host.port, left, host.address)
         try:
-            return socket.create_connection((host.address, host.port), timeout=left)
+            stream = socket.create_connection((host.address, host.port), timeout=left)
         except socket.gaierror as error:
             raise Unreachable(f"{self._where()}: the address does not resolve ({error.strerror})") from None
         except OSError as error:
@@ -105,6 +111,9 @@ class SshTransport:
                 f"{self._where()}: cannot connect: {reason}",
                 "is the host up, and is the address in the fleet file right?",
             ) from None
+        if sys.platform == "linux":
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_SECONDS * 1000))
+        return stream
 
     def _open(self) -> paramiko.Transport:
         with self._lock:
@@ -197,6 +206,14 @@ class SshTransport:
             self.close()
             raise Unreachable(f"{self._where()}: the connection is lost: {error}") from None
 
+    def _let_go(self, channel: paramiko.Channel) -> None:
+        """Close ``channel``; where that does not end, nothing passes any more and the whole connection is closed."""
+        closing = threading.Thread(target=_close, args=(channel,), daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
+        if closing.is_alive():
+            self.close()
+
     def _as_root(self, command: str) -> str:
         return f"sudo -n {command}" if self._host.become else command
 
@@ -216,7 +233,7 @@ class SshTransport:
             self.close()
             raise Unreachable(f"{self._where()}: the connection broke during a step: {error}") from None
         finally:
-            channel.close()
+            self._let_go(channel)
         status = channel.recv_exit_status() if channel.exit_status_ready() else -1
         if status == -1:
             raise Unreachable(f"{self._where()}: the connection broke before the result came: the outcome is unknown")
@@ -257,7 +274,7 @@ class SshTransport:
         except TimeoutError:
             raise DeadlineExceeded(f"{self._where()}: reading {path} did not end in time") from None
         finally:
-            channel.close()
+            self._let_go(channel)
         return size
 
     def get(self, path: str, deadline: float) -> bytes:
@@ -283,7 +300,7 @@ class SshTransport:
             channel.settimeout(None)
             yield (line.decode(errors="replace").rstrip("\r\n") for line in channel.makefile("rb"))
         finally:
-            channel.close()
+            self._let_go(channel)
 
     def connect(self, port: int, deadline: float, host: str = "127.0.0.1") -> socket.socket:
         try:
@@ -329,6 +346,11 @@ class SshTransport:
             transport.close()
         if jump is not None:
             jump.close()
+
+
+def _close(channel: paramiko.Channel) -> None:
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # the connection is gone, and the channel too
+        channel.close()
 
 
 def _feed(channel: paramiko.Channel, stdin: Stdin, end: float) -> None:

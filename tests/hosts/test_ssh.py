@@ -1,5 +1,6 @@
 """The SSH transport against a real sshd: deadlines that hold, keys that are pinned, errors that name the cause."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -171,6 +172,33 @@ def test_a_cut_cable_is_noticed_within_the_deadline(host: Host, machine: Machine
     finally:
         machine.heal()
         transport.close()
+
+
+def test_a_cable_cut_in_the_middle_of_an_upload_is_noticed_within_the_deadline(host: Host, machine: Machine) -> None:
+    transport = SshTransport(host, 2)
+    transport.run("true", 5)
+    ends: list[BaseException] = []
+
+    def pieces() -> Iterator[bytes]:
+        machine.cut()  # what is sent now fills the kernel's buffer, and the sender waits there
+        yield bytes(1 << 23)
+
+    def upload() -> None:
+        try:
+            transport.run("cat > /dev/null", 3, pieces())
+        except OperatorError as error:
+            ends.append(error)
+
+    uploading = threading.Thread(target=upload, daemon=True)
+    uploading.start()
+    try:
+        uploading.join(20)
+        assert not uploading.is_alive()
+        assert isinstance(ends[0], DeadlineExceeded)
+    finally:
+        machine.heal()
+        transport.close()
+    assert SshTransport(host, 5).run("echo back", 5).out == "back\n"
 
 
 def test_a_reinstalled_host_is_not_trusted(host: Host, machine: Machine) -> None:
