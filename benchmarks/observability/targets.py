@@ -1,5 +1,7 @@
 """Every target of every dashboard, asked of a real Prometheus that reads a real engine: how many, and how many good.
 
+The engine trades on a replayed recording.
+
 Good is: an answer that is not empty, finite, plausible in the unit it is shown in, with what its legend names.
 """
 
@@ -8,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.side_by_side import recording
 from tests.monitoring.asked import fault, targets
 from tests.monitoring.live import prometheus, provoke, scraped, trading
 
@@ -17,7 +20,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     del arguments
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with trading(folder) as (engine, venue), prometheus(folder / "monitoring", (scraped(engine),)) as source:
+        market = recording("usdm-ethusdt.gz")
+        with trading(folder, market) as (engine, venue), prometheus(folder / "monitoring", (scraped(engine),)) as source:
             at = provoke(engine, venue, source)
             said = {asked.name: fault(asked, source, at) for asked in targets()}
     bad = {name: what for name, what in said.items() if what}

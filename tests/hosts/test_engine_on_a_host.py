@@ -19,6 +19,8 @@ from tests.needs import ROOT
 
 # The sandbox's own first account.
 KEY, SECRET = "sandbox-key", "sandbox-secret"
+# How fast a shared machine answers is not asked here.
+PATIENT = ("-w", "order_latency=10", "-c", "order_latency=10")
 
 
 @dataclass
@@ -101,9 +103,7 @@ def test_the_engine_quotes_from_the_host(deployed: Done, operator: Operator) -> 
 
 def test_health_logs_and_stats_answer_over_ssh(deployed: Done, operator: Operator) -> None:
     quoting(operator)
-    # How fast a shared machine answers is not asked here.
-    patient = ("-w", "order_latency=10", "-c", "order_latency=10")
-    health = operator.mmctl("health", "--format", "json", *patient)
+    health = operator.mmctl("health", "--format", "json", *PATIENT)
     assert health.code in (0, 1), health.out + health.err
     assert len(json.loads(health.out)["checks"]) >= 8
     assert operator.mmctl("logs").out.strip()
@@ -158,6 +158,11 @@ def test_nothing_secret_is_in_any_log(deployed: Done, operator: Operator, machin
 @pytest.mark.parametrize("unit", ["market-maker-health.service", "market-maker-backup.service"])
 def test_the_timers_work_on_the_host_itself(deployed: Done, operator: Operator, machine: Machine, unit: str) -> None:
     quoting(operator)
+    if "health" in unit:  # bounds of one's own, as the documents say: in a drop-in
+        command = machine.sh(f"sed -n 's/^ExecStart=//p' /etc/systemd/system/{unit}").strip()
+        machine.sh(f"mkdir -p /run/systemd/system/{unit}.d")
+        drop_in = f"[Service]\\nExecStart=\\nExecStart={command} {' '.join(PATIENT)}\\n"
+        machine.sh(f"printf '{drop_in}' > /run/systemd/system/{unit}.d/bounds.conf && systemctl daemon-reload")
     machine.sh(f"systemctl start {unit} || {{ journalctl -n 30 --no-pager -o cat -u {unit} >&2; exit 1; }}")
     assert machine.sh(f"systemctl show -p Result --value {unit}").strip() == "success"
     timer = unit.replace(".service", ".timer")

@@ -101,11 +101,15 @@ def exchange(folder: Path, *options: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def trading(folder: Path) -> Iterator[tuple[Engine, Venue]]:
-    """An engine on a futures account that is quoting, its metrics on a port of their own as the desk has it."""
+def trading(folder: Path, recording: Path | None = None) -> Iterator[tuple[Engine, Venue]]:
+    """An engine on a futures account that is quoting, its metrics on a port of their own as the desk has it.
+
+    Its market is ``recording``, played over and over at four times its pace, or without one the sandbox's own.
+    """
     compile_once()
     folder.mkdir(parents=True, exist_ok=True)
-    with exchange(folder, "--symbols", "usdm:ETHUSDT", "--speed", "4", "--no-limits") as port:
+    market = ("--data", str(recording)) if recording else ("--symbols", "usdm:ETHUSDT")
+    with exchange(folder, *market, "--speed", "4", "--no-limits") as port:
         engine = Engine(folder / "engine", port, market="usdm")
         metrics = f"control_rate: 100, metrics_interval: 500ms, prometheus_port: {free_port()}"
         text = engine.config.read_text().replace("control_rate: 100", metrics)

@@ -1,4 +1,4 @@
-"""Every panel shows something: a real engine that trades, a real Prometheus, all targets asked as Grafana asks them."""
+"""Every panel shows something: a real engine on a recorded market, a real Prometheus, all targets asked as Grafana asks them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pytest
 
 from tests.monitoring.asked import Target, fault, targets
 from tests.monitoring.live import Prometheus, halted, prometheus, provoke, scraped, trading
-from tests.needs import need_program
+from tests.needs import data_file, need_program
 
 TARGETS = targets()
 
@@ -24,7 +24,8 @@ class Seen:
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     need_program("prometheus")
     folder: Path = tmp_path_factory.mktemp("live")
-    with trading(folder) as (engine, venue), prometheus(folder / "monitoring", (scraped(engine),)) as source:
+    recording = data_file("binance/recordings-2024-08-08/usdm-ethusdt.gz")
+    with trading(folder, recording) as (engine, venue), prometheus(folder / "monitoring", (scraped(engine),)) as source:
         quoting = provoke(engine, venue, source)
         yield Seen(source, quoting, halted(engine, source))
 

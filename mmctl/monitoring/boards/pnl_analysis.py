@@ -9,20 +9,22 @@ EARNED = f"delta({at('trading_pnl_total')}[$__range])"
 #: The rollout calls people from a single loss of 10 on.
 SINGLE_LOSS = (Step(None, RED), Step(-10, YELLOW), Step(0, GREEN))
 
-TODAY = (
-    Panel(
-        Kind.STAT,
-        W("今日PnL", "PnL today"),
-        W(
-            "UTC零点以来的PnL，计价货币。低于0黄，低于-50红。",
-            "Profit and loss since 00:00 UTC, quote currency. Bad: below 0 amber, below -50 red.",
-        ),
-        MONEY,
-        (Query(total(at("mm_pnl_day_quote")), W("今日PnL", "today")),),
-        width=5,
-        height=6,
-        steps=steps("mm_pnl_day_quote"),
+MONEY_TODAY = Panel(
+    Kind.STAT,
+    W("今日PnL", "PnL today"),
+    W(
+        "UTC零点以来的PnL，计价货币。低于0黄，低于-50红。",
+        "Profit and loss since 00:00 UTC, quote currency. Bad: below 0 amber, below -50 red.",
     ),
+    MONEY,
+    (Query(total(at("mm_pnl_day_quote")), W("今日PnL", "today")),),
+    width=5,
+    height=6,
+    steps=steps("mm_pnl_day_quote"),
+)
+
+TODAY = (
+    MONEY_TODAY,
     Panel(
         Kind.STAT,
         W("今日最大单笔亏损", "Largest single loss today"),

@@ -1,6 +1,7 @@
 """How near is a limit, what tripped, and what was told?"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from engine.catalogue import CAUSE_GROUPS, RATE_REFUSALS
@@ -24,7 +25,7 @@ from mmctl.monitoring.boards.model import (
     Words,
     steps,
 )
-from mmctl.monitoring.boards.trading_overview import MONEY
+from mmctl.monitoring.boards.pnl_analysis import MONEY_TODAY
 
 W = Words
 
@@ -72,7 +73,9 @@ def tripped(group: str) -> str:
     reasons = "|".join(RATE_REFUSALS)
     waiting = at("mm_quotes_refused_total", f'reason=~"{reasons}"')
     refused = total(f"increase({waiting}[1m])")
-    return f"{trips} + sum_over_time(({refused} > bool 0)[$__range:1m])"
+    minutes = f"sum_over_time(({refused} > bool 0)[$__range:1m])"
+    # The points of a subquery are the full minutes of the clock: before the first one of an engine there is none.
+    return f"{trips} + ({minutes} or 0 * {total(waiting)})"
 
 
 #: When each alert began (ms since 1970), of those that stand and those that ended in the time shown. ALERTS and
@@ -313,18 +316,7 @@ DOUBT = (
     ),
 )
 
-MONEY_NOW = Panel(
-    Kind.STAT,
-    W("今日PnL", "PnL today"),
-    W(
-        "UTC零点以来的PnL，计价货币。低于0黄，低于-50红。",
-        "Profit and loss since 00:00 UTC, quote currency. Bad: below 0 amber, below -50 red.",
-    ),
-    MONEY,
-    (Query(total(at("mm_pnl_day_quote")), W("今日PnL", "today")),),
-    width=4,
-    steps=steps("mm_pnl_day_quote"),
-)
+MONEY_NOW = replace(MONEY_TODAY, width=4, height=Panel.height)
 
 
 def board(summaries: Mapping[str, str]) -> Board:
