@@ -15,10 +15,10 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.css.query import NoMatches
-from textual.events import Resize
+from textual.events import Event, InputEvent, Resize
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Input, Static
+from textual.widgets import ContentSwitcher, Input
 
 from mmctl.client.age import Freshness, Reading
 from mmctl.client.engine import section
@@ -26,9 +26,10 @@ from mmctl.formats import age as age_text
 from mmctl.tui.actions import ACTIONS, REPLAY, VIEWS, Action, key_name
 from mmctl.tui.bounds import DIM
 from mmctl.tui.breaches import Held, breaches
+from mmctl.tui.garbage import Garbage
 from mmctl.tui.history import SPANS, History
 from mmctl.tui.keys import Keys
-from mmctl.tui.panels import Panel, Row, symbols
+from mmctl.tui.panels import Panel, Row
 from mmctl.tui.picture import Picture
 from mmctl.tui.pollers import Pollers
 from mmctl.tui.recording.recorder import Recorder
@@ -45,7 +46,7 @@ from mmctl.tui.views.orders import OrdersView
 from mmctl.tui.views.overview import OverviewView
 from mmctl.tui.views.replay import ReplayView
 from mmctl.tui.views.risk import RiskView
-from mmctl.tui.widgets import Banner, Framed, KeyBar, PanelBox
+from mmctl.tui.widgets import Banner, Framed, KeyBar, PanelBox, Words
 
 POLL_SECONDS = 1.0
 #: What went out of bounds stays on the banner for so long after it came back: it must not flicker, seconds.
@@ -58,6 +59,10 @@ NARROW = 140
 REPAINT_SECONDS = 0.25
 #: Charts move by a dot in about this time, seconds.
 REDRAW_SECONDS = 0.5
+#: For so long what was just typed goes before what was polled, seconds.
+KEY_SECONDS = 0.05
+#: How often it is asked whether garbage may be collected, seconds.
+GARBAGE_SECONDS = 1.0
 SCREENS: tuple[type[View], ...] = (
     BreachesView,
     OverviewView,
@@ -136,6 +141,8 @@ class Dashboard(Keys):
         self._held = Held(HOLD_SECONDS)
         self._seen: dict[str, Picture] = {}
         self._redrawn = -1.0
+        self._gave_way = False
+        self._garbage = Garbage(clock)
         self._views: dict[str, View] = {}
 
     @property
@@ -159,7 +166,7 @@ class Dashboard(Keys):
         return self.pollers.interval
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
+        yield Words(id="head")
         yield Banner(id="banner")
         with Horizontal(id="body"):
             with ContentSwitcher(initial="view-overview", id="views"):
@@ -175,27 +182,61 @@ class Dashboard(Keys):
         self.query_one("#panel-detail").display = False
         self.query_one(Banner).display = False
         self.theme_changed_signal.subscribe(self, lambda _: self._restyle())
-        self.set_interval(REPAINT_SECONDS, self.repaint)
+        self.set_interval(REPAINT_SECONDS, self._tick)
         if self.live:
             self.pollers.start()
-        self.repaint()
+        self.repaint(charts=True)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         """The cursor goes into the first table, unless somebody has begun to type."""
         if self.focused is None:
             self.into_table()
+        if not self.is_headless:  # without a terminal of its own it is a guest in its process
+            self._garbage.begin()
+            self.set_interval(GARBAGE_SECONDS, self._garbage.look)
 
     def on_unmount(self) -> None:
+        self._garbage.end()
         self.pollers.stop()
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, InputEvent):
+            self._garbage.touched()
+        await super().on_event(event)
 
     # --- painting ------------------------------------------------------------------------------------------------
 
-    def repaint(self) -> None:
+    def _tick(self) -> None:
+        """Figures now and charts half-way to the next: what is typed waits for one of both at most, or for none."""
+        if self._garbage.quiet_seconds() < KEY_SECONDS and not self._gave_way:
+            self._gave_way = True
+            self.set_timer(KEY_SECONDS, self._tick)
+            return
+        self._gave_way = False
+        self.repaint()
+        if not 0.0 <= self.clock() - self._redrawn < REDRAW_SECONDS - REPAINT_SECONDS / 2:
+            self.set_timer(REPAINT_SECONDS / 2, self._draw)
+
+    def repaint(self, charts: bool = False) -> None:
         """Puts what is known on screen. Called on a timer: it must never raise, whatever an engine answered."""
         self._see_size()
         with contextlib.suppress(NoMatches):  # the screen is just coming up, or going down
             self._repaint(self.clock())
+        if charts:
+            self._draw()
+
+    def _draw(self) -> None:
+        """Draws the charts of the screen that is shown. As ``repaint`` it never raises."""
+        now = self._redrawn = self.clock()
+        with contextlib.suppress(NoMatches):
+            self._guarded(self._views[self.view].draw, self.look(now))
+
+    def _guarded(self, paint: Callable[[Look], None], look: Look) -> None:
+        try:
+            paint(look)
+        except Exception as error:  # noqa: BLE001 - a screen's fault with a strange answer never ends the dashboard
+            self._views[self.view].fail(error, look)
 
     def _see_size(self) -> None:
         """A change of the terminal's size whose signal was missed is seen here: else the picture stays torn."""
@@ -214,10 +255,7 @@ class Dashboard(Keys):
         self._head(look)
         if self.view == "replay":
             self.paint_replay()
-        try:
-            self._views[self.view].show(look)
-        except Exception as error:  # noqa: BLE001 - a screen's fault with a strange answer never ends the dashboard
-            self._views[self.view].fail(error, look)
+        self._guarded(self._views[self.view].show, look)
         self.show_detail()
 
     def _keep(self) -> None:
@@ -230,20 +268,17 @@ class Dashboard(Keys):
                     self.histories[name].add(picture)
         if not self.symbol or self._gone(self.symbol):
             shown = self.readings[self.engine].value
-            first = next(iter(symbols(shown)), "") if shown else ""
+            first = next(iter(shown.symbols), "") if shown else ""
             if first:
                 self.look_at(first)
 
     def _gone(self, symbol: str) -> bool:
         shown = self.readings[self.engine].value
-        return shown is not None and bool(symbols(shown)) and symbol not in symbols(shown)
+        return shown is not None and bool(shown.symbols) and symbol not in shown.symbols
 
     def look(self, now: float) -> Look:
         """Everything a screen is painted from, at ``now`` of the dashboard's clock."""
         reading = self.held or self.readings[self.engine]
-        redraw = now - self._redrawn >= REDRAW_SECONDS or now < self._redrawn
-        if redraw:
-            self._redrawn = now
         return Look(
             engine=self.engine,
             reading=reading,
@@ -257,7 +292,6 @@ class Dashboard(Keys):
             interval=self.interval,
             span=self.span,
             filter_text=self.filter_text,
-            redraw=redraw,
         )
 
     def paint_replay(self) -> None:
@@ -290,10 +324,10 @@ class Dashboard(Keys):
         text.append_text(self.standing())
         if self.acknowledgement:
             text.append(f"\n{self.acknowledgement}", style="bold")
-        head = self.query_one("#head", Static)
+        head = self.query_one("#head", Words)
         if text != getattr(self, "_head_text", None):
             self._head_text = text
-            head.update(text)
+            head.put(text)
 
     def standing(self) -> Text:
         """What the head says of what may be done here, and of a recording that is made."""

@@ -12,7 +12,7 @@ from mmctl.client.engine import pick, section
 from mmctl.formats import age as age_text
 from mmctl.formats import number
 from mmctl.tui.bounds import BAD, BAD_RATIO, FEED_BAD_S, WARN, WARN_RATIO, level_of, threshold_of
-from mmctl.tui.panels import breaker_of, limits_of, short, symbols
+from mmctl.tui.panels import breaker_of, limits_of, short
 from mmctl.tui.picture import Picture
 from mmctl.watch.health import always_talks
 
@@ -126,7 +126,7 @@ def _of_picture(name: str, picture: Picture) -> Iterator[Breach]:
             of = f"({short(limit.get('use'))} of {short(limit.get('limit'))})"
             text, level = f"{limit.get('name')} at {ratio * 100:.0f}% {of}", BAD if ratio >= BAD_RATIO else WARN
             yield Breach(name, level, text, "limit", str(limit.get("name")), "LimitUseHigh")
-    for symbol, values in symbols(picture).items():
+    for symbol, values in picture.symbols.items():
         state = str(pick(values, "book", "state") or "unknown").lower()
         if state != "live":
             yield Breach(name, BAD, f"{symbol} book is {state}", "symbol", symbol, "BookNotLive")

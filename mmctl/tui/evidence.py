@@ -7,7 +7,7 @@ from typing import Any
 from mmctl.client.engine import section
 from mmctl.formats import utc
 from mmctl.tui.breaches import Breach
-from mmctl.tui.panels import limits_of, short, symbols
+from mmctl.tui.panels import limits_of, short
 from mmctl.tui.picture import Picture
 
 #: Of the events that led to a breach so many are shown.
@@ -81,8 +81,8 @@ def of_breach(breach: Breach, picture: Picture | None, runbook: str) -> Evidence
         found = next((limit for limit in limits_of(picture) if limit.get("name") == breach.subject), None)
         if found:
             sections.append(_section("The limit", facts_of(found)))
-    if breach.subject in symbols(picture):
-        sections.append(_section(breach.subject, facts_of(symbols(picture)[breach.subject])))
+    if breach.subject in picture.symbols:
+        sections.append(_section(breach.subject, facts_of(picture.symbols[breach.subject])))
     if breach.kind == "quoting":
         sections.append(_section("Why", facts_of(section(picture.state, "engine"))))
     if breach.kind == "feed":

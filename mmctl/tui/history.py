@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mmctl.client.engine import pick, section
 from mmctl.tui.bounds import BEYOND
-from mmctl.tui.panels import limits_of, symbols
+from mmctl.tui.panels import limits_of
 from mmctl.tui.picture import Picture
 
 F64 = npt.NDArray[np.float64]
@@ -112,7 +112,7 @@ class History:
             if isinstance(values, Mapping):
                 track = self._track(self.stages, str(stage), ("p50", "p99"), STAGES_KEPT)
                 track.add(now, (figure(values.get("p50")), figure(values.get("p99"))))
-        found = symbols(picture)
+        found = picture.symbols
         for name in list(found)[:SYMBOLS_KEPT] if len(self.symbols) < SYMBOLS_KEPT else ():
             self._track(self.symbols, name, SYMBOL_COLUMNS, SYMBOLS_KEPT)
         for name, track in self.symbols.items():

@@ -14,7 +14,7 @@ from mmctl.tui.dialogs import ConfirmScreen, EvidenceScreen, HelpScreen
 from mmctl.tui.evidence import Evidence, facts_of
 from mmctl.tui.grid import Grid
 from mmctl.tui.history import SPANS, History
-from mmctl.tui.panels import Panel, Row, symbols
+from mmctl.tui.panels import Panel, Row
 from mmctl.tui.picture import Picture
 from mmctl.tui.pollers import INTERVALS, Pollers
 from mmctl.tui.snapshot import Source
@@ -48,7 +48,7 @@ class Keys(App[None]):
         @property
         def readings(self) -> dict[str, Reading[Picture]]: ...
 
-        def repaint(self) -> None: ...
+        def repaint(self, charts: bool = False) -> None: ...
 
         def look(self, now: float) -> Look: ...
 
@@ -63,8 +63,7 @@ class Keys(App[None]):
 
     def redraw(self) -> None:
         """Paint everything now, the charts as well."""
-        self._redrawn = -1.0
-        self.repaint()
+        self.repaint(charts=True)
         for grid in self.tables():
             grid.refit()
 
@@ -79,7 +78,7 @@ class Keys(App[None]):
     def action_next_symbol(self) -> None:
         """Charts and ladder of the next instrument."""
         picture = self.readings[self.engine].value
-        names = list(symbols(picture)) if picture else []
+        names = list(picture.symbols) if picture else []
         if names:
             at = names.index(self.symbol) if self.symbol in names else -1
             self.look_at(names[(at + 1) % len(names)])
@@ -122,7 +121,7 @@ class Keys(App[None]):
         else:
             for source in self.sources:
                 self.pollers.once(source)
-        self.repaint()
+        self.repaint(charts=True)
 
     def action_pause(self) -> None:
         """Hold the picture as it is, or go on with the latest."""
@@ -209,8 +208,7 @@ class Keys(App[None]):
 
     def on_grid_moved(self, event: Grid.Moved) -> None:
         if self.view in ("latency", "fleet"):  # what else is on these screens is of the row under the cursor
-            self._redrawn = -1.0
-            self.repaint()
+            self.repaint(charts=True)
         else:
             self.show_detail()
 

@@ -64,15 +64,6 @@ def _breaker_row(picture: Picture) -> Row:
     return Row("breaker", name, level)
 
 
-def symbols(picture: Picture) -> dict[str, Mapping[str, Any]]:
-    """Symbols of the state document, in its order."""
-    found = picture.state.get("symbols")
-    if not isinstance(found, Mapping):
-        return {}
-    # Asked for several times a picture, of hundreds of symbols: the exact type is known at once, a Mapping is not.
-    return {str(k): v for k, v in found.items() if type(v) is dict or isinstance(v, Mapping)}
-
-
 def pnl_panel(picture: Picture) -> Panel:
     """Profit and loss in its parts, in the account's currency."""
     pnl = section(picture.state, "pnl")
@@ -88,7 +79,7 @@ def pnl_panel(picture: Picture) -> Panel:
 def position_panel(picture: Picture) -> Panel:
     """Of each symbol the position in base currency with its limit, the notional and the average price."""
     rows: list[Row] = []
-    for name, symbol in symbols(picture).items():
+    for name, symbol in picture.symbols.items():
         base, limit = float_of(pick(symbol, "position", "base")), float_of(pick(symbol, "position", "limit_base"))
         ratio = abs(base) / limit if base is not None and limit else None
         tick, lot = digits(symbol.get("tick_size")), digits(symbol.get("lot_size"))
@@ -107,7 +98,7 @@ def quotes_panel(picture: Picture) -> Panel:
         rows.append(Row("quoting", "yes", GOOD))
     else:
         rows.append(Row("quoting", f"no: {engine.get('not_quoting_reason') or 'no reason given'}", WARN))
-    for name, symbol in symbols(picture).items():
+    for name, symbol in picture.symbols.items():
         book, quote = section(symbol, "book"), section(symbol, "quote")
         state = str(book.get("state", "unknown")).lower()
         age = float_of(book.get("age_s"))
@@ -189,7 +180,7 @@ def orders_panel(picture: Picture) -> Panel:
     rows = [Row(name, number(orders.get(name))) for name in ("placed", "accepted", "filled", "cancelled", "rejected")]
     unknown = float_of(orders.get("unknown")) or 0
     rows.append(Row("unknown", number(orders.get("unknown")), BAD if unknown else PLAIN))
-    still_open = sum(int(float_of(symbol.get("open_orders")) or 0) for symbol in symbols(picture).values())
+    still_open = sum(int(float_of(symbol.get("open_orders")) or 0) for symbol in picture.symbols.values())
     rows.append(Row("open now", str(still_open)))
     return Panel("orders", "Orders", tuple(rows))
 

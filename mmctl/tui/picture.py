@@ -32,6 +32,19 @@ class Picture:
     received_ns: int = 0  # as of the snapshot
     engine_ns: int | None = None
     received: Mapping[str, int] = field(default_factory=dict)  # of each part, ns since 1970
+    #: The symbols of the state, in its order: asked for several times a look, and found once.
+    symbols: Mapping[str, Mapping[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "symbols", _symbols(self.state))
+
+
+def _symbols(state: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    found = state.get("symbols")
+    if not isinstance(found, Mapping):
+        return {}
+    # Of hundreds of symbols, ten times a second: the exact type is known at once, a Mapping is not.
+    return {str(k): v for k, v in found.items() if type(v) is dict or isinstance(v, Mapping)}
 
 
 class Reader:

@@ -64,11 +64,11 @@ class ReplayDashboard(Dashboard):
         speed = f" x{player.speed}" if player.playing else " PAUSED"
         return Text(f"  REPLAY {utc(player.position_ns)}{speed}", style="bold reverse")
 
-    def repaint(self) -> None:
+    def repaint(self, charts: bool = False) -> None:
         """As of a live one, of the moment at which the player stands."""
         for source in self._replayed:
             self.readings[source.name] = self._reading(source)
-        super().repaint()
+        super().repaint(charts)
 
     def _reading(self, source: Replayed) -> Reading[Picture]:
         try:

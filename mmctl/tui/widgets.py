@@ -63,7 +63,20 @@ class Framed(Widget):
         return Strip(segments).extend_cell_length(width, base)
 
 
-class PanelBox(Static, Framed):
+class Words(Static):
+    """Text as high as it is long. Only where it takes another number of lines is the whole screen laid out anew."""
+
+    _taken: tuple[int, int] | None = None
+
+    def put(self, text: Text) -> None:
+        """``text`` in place of what is shown."""
+        width = self.content_size.width
+        taken = (width, len(text.wrap(self.app.console, width))) if width else None
+        self.update(text, layout=taken is None or taken != self._taken)
+        self._taken = taken
+
+
+class PanelBox(Words, Framed):
     """One panel of labels and values."""
 
     def __init__(self, key: str) -> None:
@@ -79,15 +92,11 @@ class PanelBox(Static, Framed):
         content = (panel, rows, filter_text)
         if content == self._painted:  # an update may lay the whole screen out anew: it must not come with every tick
             return
-        lines = len(self._painted[1]) if self._painted else -1
         self._painted = content
-        self._put(lines != len(rows) or not panel.one_line)
+        self.restyle()
 
     def restyle(self) -> None:
         """As :meth:`Framed.restyle`."""
-        self._put(False)
-
-    def _put(self, layout: bool) -> None:
         if self._painted is None:
             return
         panel, rows, filter_text = self._painted
@@ -99,7 +108,7 @@ class PanelBox(Static, Framed):
         if not rows:
             text.append("nothing matches the filter" if filter_text else "nothing", self.style_of("dim"))
         self.shown = text.plain
-        self.update(text, layout=layout)
+        self.put(text)
 
     def clear(self, why: str) -> None:
         """Nothing of an engine stays when another one is looked at that has not answered."""
@@ -173,7 +182,7 @@ def fitting(width: int) -> list[tuple[str, str]]:
     return choices[-1]
 
 
-class Banner(Static):
+class Banner(Words):
     """The worst breaches, on every view; a pause never freezes it. Hidden while there is none."""
 
     MOST = 3
@@ -201,4 +210,4 @@ class Banner(Static):
         text = Text("\n".join(lines), no_wrap=low, overflow="ellipsis")
         if text != self._painted:
             self._painted = text
-            self.update(text)
+            self.put(text)

@@ -15,7 +15,7 @@ from mmctl.tui.breaches import Breach
 from mmctl.tui.evidence import Evidence, facts_of
 from mmctl.tui.grid import Grid, Sheet
 from mmctl.tui.history import History, time_of
-from mmctl.tui.panels import Panel, Row, symbols
+from mmctl.tui.panels import Panel, Row
 from mmctl.tui.picture import Picture
 from mmctl.tui.widgets import FRESH_AGE, Drawing, Framed, PanelBox
 
@@ -41,7 +41,6 @@ class Look:
     interval: float
     span: float
     filter_text: str = ""
-    redraw: bool = True  # charts move at a slower pace than figures
 
     @property
     def picture(self) -> Picture | None:
@@ -98,11 +97,19 @@ class View(VerticalScroll):
         """Bring every widget to ``look``, whose picture is there."""
         raise NotImplementedError
 
+    def charts(self, look: Look) -> None:
+        """Bring the charts to ``look``, whose picture is there: at a slower pace than ``paint``, as they cost most."""
+
     def always(self, look: Look) -> None:
         """What is shown whether or not the engine has ever answered."""
 
+    def draw(self, look: Look) -> None:
+        """Draws the charts where there is something to draw."""
+        if look.picture is not None:
+            self.charts(look)
+
     def show(self, look: Look) -> None:
-        """Paints the screen, or says on every panel why there is nothing to paint."""
+        """Paints the screen but its charts, or says on every panel why there is nothing to paint."""
         self.always(look)
         if look.picture is None:
             self._clear(f"no answer from {look.engine} yet" + (f": {look.reading.error}" if look.reading.error else ""))
@@ -186,4 +193,4 @@ def absent(look: Look, part: str) -> str:
 
 def instrument(look: Look) -> Mapping[str, Any]:
     """The state of the symbol that is looked at; empty where the engine has none of that name."""
-    return symbols(look.picture).get(look.symbol, {}) if look.picture else {}
+    return look.picture.symbols.get(look.symbol, {}) if look.picture else {}

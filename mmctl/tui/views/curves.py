@@ -9,7 +9,6 @@ from mmctl.formats import digits
 from mmctl.tui.bounds import threshold_of
 from mmctl.tui.draw.chart import Chart, Curve, Level, Mark
 from mmctl.tui.history import NAN, Track, figure, fill_time
-from mmctl.tui.panels import symbols
 from mmctl.tui.views.base import Look, instrument
 
 #: Seconds without a picture after which a curve is broken, at the least.
@@ -173,7 +172,7 @@ def markout(look: Look, symbol: str, time: float, price_paid: float, bought: boo
 
 
 def _decimals(look: Look, step: str, otherwise: int) -> int:
-    found = digits(symbols(look.picture).get(look.symbol, {}).get(step)) if look.picture else None
+    found = digits(look.picture.symbols.get(look.symbol, {}).get(step)) if look.picture else None
     return otherwise if found is None else found
 
 

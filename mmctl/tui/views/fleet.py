@@ -103,6 +103,8 @@ class FleetView(View):
             box.show_age(row.age.removeprefix("STALE "), reading.freshness(look.now, look.interval))
 
     def paint(self, look: Look) -> None:
+        """Nothing of the engine but its chart."""
+
+    def charts(self, look: Look) -> None:
         """Profit over time of the engine that is looked at."""
-        if look.redraw:
-            paint_chart(self.drawing("pnl"), f"Profit and loss of {look.engine}", curves.pnl(look), look)
+        paint_chart(self.drawing("pnl"), f"Profit and loss of {look.engine}", curves.pnl(look), look)

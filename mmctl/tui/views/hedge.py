@@ -5,7 +5,7 @@ from textual.containers import Horizontal
 
 from mmctl.formats import number
 from mmctl.tui.bounds import DIM
-from mmctl.tui.panels import Panel, Row, symbols
+from mmctl.tui.panels import Panel, Row
 from mmctl.tui.picture import Picture
 from mmctl.tui.views import curves
 from mmctl.tui.views.base import Look, View
@@ -27,7 +27,7 @@ def market_panel(picture: Picture) -> Panel:
     """Volatility and spread of each symbol as the breaker and the strategy see them."""
     metrics = picture.metrics
     rows = []
-    for symbol in symbols(picture):
+    for symbol in picture.symbols:
         volatility = metrics.value("mm_volatility_bps", symbol=symbol) if metrics else None
         market = metrics.value("mm_market_spread_bps", symbol=symbol) if metrics else None
         ours = metrics.value("mm_quote_spread_bps", symbol=symbol) if metrics else None
@@ -52,6 +52,8 @@ class HedgeView(View):
         """What there is."""
         self.put("hedge", hedge_panel, look)
         self.put("market", market_panel, look)
-        if look.redraw:
-            paint_chart(self.drawing("volatility"), f"Volatility {look.symbol}, bps/√s", curves.volatility(look), look)
-            paint_chart(self.drawing("spreads"), f"Spread {look.symbol}, bps of mid", curves.spreads(look), look)
+
+    def charts(self, look: Look) -> None:
+        """Volatility and spreads over time."""
+        paint_chart(self.drawing("volatility"), f"Volatility {look.symbol}, bps/√s", curves.volatility(look), look)
+        paint_chart(self.drawing("spreads"), f"Spread {look.symbol}, bps of mid", curves.spreads(look), look)

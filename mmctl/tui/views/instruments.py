@@ -12,7 +12,6 @@ from mmctl.tui.bounds import BAD, DIM, GOOD, WARN, level_of
 from mmctl.tui.draw.bars import bar, spark
 from mmctl.tui.grid import Column, Sheet
 from mmctl.tui.history import NAN, figure, mid_of
-from mmctl.tui.panels import symbols
 from mmctl.tui.views.base import Look
 
 SPARK_CELLS = 16
@@ -46,7 +45,7 @@ def rows(look: Look) -> list[Instrument]:
             uptimes.get(symbol, NAN),
             symbol == look.symbol,
         )
-        for symbol, values in symbols(look.picture).items()
+        for symbol, values in look.picture.symbols.items()
     ]
 
 

@@ -177,7 +177,12 @@ class LatencyView(View):
             (stage, tuple(shown)),
             lambda width, height: bars.histogram(shown, width, height),
         )
-        if look.redraw:
-            paint_chart(
-                self.drawing("time"), f"{said} over time, {span_text(look.span)}", curves.latency(look, stage), look
-            )
+
+    def charts(self, look: Look) -> None:
+        """The stage under the cursor over time."""
+        row = self.grid("stages").row
+        stage = row.name if row is not None else ""
+        said = stage.replace("_", " ")
+        paint_chart(
+            self.drawing("time"), f"{said} over time, {span_text(look.span)}", curves.latency(look, stage), look
+        )

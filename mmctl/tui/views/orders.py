@@ -16,7 +16,6 @@ from mmctl.tui.bounds import BAD, DIM, GOOD, WARN
 from mmctl.tui.draw import bars
 from mmctl.tui.grid import Column, Sheet
 from mmctl.tui.history import NAN, figure, fill_id, fill_time
-from mmctl.tui.panels import symbols
 from mmctl.tui.picture import Picture
 from mmctl.tui.views import curves
 from mmctl.tui.views.base import Look, View, absent
@@ -81,7 +80,7 @@ def _signed(value: Any) -> str:
 
 def order_rows(picture: Picture) -> list[dict[str, Any]]:
     """One row an open order: with the symbol's digits, and how far from the mid it stands, bps."""
-    known = symbols(picture)
+    known = picture.symbols
     found = []
     for row in picture.orders:
         values = known.get(str(row.get("symbol", "")), {})
@@ -141,7 +140,7 @@ FILLS = Sheet(
 
 def fill_rows(look: Look) -> list[dict[str, Any]]:
     """The last fills, newest first, with the markouts seen from here: of the mids that were polled."""
-    known = symbols(look.picture) if look.picture else {}
+    known = look.picture.symbols if look.picture else {}
     found = []
     for fill in list(reversed(look.history.fills.values()))[:LISTED]:
         symbol = str(fill.get("symbol", ""))
@@ -216,6 +215,8 @@ class OrdersView(View):
         self.drawing("markouts").show(
             "Markouts, mean of the last hour", tuple(shown), lambda width, height: bars.around_zero(shown, width, "bps")
         )
-        if look.redraw:
-            why = absent(look, "fills")
-            self.grid("fills").show(fill_rows(look), look.filter_text, f"Fills: NOT KNOWN, {why}" if why else "")
+
+    def charts(self, look: Look) -> None:
+        """The list of fills, which is long."""
+        why = absent(look, "fills")
+        self.grid("fills").show(fill_rows(look), look.filter_text, f"Fills: NOT KNOWN, {why}" if why else "")

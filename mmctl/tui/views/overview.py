@@ -45,16 +45,18 @@ class OverviewView(View):
         self.grid("instruments").show(instruments.rows(look), look.filter_text)
         self.grid("limits").show(limits.rows(look, trends=False), look.filter_text, "Limits")
         self._ladder(look)
-        if look.redraw:
-            paint_chart(
-                self.drawing("price"),
-                f"{look.symbol or 'Price'}, {span_text(look.span)}: fills ▲ bought ▼ sold",
-                curves.price(look),
-                look,
-            )
-            paint_chart(self.drawing("pnl"), "Profit and loss", curves.pnl(look), look)
-            paint_chart(self.drawing("drawdown"), "Drawdown", curves.drawdown(look), look)
-            paint_chart(self.drawing("inventory"), f"Inventory {look.symbol}", curves.inventory(look), look)
+
+    def charts(self, look: Look) -> None:
+        """Price, profit, drawdown and inventory over time."""
+        paint_chart(
+            self.drawing("price"),
+            f"{look.symbol or 'Price'}, {span_text(look.span)}: fills ▲ bought ▼ sold",
+            curves.price(look),
+            look,
+        )
+        paint_chart(self.drawing("pnl"), "Profit and loss", curves.pnl(look), look)
+        paint_chart(self.drawing("drawdown"), "Drawdown", curves.drawdown(look), look)
+        paint_chart(self.drawing("inventory"), f"Inventory {look.symbol}", curves.inventory(look), look)
 
     def _ladder(self, look: Look) -> None:
         why = absent(look, "book")

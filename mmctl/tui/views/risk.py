@@ -63,10 +63,13 @@ class RiskView(View):
         ):
             self.put(key, make, look)
         self.grid("events").show(event_rows(look.picture), look.filter_text, "Risk events, newest first")
-        if look.redraw:
-            names = [str(limit.get("name", "?")) for limit in limits_of(look.picture)]
-            paint_chart(self.drawing("use"), "Use of the nearest limits", curves.limits(look, names), look)
-            paint_chart(self.drawing("drawdown"), "Drawdown", curves.drawdown(look), look)
+
+    def charts(self, look: Look) -> None:
+        """Use of the limits and drawdown over time."""
+        assert look.picture is not None
+        names = [str(limit.get("name", "?")) for limit in limits_of(look.picture)]
+        paint_chart(self.drawing("use"), "Use of the nearest limits", curves.limits(look, names), look)
+        paint_chart(self.drawing("drawdown"), "Drawdown", curves.drawdown(look), look)
 
     def evidence(self, grid: Grid, row: Any, look: Look) -> Evidence:
         """Of a limit: its breach with the runbook, or its figures where it holds."""
