@@ -1,6 +1,8 @@
 """``mmctl monitoring relay|test-alert|baseline``: what carries alerts to people, its proof, and what is usual."""
 
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -10,18 +12,22 @@ from mmctl.cli.run import current, seconds
 from mmctl.fleet.channels import PRIORITIES
 from mmctl.fleet.errors import ConfigRefused, Unproved, UsageError
 from mmctl.fleet.inventory import load_fleet
+from mmctl.fleet.monitoring import Monitoring
 from mmctl.monitoring import baseline as baselines
 from mmctl.monitoring.plan import ALERTMANAGER_PORT, PROMETHEUS_PORT, RELAY_PORT
 from mmctl.monitoring.proof import Chain, links, prove
-from mmctl.monitoring.relay.deadman import PATIENCE_S, DeadMan
-from mmctl.monitoring.relay.record import monotonic
-from mmctl.monitoring.relay.server import Relay
+from mmctl.monitoring.relay.deadman import PATIENCE_S
+from mmctl.monitoring.relay.running import relay_of
+from mmctl.monitoring.send.ask import Service, at_url, on_host
 
 PROMETHEUS = f"http://127.0.0.1:{PROMETHEUS_PORT}"
 ALERTMANAGER = f"http://127.0.0.1:{ALERTMANAGER_PORT}"
-RELAY = f"http://127.0.0.1:{RELAY_PORT}"
 PrometheusOption = Annotated[str, typer.Option("--prometheus", metavar="URL", help="Where Prometheus answers.")]
 AlertmanagerOption = Annotated[str, typer.Option("--alertmanager", metavar="URL", help="Where Alertmanager answers.")]
+ONLY = "this one, not the monitoring host's"
+OtherPrometheus = Annotated[str | None, typer.Option("--prometheus", metavar="URL", help=f"Ask {ONLY}.")]
+OtherAlertmanager = Annotated[str | None, typer.Option("--alertmanager", metavar="URL", help=f"Send to {ONLY}.")]
+OtherRelay = Annotated[str | None, typer.Option("--relay", metavar="URL", help=f"Ask {ONLY}.")]
 
 
 def relay(
@@ -34,15 +40,9 @@ def relay(
     """Carry Alertmanager's alerts to channels it cannot speak to, and say so when alerting itself is dead."""
     run = current()
     fleet = load_fleet(run.fleet)
-    channels = {channel.name: channel for channel in fleet.monitoring.channels}
+    channels = fleet.monitoring.channels
     if not channels:
         raise ConfigRefused(f"{fleet.file or 'the fleet'} has no channel", "write monitoring.channels into it")
-    for channel in channels.values():  # a secret that is missing is said now, not with the first alert
-        if channel.secret:
-            channel.secret.read()
-        if channel.address_place:
-            channel.url()
-    dead_man = DeadMan(monotonic(), seconds(patience), bool(prometheus))
     lock = threading.Lock()
 
     def say(line: str) -> None:
@@ -50,14 +50,14 @@ def relay(
             run.out.event("relay", message=line)
             run.out.say(line)
 
-    Relay(channels, dead_man, say, prometheus.rstrip("/"), alertmanager.rstrip("/")).serve(address, port)
+    relay_of(channels, prometheus, alertmanager, seconds(patience), say).serve(address, port)
 
 
 def send_test_alert(
     priority: Annotated[str, typer.Option(help="P0, P1, P2 or P3: whose channels are tried.")] = "P0",
-    prometheus: PrometheusOption = PROMETHEUS,
-    alertmanager: AlertmanagerOption = ALERTMANAGER,
-    relay_at: Annotated[str, typer.Option("--relay", metavar="URL", help="Where the relay answers.")] = RELAY,
+    prometheus: OtherPrometheus = None,
+    alertmanager: OtherAlertmanager = None,
+    relay_at: OtherRelay = None,
 ) -> None:
     """Send one alert through the real chain and prove its arrival at every channel. Exit 5 where one is not proved."""
     run = current()
@@ -67,8 +67,11 @@ def send_test_alert(
     wanted = [channel for channel in fleet.monitoring.channels if priority in channel.priorities]
     if not wanted:
         raise ConfigRefused(f"no channel of {fleet.file or 'the fleet'} takes {priority}", "write monitoring.channels")
-    chain = Chain(prometheus.rstrip("/"), alertmanager.rstrip("/"), relay_at.rstrip("/"))
-    proofs = [*links(chain), *prove(chain, fleet.monitoring.channels, priority, run.remaining(30.0))]
+    section = fleet.monitoring
+    ports = (section.prometheus_port or PROMETHEUS_PORT, section.alertmanager_port or ALERTMANAGER_PORT, RELAY_PORT)
+    with _services(section, (prometheus, alertmanager, relay_at), ports) as parts:
+        chain = Chain(*parts)
+        proofs = [*links(chain), *prove(chain, section.channels, priority, run.remaining(30.0))]
     for proof in proofs:
         run.out.event("proof", what=proof.what, proved=proof.proved, message=proof.said, limits=proof.limits)
     rows = [("yes" if p.proved else "NO", p.what, p.said, p.limits) for p in proofs]
@@ -81,12 +84,15 @@ def send_test_alert(
 
 def baseline(
     since: Annotated[str, typer.Option(help="How far back: 48h, 2d.")] = "2d",
-    prometheus: PrometheusOption = PROMETHEUS,
+    prometheus: OtherPrometheus = None,
 ) -> None:
     """Measure what is usual over a testnet run, and keep it beside the fleet file; render makes alerts of it."""
     run = current()
-    file = baselines.place(load_fleet(run.fleet).file)
-    found = baselines.collect(prometheus.rstrip("/"), baselines.ago(seconds(since)), datetime.now(UTC))
+    fleet = load_fleet(run.fleet)
+    file = baselines.place(fleet.file)
+    port = fleet.monitoring.prometheus_port or PROMETHEUS_PORT
+    with _services(fleet.monitoring, (prometheus,), (port,)) as (source,):
+        found = baselines.collect(source, baselines.ago(seconds(since)), datetime.now(UTC))
     baselines.keep(found, file)
     for key, why in found.left_out.items():
         run.out.event("left_out", figure=key, message=why)
@@ -95,3 +101,22 @@ def baseline(
     run.out.table(("figure", "mean", "spread", "averages"), rows)
     run.out.result(file=str(file), figures=len(rows), left_out=dict(found.left_out))
     run.out.say(f"{file}: {len(rows)} figures; `mmctl monitoring render` makes their alerts")
+
+
+@contextmanager
+def _services(section: Monitoring, given: Sequence[str | None], ports: Sequence[int]) -> Iterator[tuple[Service, ...]]:
+    """Each part at the address that is given for it, or on its port of the monitoring host, or of this one."""
+    from mmctl.fleet.ssh import SshTransport
+
+    transport = SshTransport(section.host) if section.host is not None and None in given else None
+
+    def part(url: str | None, port: int) -> Service:
+        if url:
+            return at_url(url.rstrip("/"))
+        return on_host(transport, port) if transport else at_url(f"http://127.0.0.1:{port}")
+
+    try:
+        yield tuple(part(url, port) for url, port in zip(given, ports, strict=True))
+    finally:
+        if transport:
+            transport.close()

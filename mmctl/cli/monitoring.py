@@ -20,6 +20,7 @@ from mmctl.monitoring.plan import Plan
 from mmctl.monitoring.programs import checked_by_programs
 from mmctl.monitoring.provisioning import ROOT
 from mmctl.monitoring.push import push as bring
+from mmctl.monitoring.relay import program as relay_program
 from mmctl.monitoring.vanished import vanished
 from mmctl.release import runs
 
@@ -152,7 +153,7 @@ def push(
     plan = engines.plan_of(fleet, None, engines.spoken(language) if language else None)
     if faults := engines.faults(plan):
         raise Refused("\n".join(faults), "nothing was changed")
-    made = files(plan)
+    made = {**files(plan), **relay_program.files()}
     transport = open_transport(target)
     try:
         place = runs.Site(target, {target.hosts[0].name: transport}, run.run_id, "mmctl monitoring push")

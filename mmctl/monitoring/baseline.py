@@ -10,7 +10,7 @@ from typing import Final
 
 from mmctl.fleet.errors import ConfigRefused, OperatorError, Refused
 from mmctl.monitoring.rules.anomaly import BY_KEY, WATCHED, WINDOW, Usual
-from mmctl.monitoring.send.ask import query
+from mmctl.monitoring.send.ask import Service, query
 
 FILE: Final = "monitoring-baseline.json"
 #: Fewer five-minute averages say nothing about a spread: a quarter of a day.
@@ -34,7 +34,7 @@ class Baseline:
         return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
-def collect(prometheus: str, start: datetime, end: datetime, matchers: str = "", least: int = LEAST) -> Baseline:
+def collect(prometheus: Service, start: datetime, end: datetime, matchers: str = "", least: int = LEAST) -> Baseline:
     """The baseline from what Prometheus holds between the two times. Raises Refused where no figure can be known.
 
     Each figure is averaged over five minutes, as its alert does; mean and spread are over those averages.
@@ -69,7 +69,7 @@ def collect(prometheus: str, start: datetime, end: datetime, matchers: str = "",
     return Baseline(start.isoformat(timespec="seconds"), end.isoformat(timespec="seconds"), figures, left_out)
 
 
-def _one(prometheus: str, expression: str, end: datetime) -> float | None:
+def _one(prometheus: Service, expression: str, end: datetime) -> float | None:
     """One number over all engines: their mean. None where there is none."""
     found = query(prometheus, f"avg({expression})", DEADLINE_S, end.timestamp())
     return float(found[0]["value"][1]) if found else None

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from mmctl.fleet.channels import Channel
 from mmctl.fleet.errors import DeadlineExceeded, OperatorError
 from mmctl.monitoring.alertmanager import natively
-from mmctl.monitoring.send.ask import ask, query
+from mmctl.monitoring.send.ask import Service, ask, query
 from mmctl.monitoring.send.deliver import PROVES
 
 NAME: Final = "TestAlert"
@@ -30,11 +30,11 @@ _COUNTED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Where the parts answer: addresses without a slash at their end."""
+    """Where the parts answer."""
 
-    prometheus: str
-    alertmanager: str
-    relay: str
+    prometheus: Service
+    alertmanager: Service
+    relay: Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def prove(chain: Chain, channels: Sequence[Channel], priority: str, deadline_s: 
     wanted = [channel for channel in channels if priority in channel.priorities]
     before = _taken(chain)
     probe = uuid.uuid4().hex[:12]
-    ask(f"{chain.alertmanager}/api/v2/alerts", STEP_S, [_alert(probe, priority)])
+    ask(chain.alertmanager, "/api/v2/alerts", STEP_S, [_alert(probe, priority)])
     end = time.monotonic() + deadline_s
     while True:
         proofs = _arrived(chain, wanted, probe, before)
@@ -83,7 +83,7 @@ def _alert(probe: str, priority: str) -> dict[str, Any]:
 
 def _arrived(chain: Chain, wanted: Sequence[Channel], probe: str, before: dict[str, float]) -> list[Proof]:
     now = _taken(chain)
-    deliveries = ask(f"{chain.relay}/deliveries?label=probe&value={quote(probe)}", STEP_S)
+    deliveries = ask(chain.relay, f"/deliveries?label=probe&value={quote(probe)}", STEP_S)
     proofs = []
     for channel in wanted:
         if natively(channel):
@@ -106,7 +106,7 @@ def _taken(chain: Chain) -> dict[str, float]:
 
     The relay is asked first before the test and last after it, so that a post on its way is never counted as ours.
     """
-    page = str(ask(f"{chain.alertmanager}/metrics", STEP_S))
+    page = str(ask(chain.alertmanager, "/metrics", STEP_S))
     found: dict[str, float] = {}
     for failed, integration, count in _COUNTED.findall(page):
         found[integration] = found.get(integration, 0.0) + (-float(count) if failed else float(count))
@@ -115,9 +115,9 @@ def _taken(chain: Chain) -> dict[str, float]:
     return found
 
 
-def _health(relay: str) -> dict[str, Any]:
+def _health(relay: Service) -> dict[str, Any]:
     """The relay's health, whether it is well or not."""
-    document = ask(f"{relay}/health?always=200", STEP_S)
+    document = ask(relay, "/health?always=200", STEP_S)
     return document if isinstance(document, dict) else {}
 
 
@@ -129,17 +129,17 @@ def _step(what: str, look: Callable[[], str]) -> Proof:
     return Proof(what, not said.startswith("no "), said)
 
 
-def _watchdog_fires(prometheus: str) -> str:
+def _watchdog_fires(prometheus: Service) -> str:
     found = query(prometheus, 'ALERTS{alertname="Watchdog",alertstate="firing"}', STEP_S)
     return "the Watchdog fires" if found else "no Watchdog fires: are the rules loaded?"
 
 
-def _alertmanager_has(alertmanager: str) -> str:
-    found = ask(f"{alertmanager}/api/v2/alerts?filter={quote('alertname=Watchdog')}", STEP_S)
+def _alertmanager_has(alertmanager: Service) -> str:
+    found = ask(alertmanager, f"/api/v2/alerts?filter={quote('alertname=Watchdog')}", STEP_S)
     return "it has the Watchdog" if found else "no Watchdog has come to it: does Prometheus send to this one?"
 
 
-def _relay_has(relay: str) -> str:
+def _relay_has(relay: Service) -> str:
     health = _health(relay)
     if not health.get("watchdog_came"):
         return "no Watchdog has come to the relay: does Alertmanager run with the rendered file?"

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 import time
 from collections.abc import Callable, Mapping
@@ -20,14 +21,21 @@ from mmctl.fleet.errors import (
 from mmctl.fleet.transport import Transport
 from mmctl.monitoring.hosting import ALERTMANAGER_FILE, ALERTMANAGER_UNIT, PROMETHEUS_UNIT
 from mmctl.monitoring.loaded import Loaded
+from mmctl.monitoring.plan import RELAY_PORT
+from mmctl.monitoring.relay.files import CHANNELS, wanted
+from mmctl.monitoring.send.ask import ask, on_host
 from mmctl.remote import monitoring as remote
 from mmctl.remote.layout import Layout
 
 CALL_SECONDS: Final = 30.0
 #: A Prometheus that starts reads its own log of what it had in memory first.
 READY_SECONDS: Final = 120.0
-#: Restarted where they run and their files are others: Grafana for its data source, the relay for its channels.
-FOLLOWERS: Final = (remote.GRAFANA_UNIT, remote.RELAY_UNIT)
+#: The relay imports a few modules and listens.
+RELAY_SECONDS: Final = 20.0
+#: Restarted where they run and their files are others: Grafana for its data source.
+FOLLOWERS: Final = (remote.GRAFANA_UNIT,)
+#: The oldest Python that the relay runs on.
+PYTHON: Final = (3, 11)
 SHA_LENGTH: Final = 12
 INSTALL: Final = "on Debian: apt-get install prometheus prometheus-alertmanager (docs/deployment/MONITORING.md)"
 
@@ -48,6 +56,8 @@ class Ground:
     alertmanager: bool
     grafana: bool
     port: int | None = None  # where its Prometheus listens by our drop-in, if it has it
+    relay: bool = False  # whether there is anything to carry
+    relay_runs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +102,16 @@ def survey(transport: Transport, layout: Layout, files: Mapping[str, str]) -> Gr
     units = [("prometheus_unit", PROMETHEUS_UNIT)]
     units += [("alertmanager_unit", ALERTMANAGER_UNIT)] if wants_alertmanager else []
     reasons += [f"there is no service {unit}" for key, unit in units if fact.get(key) != "loaded"]
+    relay = wanted(files)
+    if relay and tuple(int(part) for part in fact.get("python", "").split()) < PYTHON:
+        reasons.append(f"there is no /usr/bin/python3 of {'.'.join(map(str, PYTHON))} or newer, which the relay needs")
     if reasons:
         raise Refused(f"{transport.name}: {'; '.join(reasons)}: nothing was changed", INSTALL)
     port = fact.get("port", "")
     return Ground(
-        fact.get("current", ""), wants_alertmanager, fact.get("grafana") == "yes", int(port) if port.isdigit() else None
-    )
+        fact.get("current", ""), wants_alertmanager, fact.get("grafana") == "yes",
+        int(port) if port.isdigit() else None, relay, fact.get("relay") == "active",
+    )  # fmt: skip
 
 
 def push(transport: Transport, layout: Layout, files: Mapping[str, str], loaded: Loaded, progress: Progress) -> Pushed:
@@ -109,7 +123,8 @@ def push(transport: Transport, layout: Layout, files: Mapping[str, str], loaded:
     ground = survey(transport, layout, files)
     sha = sha_of(files)
     units = (PROMETHEUS_UNIT, *((ALERTMANAGER_UNIT,) if ground.alertmanager else ()))
-    if ground.current.endswith(f"-{sha}") and not loaded.difference(files):
+    same = ground.current.endswith(f"-{sha}") and ground.relay == ground.relay_runs
+    if same and not loaded.difference(files):
         return Pushed(ground.current, True, ())
     release = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{sha}"
     progress(f"{transport.name}: {len(files)} files as {release}")
@@ -128,12 +143,16 @@ def push(transport: Transport, layout: Layout, files: Mapping[str, str], loaded:
     try:
         told = _switch(transport, layout, release, units, ground, progress)
         _prove(transport, loaded, files)
+        if ground.relay:
+            _relay_proved(transport, files)
     except OperatorError as error:
         _put_back(transport, layout, release, ground, units, loaded, error)
         raise PutBack(
             f"{transport.name}: {error.what}; the files of before are loaded again",
             f"what {PROMETHEUS_UNIT} said: journalctl -u {PROMETHEUS_UNIT}",
         ) from error
+    if not ground.relay:
+        transport.run(remote.rest(remote.RELAY_UNIT), CALL_SECONDS).checked(f"{transport.name}: the relay does not end")
     transport.run(remote.prune(layout), CALL_SECONDS)
     return Pushed(release, False, told)
 
@@ -141,7 +160,7 @@ def push(transport: Transport, layout: Layout, files: Mapping[str, str], loaded:
 def _switch(
     transport: Transport, layout: Layout, release: str, units: tuple[str, ...], ground: Ground, progress: Progress
 ) -> tuple[str, ...]:
-    done = transport.run(remote.activate(layout, release, units, ground.grafana), CALL_SECONDS)
+    done = transport.run(remote.activate(layout, release, units, ground.grafana, ground.relay), CALL_SECONDS)
     new = set(done.checked(f"{transport.name}: cannot switch to the files").out.replace("changed ", "").split())
     for unit in units:
         progress(f"{transport.name}: {unit} {'restarts' if unit in new else 'reads its files'}")
@@ -149,6 +168,12 @@ def _switch(
         if result.rc:
             words = transport.run(remote.last_words(unit), CALL_SECONDS).out.strip().splitlines()
             result.checked(f"{transport.name}: {unit} does not take them: {words[-1] if words else 'it said nothing'}")
+    if remote.RELAY_UNIT in new:
+        progress(f"{transport.name}: {remote.RELAY_UNIT} restarts")
+        transport.run(remote.tell(remote.RELAY_UNIT, True), CALL_SECONDS).checked(
+            f"{transport.name}: {remote.RELAY_UNIT} does not start"
+        )
+        units = (*units, remote.RELAY_UNIT)
     for unit in FOLLOWERS:
         if unit not in new:
             continue
@@ -171,6 +196,22 @@ def _prove(transport: Transport, loaded: Loaded, files: Mapping[str, str]) -> No
         time.sleep(0.3)
 
 
+def _relay_proved(transport: Transport, files: Mapping[str, str]) -> None:
+    """The relay answers, with the channels of ``files``. Raises Unproved with its last words where it does not."""
+    channels = list(json.loads(files[CHANNELS])["channels"])
+    relay, end = on_host(transport, RELAY_PORT), time.monotonic() + RELAY_SECONDS
+    while True:
+        try:
+            if ask(relay, "/health?always=200", CALL_SECONDS).get("channels") == channels:
+                return
+        except OperatorError:
+            pass  # it is starting, or it has ended: its own words say why
+        if time.monotonic() > end:
+            words = transport.run(remote.last_words(remote.RELAY_UNIT), CALL_SECONDS).out.strip()
+            raise Unproved(f"the alert relay does not run with its channels; its last words: {words or 'none'}")
+        time.sleep(0.3)
+
+
 def _put_back(
     transport: Transport,
     layout: Layout,
@@ -185,6 +226,7 @@ def _put_back(
         transport.run(remote.take_back(layout, release, ground.current, units), CALL_SECONDS).checked("cannot undo")
         for unit in units:
             transport.run(remote.tell(unit, True), CALL_SECONDS)
+        transport.run(remote.tell_if_there(remote.RELAY_UNIT), CALL_SECONDS)
         end = time.monotonic() + READY_SECONDS
         before = Loaded(transport, ground.port or loaded.port)
         while ground.current and not before.ready():

@@ -10,6 +10,7 @@ ALERTMANAGER = "prometheus-alertmanager.service"
 DROP_IN = "market-maker.conf"
 GRAFANA_UNIT = "grafana-server.service"
 RELAY_UNIT = "market-maker-alert-relay.service"
+RELAY = f"{UNITS}/{RELAY_UNIT}"
 #: Grafana reads what lies here when it starts; both are links to the current files.
 LINKED = "market-maker.yml"
 
@@ -28,6 +29,8 @@ def facts(layout: Layout) -> str:
         f"say port \"$(sed -n 's/.*web.listen-address=127.0.0.1:\\([0-9]*\\).*/\\1/p'"
         f" {UNITS}/{PROMETHEUS}.d/{DROP_IN} 2>/dev/null)\"",
         f"say grafana \"$([ -d {GRAFANA} ] && echo yes || echo no)\"",
+        'say python "$(/usr/bin/python3 -c "import sys; print(*sys.version_info[:2])" 2>/dev/null)"',
+        f'say relay "$(systemctl is-active {RELAY_UNIT} 2>/dev/null || true)"',
     ])  # fmt: skip
 
 
@@ -68,32 +71,41 @@ def _switch(layout: Layout, release: str) -> list[str]:
 
 def _drop_in(folder: str, unit: str) -> str:
     """Put the drop-in in place where it differs, and what was there before beside the files: it prints ``changed``."""
-    source, live = q(f"{folder}/monitoring/systemd/{unit}.d/{DROP_IN}"), q(f"{UNITS}/{unit}.d/{DROP_IN}")
-    saved = q(f"{folder}/replaced/{unit}.conf")
+    live = f"{UNITS}/{unit}.d/{DROP_IN}"
+    source = f"{folder}/monitoring/systemd/{unit}.d/{DROP_IN}"
+    return _placed(source, live, f"{folder}/replaced/{unit}.conf", f"echo changed {unit}")
+
+
+def _placed(source: str, live: str, saved: str, then: str = ":") -> str:
+    """Copy ``source`` over ``live`` where it differs, and do ``then``; what was there is ``saved``, or saved.none is."""
+    source, folder, live, kept = q(source), q(live.rpartition("/")[0]), q(live), q(saved)
     return (
-        f"if ! cmp -s {source} {live}; then mkdir -p {q(f'{folder}/replaced')} {q(f'{UNITS}/{unit}.d')};"
-        f" if [ -e {live} ]; then cp -p {live} {saved}; else : > {saved}.none; fi;"
-        f" cp {source} {live}.part; chmod 0644 {live}.part; mv -f {live}.part {live}; echo changed {unit}; fi"
+        f"if ! cmp -s {source} {live}; then mkdir -p {q(saved.rpartition('/')[0])} {folder};"
+        f" if [ -e {live} ]; then cp -p {live} {kept}; else : > {kept}.none; fi;"
+        f" cp {source} {live}.part; chmod 0644 {live}.part; mv -f {live}.part {live}; {then}; fi"
     )
 
 
-def activate(layout: Layout, release: str, units: tuple[str, ...], grafana: bool) -> str:
+def activate(layout: Layout, release: str, units: tuple[str, ...], grafana: bool, relay: bool) -> str:
     """Make ``release`` current, in one step, with the drop-ins of ``units``; prints ``changed UNIT`` for each."""
     folder = layout.release(release)
     source = "grafana/provisioning/datasources.yml"
     links = [f"{GRAFANA}/{kind}/{LINKED}" for kind in ("datasources", "dashboards")]
     known = f"cmp -s {q(f'{layout.current}/{source}')} {q(f'{folder}/{source}')}"
     found = [f"if {known} && [ -e {q(links[0])} ] && [ -e {q(links[1])} ]; then same=yes; else same=no; fi"]
-    relay = f"diff -rq {q(f'{layout.current}/relay')} {q(f'{folder}/relay')}"
-    found += [f"if {relay} >/dev/null 2>&1; then relayed=yes; else relayed=no; fi"]
+    relayed = f"diff -rq {q(f'{layout.current}/relay')} {q(f'{folder}/relay')}"
+    found += [f"if {relayed} >/dev/null 2>&1 && [ -e {RELAY} ]; then relayed=yes; else relayed=no; fi"]
     found += [*_switch(layout, release), *(_drop_in(folder, unit) for unit in units)]
+    if relay:
+        found.append(_placed(f"{folder}/relay/{RELAY_UNIT}", RELAY, f"{folder}/replaced/{RELAY_UNIT}"))
     if grafana:
         for kind in ("datasources", "dashboards"):
             at = f"{GRAFANA}/{kind}/{LINKED}"
             found += [f"mkdir -p {q(f'{GRAFANA}/{kind}')}"]
             found += [f"ln -sfn {q(f'{layout.current}/grafana/provisioning/{kind}.yml')} {q(at)}"]
         found.append(f'[ "$same" = yes ] || echo changed {GRAFANA_UNIT}')
-    found.append(f'[ "$relayed" = yes ] || echo changed {RELAY_UNIT}')
+    if relay:
+        found.append(f'[ "$relayed" = yes ] && systemctl is-active -q {RELAY_UNIT} || echo changed {RELAY_UNIT}')
     return script(*found, "systemctl daemon-reload")
 
 
@@ -101,8 +113,9 @@ def take_back(layout: Layout, release: str, before: str, units: tuple[str, ...])
     """Undo ``activate``: the files that were current before, and the drop-ins that were there."""
     folder = layout.release(release)
     found = _switch(layout, before) if before else [f"rm -f {q(layout.current)}"]
-    for unit in units:
-        live, saved = q(f"{UNITS}/{unit}.d/{DROP_IN}"), q(f"{folder}/replaced/{unit}.conf")
+    places = [(f"{UNITS}/{unit}.d/{DROP_IN}", f"{folder}/replaced/{unit}.conf") for unit in units]
+    places.append((RELAY, f"{folder}/replaced/{RELAY_UNIT}"))
+    for live, saved in ((q(live), q(saved)) for live, saved in places):
         found.append(f"if [ -e {saved} ]; then cp -p {saved} {live}; elif [ -e {saved}.none ]; then rm -f {live}; fi")
     return script(*found, "systemctl daemon-reload")
 
@@ -112,6 +125,18 @@ def tell(unit: str, again: bool) -> str:
     if again:
         return script(f"systemctl enable {unit} >/dev/null 2>&1 || true", f"systemctl restart {unit}")
     return script(f"if systemctl is-active -q {unit}; then systemctl reload {unit}; else systemctl restart {unit}; fi")
+
+
+def tell_if_there(unit: str) -> str:
+    """Restart our own service where it is installed, and end it where it no longer is."""
+    there = f"[ -e {UNITS}/{unit} ]"
+    return f"if {there}; then systemctl restart {unit}; else systemctl stop {unit} 2>/dev/null || true; fi"
+
+
+def rest(unit: str) -> str:
+    """Stop our own service for good and remove it, where it is there."""
+    file = f"{UNITS}/{unit}"
+    return f"if [ -e {file} ]; then systemctl disable --now {unit} && rm -f {file} && systemctl daemon-reload; fi"
 
 
 def follow(unit: str) -> str:

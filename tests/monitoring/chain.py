@@ -6,7 +6,7 @@ The far ends of the channels are mocks (see ``listeners``); everything before th
 import contextlib
 import re
 import subprocess
-import threading
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -20,8 +20,9 @@ from mmctl.monitoring.files import files
 from mmctl.monitoring.folder import write
 from mmctl.monitoring.plan import Plan, Scraped
 from mmctl.monitoring.proof import Chain
-from mmctl.monitoring.relay.deadman import DeadMan
-from mmctl.monitoring.relay.server import Relay
+from mmctl.monitoring.relay import program
+from mmctl.monitoring.relay.files import CHANNELS
+from mmctl.monitoring.send.ask import at_url
 from tests.monitoring import listeners
 from tests.monitoring.listeners import Got, HttpMock, http_mock, mail_mock
 from tests.ports import free_port
@@ -101,22 +102,22 @@ def chain(folder: Path, engines: tuple[Scraped, ...], hold: str = "1s") -> Itera
         ports = [free_port() for _ in range(3)]
         write(folder, files(Plan(engines, prometheus_port=ports[0], alertmanager_port=ports[1], channels=channels)))
         _faster(folder, hold, ports[2])
-        at = Chain(*(f"http://127.0.0.1:{port}" for port in ports))
-        said: list[str] = []
-        watch = DeadMan(time.monotonic(), 40.0, True)
-        relay = Relay({one.name: one for one in channels}, watch, said.append, at.prometheus)
-        thread = threading.Thread(target=relay.serve, args=("127.0.0.1", ports[2]), daemon=True)
-        thread.start()
-        stack.callback(relay.stop)
+        at = Chain(*(at_url(f"http://127.0.0.1:{port}") for port in ports))
+        write(folder, program.files())
+        # As its unit starts it: with Python's own library and the pushed sources alone.
+        _started(stack, folder, "relay", [
+            sys.executable, "-S", "-P", "-m", "mmctl.monitoring.relay", "--channels", f"{folder}/{CHANNELS}",
+            "--port", str(ports[2]), "--prometheus", f"http://127.0.0.1:{ports[0]}",
+        ], f"http://127.0.0.1:{ports[2]}/health?always=200", {"PYTHONPATH": f"{folder}/{program.FOLDER}"})  # fmt: skip
         # Alertmanager first: what Prometheus sends before it listens comes again only later.
         alertmanager = _started(stack, folder, "alertmanager", [
             "prometheus-alertmanager", f"--config.file={folder}/alertmanager/alertmanager.yml",
             f"--storage.path={folder}/am", f"--web.listen-address=127.0.0.1:{ports[1]}", "--cluster.listen-address=",
-        ], at.alertmanager)  # fmt: skip
+        ], f"http://127.0.0.1:{ports[1]}/-/ready")  # fmt: skip
         prometheus = _started(stack, folder, "prometheus", [
             "prometheus", f"--config.file={folder}/prometheus/prometheus.yml", f"--storage.tsdb.path={folder}/data",
             f"--web.listen-address=127.0.0.1:{ports[0]}", "--rules.alert.resend-delay=1s",
-        ], at.prometheus)  # fmt: skip
+        ], f"http://127.0.0.1:{ports[0]}/-/ready")  # fmt: skip
         yield Running(at, channels, pager, robot, prometheus, alertmanager)
 
 
@@ -136,14 +137,19 @@ def _faster(folder: Path, hold: str, relay_port: int) -> None:
 
 
 def _started(
-    stack: contextlib.ExitStack, folder: Path, name: str, command: list[str], url: str
+    stack: contextlib.ExitStack,
+    folder: Path,
+    name: str,
+    command: list[str],
+    url: str,
+    environment: dict[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
     with open(folder / f"{name}.log", "ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     stack.callback(_ended, process)
     end = time.monotonic() + 30
     while True:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/-/ready", timeout=2):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
             return process
         assert time.monotonic() < end, (folder / f"{name}.log").read_text()[-2000:]
         time.sleep(0.05)

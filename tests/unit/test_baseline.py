@@ -8,6 +8,7 @@ import pytest
 from mmctl.fleet.errors import ConfigRefused, Refused
 from mmctl.monitoring import baseline
 from mmctl.monitoring.rules.anomaly import WATCHED, Usual
+from mmctl.monitoring.send.ask import Service, at_url
 
 END = datetime(2026, 11, 29, tzinfo=UTC)
 START = END - timedelta(days=2)
@@ -17,7 +18,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, mean: str, spread: str, count: str)
     """Every figure of Prometheus is this; gives the questions. No Prometheus holds two days in a test."""
     asked: list[str] = []
 
-    def query(prometheus: str, expression: str, deadline_s: float, at: float | None = None) -> list[object]:
+    def query(prometheus: Service, expression: str, deadline_s: float, at: float | None = None) -> list[object]:
         asked.append(expression)
         value = mean if "(avg_over_time(avg_over_time(" in expression else spread if "stddev" in expression else count
         return [{"metric": {}, "value": [0, value]}] if value else []
@@ -30,7 +31,7 @@ def test_mean_and_spread_are_over_five_minute_averages_and_are_read_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = answers(monkeypatch, "0.25", "0.5", "576")
-    found = baseline.collect("http://p", START, END)
+    found = baseline.collect(at_url("http://p"), START, END)
     assert found.figures == {watched.key: Usual(0.25, 0.5, 576) for watched in WATCHED}
     assert all("[5m:30s])[172800s:5m])" in one for one in asked)
     file = tmp_path / baseline.FILE
@@ -52,13 +53,13 @@ def test_what_says_nothing_about_the_usual_is_refused(
 ) -> None:
     answers(monkeypatch, mean, spread, count)
     with pytest.raises(Refused, match=said):
-        baseline.collect("http://p", START, END)
+        baseline.collect(at_url("http://p"), START, END)
 
 
 def test_a_run_too_short_is_refused_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = answers(monkeypatch, "1", "1", "999")
     with pytest.raises(Refused, match="too short for a baseline"):
-        baseline.collect("http://p", END - timedelta(hours=5), END)
+        baseline.collect(at_url("http://p"), END - timedelta(hours=5), END)
     assert asked == []
 
 

@@ -1,26 +1,28 @@
 """The relay's own files on the monitoring host: its unit, and the channels it carries to (places of secrets alone)."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
-import yaml
-
 from mmctl.fleet.channels import Channel, SecretPlace
-from mmctl.monitoring.plan import Plan
+from mmctl.monitoring.plan import RELAY_PORT, Plan
 from mmctl.monitoring.provisioning import CURRENT
+from mmctl.monitoring.relay.program import FOLDER
 
 UNIT: Final = "market-maker-alert-relay.service"
-CHANNELS: Final = "relay/fleet.yaml"
-HEADER: Final = "# Made by `mmctl monitoring render` from the fleet; what is changed here by hand is overwritten.\n"
+CHANNELS: Final = "relay/channels.json"
 _SERVICE: Final = """\
 # Beside Alertmanager: carries alerts to channels that it cannot speak to, and says so itself when Prometheus or
-# Alertmanager is dead. Once: systemctl enable --now {current}/relay/{unit}
+# Alertmanager is dead. `mmctl monitoring push` installs it where the fleet has a channel; secrets that are variables
+# stand in relay.env.
 [Unit]
 Description=Market maker's alert relay
 After=network-online.target
 Wants=network-online.target
 
 [Service]
-ExecStart=/opt/market-maker/current/bin/run mmctl --fleet {current}/{channels} monitoring relay \\
+Environment=PYTHONPATH={current}/{program} PYTHONDONTWRITEBYTECODE=1
+ExecStart=/usr/bin/python3 -P -m mmctl.monitoring.relay --channels {current}/{channels} --port {relay} \\
   --prometheus http://127.0.0.1:{prometheus} --alertmanager http://127.0.0.1:{alertmanager}
 EnvironmentFile=-/etc/market-maker/monitoring/relay.env
 User=prometheus
@@ -46,11 +48,15 @@ WantedBy=multi-user.target
 
 def files(plan: Plan) -> dict[str, str]:
     """The unit and the channels of ``plan``."""
-    ports = {"prometheus": plan.prometheus_port, "alertmanager": plan.alertmanager_port}
-    unit = _SERVICE.format(current=CURRENT, unit=UNIT, channels=CHANNELS, **ports)
-    section = {"monitoring": {"channels": {channel.name: described(channel) for channel in plan.channels}}}
-    text = HEADER + yaml.safe_dump(section, sort_keys=False, allow_unicode=True, width=120)
-    return {f"relay/{UNIT}": unit, CHANNELS: text}
+    ports = {"prometheus": plan.prometheus_port, "alertmanager": plan.alertmanager_port, "relay": RELAY_PORT}
+    unit = _SERVICE.format(current=CURRENT, channels=CHANNELS, program=FOLDER, **ports)
+    section = {"channels": {channel.name: described(channel) for channel in plan.channels}}
+    return {f"relay/{UNIT}": unit, CHANNELS: json.dumps(section, indent=2, ensure_ascii=False) + "\n"}
+
+
+def wanted(files: Mapping[str, str]) -> bool:
+    """Whether there is anything to carry: without a channel the relay would only stand there."""
+    return bool(json.loads(files[CHANNELS])["channels"])
 
 
 def described(channel: Channel) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -14,7 +14,7 @@ from mmctl.fleet.errors import DeadlineExceeded, OperatorError, Unreachable
 from mmctl.monitoring.relay.deadman import DeadMan, Turn
 from mmctl.monitoring.relay.record import Delivery, Record, now
 from mmctl.monitoring.relay.words import ALIVE, DEAD, Told, told
-from mmctl.monitoring.send.ask import prometheus_evaluates, ready
+from mmctl.monitoring.send.ask import Service, prometheus_evaluates, ready
 from mmctl.monitoring.send.deliver import NotTaken, send
 
 LARGEST: Final = 1 << 20
@@ -26,17 +26,17 @@ LOOK_EVERY_S: Final = 2.0
 class Relay:
     """Delivers what Alertmanager posts, and says itself when alerting is dead.
 
-    ``prometheus`` and ``alertmanager`` are their addresses, "" where they are not to be asked. ``say`` gets one line
-    for the log: never a secret.
+    ``prometheus`` and ``alertmanager`` are None where they are not to be asked. ``say`` gets one line for the log:
+    never a secret.
     """
 
     def __init__(
         self,
         channels: Mapping[str, Channel],
         dead_man: DeadMan,
-        say: Any,
-        prometheus: str = "",
-        alertmanager: str = "",
+        say: Callable[[str], None],
+        prometheus: Service | None = None,
+        alertmanager: Service | None = None,
     ) -> None:
         self.channels, self.dead_man, self.say = channels, dead_man, say
         self.prometheus, self.alertmanager = prometheus, alertmanager
@@ -126,9 +126,9 @@ class Relay:
     def _diagnosis(self) -> str:
         asked = {"Prometheus": self.prometheus, "Alertmanager": self.alertmanager}
         states = [
-            f"{name} {'answers' if ready(url, LOOK_EVERY_S) else 'does not answer'} at {url}"
-            for name, url in asked.items()
-            if url
+            f"{name} {'answers' if ready(one, LOOK_EVERY_S) else 'does not answer'} at {one.name}"
+            for name, one in asked.items()
+            if one is not None
         ]
         silent = self.dead_man.silent_s(time.monotonic())
         return "\n".join([f"The Watchdog has not come for {silent:.0f} s.", *states])
