@@ -20,8 +20,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     del arguments
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        market = recording("usdm-ethusdt.gz")
-        with trading(folder, market) as (engine, venue), prometheus(folder / "monitoring", (scraped(engine),)) as source:
+        market = trading(folder, recording("usdm-ethusdt.gz"))
+        with market as (engine, venue), prometheus(folder / "monitoring", (scraped(engine),)) as source:
             at = provoke(engine, venue, source)
             said = {asked.name: fault(asked, source, at) for asked in targets()}
     bad = {name: what for name, what in said.items() if what}

@@ -90,14 +90,6 @@ def render(
     run.out.say(f"{len(changed)} of {len(made)} files written, for {len(plan.engines)} engines")
 
 
-def rules_judged(where: Path) -> list[Fault]:
-    """What is wrong with the rules in the folder, each with its line; a file that is missing is told elsewhere."""
-    file = where / alerts_made.FILE
-    if not file.is_file():
-        return []
-    return [Fault(alerts_made.FILE, one) for one in alerts_made.faults(file.read_text(encoding="utf-8"), file.name)]
-
-
 @app.command("check")
 def check(
     where: FolderArg = HERE,
@@ -110,7 +102,6 @@ def check(
     run = current()
     plan = planned(run, target, None)
     faults = [*folder.differences(where, files(plan)), *folder.judged(where)]
-    faults += rules_judged(where)
     for note in alerts_made.lacking(plan):
         run.out.event("note", message=note)
         run.out.say(note)

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmctl.fleet.errors import OperatorError
-from mmctl.monitoring import boards
+from mmctl.monitoring import alerting
 from mmctl.monitoring.lint import judge
-from mmctl.monitoring.rules import check as rules
-from mmctl.monitoring.rules.check import Pages
-from mmctl.monitoring.rules.table import alerts
 
 ANEW = "`mmctl monitoring render` writes it anew; what is wanted otherwise belongs in mmctl/monitoring"
 
@@ -70,8 +67,6 @@ def differences(folder: Path, made: Mapping[str, str]) -> Iterator[Fault]:
 
 def _rules(folder: Path) -> Iterator[Fault]:
     """What is wrong with the rules, each fault with its line: a name nobody exports, an alert that leads nowhere."""
-    panels = {uid: frozenset(numbers.values()) for uid, numbers in boards.numbers().items()}
-    pages = Pages(frozenset(alert.name.lower() for alert in alerts()), panels)
     for file in sorted((folder / "grafana/alerting").glob("*.yml")):
         path = str(file.relative_to(folder))
         try:
@@ -79,7 +74,7 @@ def _rules(folder: Path) -> Iterator[Fault]:
         except (OSError, UnicodeDecodeError) as error:
             yield Fault(path, f"it cannot be read: {error}")
             continue
-        yield from (Fault(path, fault.removeprefix(f"{path}:")) for fault in rules.faults(text, path, pages))
+        yield from (Fault(path, fault.removeprefix(f"{path}:")) for fault in alerting.faults(text, path))
 
 
 def _first_difference(there: bytes, text: str) -> int:

@@ -1,6 +1,7 @@
 """What a running Prometheus says it has loaded, compared with files; and what it reads."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,9 @@ import yaml
 from mmctl.fleet.errors import OperatorError
 from mmctl.fleet.transport import Transport
 from mmctl.monitoring import alerting, scrape
+from mmctl.monitoring.hosting import ALERTMANAGER_FILE, ALERTMANAGER_UNIT, DROP_IN, UNITS
+from mmctl.monitoring.plan import ALERTMANAGER_PORT
+from mmctl.monitoring.send.ask import ask, on_host
 
 ASK_SECONDS: Final = 10.0
 
@@ -84,3 +88,30 @@ def _jobs(configuration: Mapping[str, Any]) -> dict[str, Any]:
         )
         for job in configuration.get("scrape_configs") or ()
     }
+
+
+def routes_differ(transport: Transport, files: Mapping[str, str]) -> str:
+    """In what the Alertmanager of the host is not that of ``files``, for people; empty where it is.
+
+    Its own page tells who is told of what, in a form of its own and without secrets: the ways are compared by name.
+    """
+    port = _listens(files[f"{UNITS}/{ALERTMANAGER_UNIT}.d/{DROP_IN}"])
+    there = on_host(transport, port)
+    try:
+        taken = ask(there, "/metrics", ASK_SECONDS)
+        running = yaml.safe_load(ask(there, "/api/v2/status", ASK_SECONDS)["config"]["original"])
+    except (OperatorError, KeyError, TypeError, yaml.YAMLError) as error:
+        return f"it does not answer on port {port}: {error}"
+    if "alertmanager_config_last_reload_successful 1" not in str(taken).splitlines():
+        return "it refused them when it read them"
+    wanted = yaml.safe_load(files[ALERTMANAGER_FILE])
+    names = [one["name"] for one in running.get("receivers") or ()]
+    if names != [one["name"] for one in wanted["receivers"]]:
+        return f"it tells {', '.join(names) or 'nobody'}"
+    ways = [len((one.get("route") or {}).get("routes") or ()) for one in (running, wanted)]
+    return "" if ways[0] == ways[1] else f"it has {ways[0]} routes of {ways[1]}"
+
+
+def _listens(drop_in: str) -> int:
+    found = re.search(r"--web\.listen-address=127\.0\.0\.1:(\d+)", drop_in)
+    return int(found[1]) if found else ALERTMANAGER_PORT

@@ -47,8 +47,17 @@ class Proof:
     limits: str = ""
 
 
-def links(chain: Chain) -> list[Proof]:
-    """Whether each part passes the Watchdog on to the next."""
+def links(chain: Chain, deadline_s: float = 0.0) -> list[Proof]:
+    """Whether each part passes the Watchdog on to the next; of a chain that was just started, within the deadline."""
+    end = time.monotonic() + deadline_s
+    while True:
+        proofs = _links(chain)
+        if all(proof.proved for proof in proofs) or time.monotonic() >= end:
+            return proofs
+        time.sleep(PAUSE_S)
+
+
+def _links(chain: Chain) -> list[Proof]:
     return [
         _step("Prometheus evaluates the rules", lambda: _watchdog_fires(chain.prometheus)),
         _step("Alertmanager gets what Prometheus sends", lambda: _alertmanager_has(chain.alertmanager)),

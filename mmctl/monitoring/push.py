@@ -20,7 +20,7 @@ from mmctl.fleet.errors import (
 )
 from mmctl.fleet.transport import Transport
 from mmctl.monitoring.hosting import ALERTMANAGER_FILE, ALERTMANAGER_UNIT, PROMETHEUS_UNIT
-from mmctl.monitoring.loaded import Loaded
+from mmctl.monitoring.loaded import Loaded, routes_differ
 from mmctl.monitoring.plan import RELAY_PORT
 from mmctl.monitoring.relay.files import CHANNELS, wanted
 from mmctl.monitoring.send.ask import ask, on_host
@@ -30,6 +30,8 @@ from mmctl.remote.layout import Layout
 CALL_SECONDS: Final = 30.0
 #: A Prometheus that starts reads its own log of what it had in memory first.
 READY_SECONDS: Final = 120.0
+#: Alertmanager reads what was told and silenced first.
+ALERTMANAGER_SECONDS: Final = 30.0
 #: The relay imports a few modules and listens.
 RELAY_SECONDS: Final = 20.0
 #: Restarted where they run and their files are others: Grafana for its data source.
@@ -143,6 +145,8 @@ def push(transport: Transport, layout: Layout, files: Mapping[str, str], loaded:
     try:
         told = _switch(transport, layout, release, units, ground, progress)
         _prove(transport, loaded, files)
+        if ground.alertmanager:
+            _alertmanager_proved(transport, files)
         if ground.relay:
             _relay_proved(transport, files)
     except OperatorError as error:
@@ -196,6 +200,16 @@ def _prove(transport: Transport, loaded: Loaded, files: Mapping[str, str]) -> No
         time.sleep(0.3)
 
 
+def _alertmanager_proved(transport: Transport, files: Mapping[str, str]) -> None:
+    """Alertmanager runs with the routes of ``files``. Raises Unproved with its last words where it does not."""
+    end = time.monotonic() + ALERTMANAGER_SECONDS
+    while left := routes_differ(transport, files):
+        if time.monotonic() > end:
+            words = transport.run(remote.own_words(ALERTMANAGER_UNIT), CALL_SECONDS).out.strip()
+            raise Unproved(f"Alertmanager does not run with the new files: {left}; its last words: {words or 'none'}")
+        time.sleep(0.3)
+
+
 def _relay_proved(transport: Transport, files: Mapping[str, str]) -> None:
     """The relay answers, with the channels of ``files``. Raises Unproved with its last words where it does not."""
     channels = list(json.loads(files[CHANNELS])["channels"])
@@ -207,7 +221,7 @@ def _relay_proved(transport: Transport, files: Mapping[str, str]) -> None:
         except OperatorError:
             pass  # it is starting, or it has ended: its own words say why
         if time.monotonic() > end:
-            words = transport.run(remote.last_words(remote.RELAY_UNIT), CALL_SECONDS).out.strip()
+            words = transport.run(remote.own_words(remote.RELAY_UNIT), CALL_SECONDS).out.strip()
             raise Unproved(f"the alert relay does not run with its channels; its last words: {words or 'none'}")
         time.sleep(0.3)
 

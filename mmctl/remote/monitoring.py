@@ -77,7 +77,7 @@ def _drop_in(folder: str, unit: str) -> str:
 
 
 def _placed(source: str, live: str, saved: str, then: str = ":") -> str:
-    """Copy ``source`` over ``live`` where it differs, and do ``then``; what was there is ``saved``, or saved.none is."""
+    """Copy ``source`` over ``live`` where it differs, and do ``then``; what was there is ``saved``."""
     source, folder, live, kept = q(source), q(live.rpartition("/")[0]), q(live), q(saved)
     return (
         f"if ! cmp -s {source} {live}; then mkdir -p {q(saved.rpartition('/')[0])} {folder};"
@@ -123,7 +123,9 @@ def take_back(layout: Layout, release: str, before: str, units: tuple[str, ...])
 def tell(unit: str, again: bool) -> str:
     """Have the service read its files: by a restart where its command line is a new one or it does not run."""
     if again:
-        return script(f"systemctl enable {unit} >/dev/null 2>&1 || true", f"systemctl restart {unit}")
+        # One that has died too often is not started again by systemd until it is told to forget that.
+        again_and_again = f"systemctl reset-failed {unit} 2>/dev/null || true"
+        return script(f"systemctl enable {unit} >/dev/null 2>&1 || true", again_and_again, f"systemctl restart {unit}")
     return script(f"if systemctl is-active -q {unit}; then systemctl reload {unit}; else systemctl restart {unit}; fi")
 
 
@@ -153,6 +155,11 @@ def last_words(unit: str) -> str:
     """The last error the service told, or where it told none its last line."""
     said = f"journalctl -u {unit} -n 60 --no-pager -o cat 2>/dev/null"
     return f"{said} | grep -E 'level=error|err=' | tail -1 | grep . || {said} | tail -1"
+
+
+def own_words(unit: str) -> str:
+    """The last line that the program of a service printed, whatever systemd says of it."""
+    return f"journalctl _SYSTEMD_UNIT={unit} -n 1 --no-pager -o cat 2>/dev/null"
 
 
 def prune(layout: Layout) -> str:

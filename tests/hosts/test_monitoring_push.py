@@ -20,6 +20,7 @@ from tests.sandbox.engines import until
 PRISTINE = True
 PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
 UNITS = ("prometheus.service", "prometheus-alertmanager.service")
+TEMPLATES = "/usr/share/prometheus/alertmanager"
 CURRENT = "/opt/market-maker-monitoring/current"
 
 
@@ -41,6 +42,7 @@ def machine(lan: Lan) -> Machine:
     for unit in UNITS:
         need(Path(f"/lib/systemd/system/{unit}").exists(), f"Debian's {unit}")
     mounted = tuple(f"--bind-ro={shutil.which(program)}:/usr/bin/{program}" for program in PROGRAMS)
+    mounted += (f"--bind-ro={TEMPLATES}",)
     host = lan.boot(*mounted)
     install(host)
     return host
@@ -55,13 +57,13 @@ def operator(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Oper
     return person
 
 
-def fleet(person: Operator, machine: Machine, port: int = 9091) -> None:
-    """The engines of a target run beside Prometheus; its section names the host."""
+def fleet(person: Operator, machine: Machine, port: int = 9091, **more: Any) -> None:
+    """The engines of a target run beside Prometheus; its section names the host, and has ``more`` in it."""
     person.write_fleet()
     file = person.folder / "fleet.yaml"
     text: dict[str, Any] = json.loads(file.read_text())
     host = {key: value for key, value in as_host(machine).items() if key != "name"}
-    text["monitoring"] = {"host": host | {"name": "watcher"}, "prometheus_port": port}
+    text["monitoring"] = {"host": host | {"name": "watcher"}, "prometheus_port": port, **more}
     file.write_text(json.dumps(text, indent=1))
 
 
@@ -130,6 +132,99 @@ def test_grafana_finds_source_and_dashboards_and_restarts_for_another_source_alo
     assert machine.sh(pid) == restarted
 
 
+RELAY = "market-maker-alert-relay.service"
+ROBOT = {"robot": {"kind": "dingtalk", "url_file": "/etc/market-maker/monitoring/robot", "language": "zh"}}
+LISTENER = """
+import http.server
+class Robot(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        with open("/root/robot.log", "ab") as log: log.write(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200); self.end_headers(); self.wfile.write(b'{"errcode": 0, "errmsg": "ok"}')
+http.server.HTTPServer(("127.0.0.1", 9999), Robot).serve_forever()
+"""
+
+
+def relay_pid(machine: Machine) -> str:
+    return machine.sh(f"systemctl show -p MainPID --value {RELAY}").strip()
+
+
+def test_a_relay_that_lacks_a_secret_puts_everything_back_and_says_which(operator: Operator, machine: Machine) -> None:
+    before = machine.sh(f"readlink {CURRENT}")
+    fleet(operator, machine, channels=ROBOT)
+    done = operator.json("monitoring", "push")
+    assert done.code == 4, done.err
+    assert "cannot read the secret /etc/market-maker/monitoring/robot" in done.err
+    assert machine.sh(f"readlink {CURRENT}") == before
+    assert relay_pid(machine) == "0"
+    assert machine.sh(f"ls /etc/systemd/system/{RELAY} 2>&1 || true").startswith("ls: cannot access")
+
+
+def test_a_push_brings_the_relay_and_a_test_alert_from_here_arrives_at_the_robot(
+    operator: Operator, machine: Machine
+) -> None:
+    """DingTalk is not to be had here: a listener on the host answers as it does."""
+    (machine.root / "root/robot.py").write_text(LISTENER)
+    machine.sh(
+        "systemd-run -q --unit=robot python3 /root/robot.py; install -d -m 0755 /etc/market-maker/monitoring;"
+        " cd /etc/market-maker/monitoring; echo 'http://127.0.0.1:9999/send?access_token=t' > robot;"
+        " chown prometheus robot; chmod 0400 robot"
+    )
+    done = operator.json("monitoring", "push")
+    assert done.code == 0, done.err
+    assert RELAY in done.result["told"]
+    assert machine.sh(f"systemctl is-enabled {RELAY}; systemctl is-active {RELAY}").split() == ["enabled", "active"]
+    assert "access_token" not in machine.sh("journalctl --no-pager -o cat; ps axww -o args")
+    said: list[str] = []
+
+    def carried() -> bool:
+        done = operator.json("monitoring", "test-alert")
+        said.append(done.out + done.err)
+        return done.code == 0
+
+    try:
+        until(carried, "the whole chain carries", 60)
+    except AssertionError:
+        raise AssertionError(said[-1]) from None
+    assert "[P0 告警] TestAlert test" in (machine.root / "root/robot.log").read_text()
+
+
+def test_the_same_relay_is_left_alone_one_that_dies_comes_back_and_a_stopped_one_is_started(
+    operator: Operator, machine: Machine
+) -> None:
+    pid = relay_pid(machine)
+    again = operator.json("monitoring", "push")
+    assert (again.code, again.result["unchanged"], relay_pid(machine)) == (0, True, pid), again.err
+    machine.sh(f"kill -9 {pid}")
+    until(lambda: relay_pid(machine) not in ("0", pid), "systemd starts it again", 30)
+    machine.sh(f"systemctl stop {RELAY}")
+    done = operator.json("monitoring", "push")
+    assert (done.code, RELAY in done.result["told"]) == (0, True), done.err
+    assert relay_pid(machine) != "0"
+
+
+def test_an_alertmanager_that_does_not_come_up_is_no_success(operator: Operator, machine: Machine) -> None:
+    """Its package without its templates: it takes the files by amtool's word, and dies."""
+    before = machine.sh(f"readlink {CURRENT}")
+    machine.sh(f"mount -t tmpfs none {TEMPLATES}")
+    try:
+        fleet(operator, machine, channels={"robot": {**ROBOT["robot"], "priorities": ["P0"]}})
+        done = operator.json("monitoring", "push")
+        assert done.code == 4, done.err
+        assert "Alertmanager does not run with the new files" in done.err
+        assert "default.tmpl" in done.err
+        assert machine.sh(f"readlink {CURRENT}") == before
+    finally:
+        machine.sh(f"umount {TEMPLATES}; systemctl reset-failed; systemctl restart prometheus-alertmanager")
+
+
+def test_without_a_channel_no_relay_is_left(operator: Operator, machine: Machine) -> None:
+    fleet(operator, machine)
+    done = operator.json("monitoring", "push")
+    assert done.code == 0, done.err
+    assert relay_pid(machine) == "0"
+    assert machine.sh(f"ls /etc/systemd/system/{RELAY} 2>&1 || true").startswith("ls: cannot access")
+
+
 def test_files_that_the_hosts_own_promtool_refuses_change_nothing(
     operator: Operator, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,11 +252,15 @@ def test_a_prometheus_that_does_not_come_up_gets_its_old_files_back(operator: Op
 
 
 def test_every_command_of_the_document_does_what_it_says(operator: Operator, machine: Machine) -> None:
+    fleet(operator, machine, channels=ROBOT)
     reader = Reader(operator.folder, {}, {})
     typed = [reader.type(command) for command in commands(ROOT / "docs/deployment/MONITORING.md")]
-    assert [(one.command, one.code, one.said) for one in typed[:-1] if one.code] == []
-    assert len(typed) == 6
-    assert typed[-1].code == 10, "no engine runs there"
+    live = next(one for one in typed if one.command.endswith("--live"))
+    assert [(one.command, one.code, one.said) for one in typed if one.code and one is not live] == []
+    assert len(typed) == 7
+    assert live.code == 10, "no engine runs there"
+    fleet(operator, machine)
+    assert operator.json("monitoring", "push").code == 0
 
 
 def test_a_dashboard_that_asks_for_what_no_engine_has_is_told_and_so_is_an_engine_that_is_down(

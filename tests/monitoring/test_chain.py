@@ -1,5 +1,9 @@
 """From the engine to the channel, with the real programs: a halt is paged, a dead engine once, dead alerting said."""
 
+import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +11,16 @@ from pathlib import Path
 import pytest
 
 from mmctl.monitoring.proof import links, prove
+from mmctl.monitoring.relay.files import described
 from mmctl.monitoring.rules.table import alerts
 from mmctl.monitoring.send.ask import query
 from tests.monitoring.chain import Running, chain
 from tests.monitoring.live import scraped, trading
-from tests.needs import need_program
-from tests.sandbox.engines import Engine, until
+from tests.needs import ROOT, need_program
+from tests.ports import free_port
+from tests.sandbox.engines import Engine, get, until
+from tests.unit.conftest import Mmctl
+from tests.unit.conftest import mmctl as mmctl
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +75,86 @@ def halted_and_reset(engine: Engine, parts: Running) -> float:
     engine.control("resume", reason="it was seen", confirm="sandbox")
     until(lambda: parts.resolved("EngineHalted", start), "the alert has ended", 90)
     return took
+
+
+@pytest.fixture
+def desk(running: tuple[Engine, Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """A fleet file with the channels of the chain; the options that lead a verb to its parts."""
+    _, parts = running
+    channels = {channel.name: described(channel) for channel in parts.channels}
+    (tmp_path / "fleet.yaml").write_text(json.dumps({"targets": {}, "monitoring": {"channels": channels}}))
+    monkeypatch.setenv("MMCTL_FLEET", str(tmp_path / "fleet.yaml"))
+    at = {"--prometheus": parts.chain.prometheus, "--alertmanager": parts.chain.alertmanager,
+          "--relay": parts.chain.relay}  # fmt: skip
+    return tuple(word for option, part in at.items() for word in (option, f"http://{part.name}"))
+
+
+def test_the_verb_proves_every_link_and_every_channel_of_a_priority(mmctl: Mmctl, desk: tuple[str, ...]) -> None:
+    said = mmctl("monitoring", "test-alert", *desk, "--deadline", "60s", "--json")
+    assert said.code == 0, said.err
+    proved = [event["what"] for event in said.events if event["event"] == "proof" and event["proved"]]
+    assert proved[:3] == [
+        "Prometheus evaluates the rules",
+        "Alertmanager gets what Prometheus sends",
+        "the relay gets what Alertmanager sends",
+    ]
+    assert set(proved[3:]) == {"pager", "robot"}
+    assert said.events[-1]["lacking"] == []
+
+
+def test_the_verb_ends_with_5_and_names_what_is_not_proved(
+    running: tuple[Engine, Running], mmctl: Mmctl, desk: tuple[str, ...]
+) -> None:
+    _, parts = running
+    hung, parts.robot.hang_s = parts.robot.hang_s, 30.0
+    try:
+        said = mmctl("monitoring", "test-alert", *desk, "--deadline", "2s")
+    finally:
+        parts.robot.hang_s = hung
+    assert said.code == 5
+    assert "not proved: robot" in said.err
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    words = ("--priority", "P2", *desk[2:], "--prometheus", nowhere, "--deadline", "4s")
+    said = mmctl("monitoring", "test-alert", *words)
+    assert said.code == 5
+    assert "not proved: Prometheus evaluates the rules" in said.err
+    assert mmctl("monitoring", "test-alert", "--priority", "P9", *desk).code == 2
+
+
+def test_a_relay_of_ones_own_answers_until_it_is_stopped(
+    running: tuple[Engine, Running], mmctl: Mmctl, desk: tuple[str, ...]
+) -> None:
+    _, parts = running
+    port = free_port()
+    words = ["monitoring", "relay", *desk[:4], "--port", str(port)]
+    process = subprocess.Popen([sys.executable, "-m", "mmctl", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        until(lambda: get(port, "/health?always=200"), "it answers")
+        assert set(get(port, "/health?always=200")["channels"]) == {channel.name for channel in parts.channels}
+        assert get(port, "/deliveries") == []
+        taken = mmctl(*words)
+        assert taken.code == 1
+        assert str(port) in taken.err
+    finally:
+        process.terminate()
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "relay on 127.0.0.1" in out
+
+
+def test_a_relay_whose_secret_is_missing_does_not_start(
+    running: tuple[Engine, Running], mmctl: Mmctl, desk: tuple[str, ...]
+) -> None:
+    _, parts = running
+    sign = next(channel.secret for channel in parts.channels if channel.name == "robot")
+    assert sign is not None
+    kept = Path(sign.file).rename(f"{sign.file}.away")
+    try:
+        said = mmctl("monitoring", "relay", *desk[:4], "--port", str(free_port()))
+    finally:
+        kept.rename(sign.file)
+    assert said.code == 7
+    assert sign.file in said.err
 
 
 def test_an_engine_that_halts_is_paged_and_the_end_is_told(running: tuple[Engine, Running]) -> None:

@@ -1,4 +1,4 @@
-"""Every panel shows something: a real engine on a recorded market, a real Prometheus, all targets asked as Grafana asks them."""
+"""Every panel shows something: a real engine on a recorded market, a real Prometheus, asked as Grafana asks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -75,7 +75,7 @@ def tripped(group: str) -> str:
     refused = total(f"increase({waiting}[1m])")
     minutes = f"sum_over_time(({refused} > bool 0)[$__range:1m])"
     # The points of a subquery are the full minutes of the clock: before the first one of an engine there is none.
-    return f"{trips} + ({minutes} or 0 * {total(waiting)})"
+    return f"{trips} + ({minutes} or 0 * {refused})"
 
 
 #: When each alert began (ms since 1970), of those that stand and those that ended in the time shown. ALERTS and
