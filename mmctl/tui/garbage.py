@@ -43,7 +43,7 @@ class Garbage:
             self._before = None
 
     def quiet_seconds(self) -> float:
-        """How long nobody has typed or clicked."""
+        """How long nobody has typed or clicked, seconds."""
         return self._clock() - self._touched
 
     def touched(self) -> None:
