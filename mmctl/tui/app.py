@@ -142,7 +142,7 @@ class Dashboard(Keys):
         self._seen: dict[str, Picture] = {}
         self._redrawn = -1.0
         self._gave_way = False
-        self._garbage = Garbage(clock)
+        self._garbage = Garbage(time.monotonic)  # not ``clock``: a replay's stands still, leaps and goes back
         self._views: dict[str, View] = {}
 
     @property
@@ -175,7 +175,7 @@ class Dashboard(Keys):
                     yield self._views[make.NAME]
             yield PanelBox("detail")
         yield Input(placeholder="filter, Enter keeps it, Esc clears it", id="filter")
-        yield KeyBar(id="keys")
+        yield KeyBar(self.replays)
 
     def on_mount(self) -> None:
         self.query_one("#filter").display = False

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from mmctl.client.age import Freshness
-from mmctl.tui.actions import ACTIONS, SHOWN_VIEWS, VIEWS, key_name
+from mmctl.tui.actions import ACTIONS, REPLAY, SHOWN_VIEWS, VIEWS, key_name
 from mmctl.tui.bounds import BAD
 from mmctl.tui.breaches import Breach
 from mmctl.tui.draw.canvas import Line, Lines, cut, plain
@@ -160,18 +160,27 @@ class Drawing(Framed):
 class KeyBar(Static):
     """The keys of the actions that are shown, on one line whatever its width: what does not fit is grouped."""
 
+    def __init__(self, replays: bool) -> None:
+        super().__init__(id="keys")
+        self._replays = replays
+
     def on_resize(self) -> None:
-        self.update(Text.from_markup("  ".join(_key(key, label) for key, label in fitting(self.size.width))))
+        keys = fitting(self.size.width, self._replays)
+        self.update(Text.from_markup("  ".join(_key(key, label) for key, label in keys)))
 
 
 def _key(key: str, label: str) -> str:
     return f"[bold $accent]{escape(key)}[/] {escape(label)}".replace("$accent", "reverse")
 
 
-def fitting(width: int) -> list[tuple[str, str]]:
-    """Keys and labels that fit into ``width`` cells: the later views become one entry, then labels go."""
+def fitting(width: int, replays: bool = False) -> list[tuple[str, str]]:
+    """Keys and labels that fit into ``width`` cells: the later views become one entry, then labels go.
+
+    ``replays``: of a recording, which has keys of its own.
+    """
     views = [(str(number), label) for number, (_, label, _) in enumerate(VIEWS) if number < SHOWN_VIEWS]
-    rest = [(key_name(a.keys[0]), a.label) for a in ACTIONS if a.shown and not a.method.startswith("view(")]
+    shown = [a for a in ACTIONS if a.shown and (replays or a.group != REPLAY)]
+    rest = [(key_name(a.keys[0]), a.label) for a in shown if not a.method.startswith("view(")]
     choices = [[*views, *rest]]
     for first in range(SHOWN_VIEWS - 1, 0, -1):
         choices.append([*views[:first], (f"{first}-{len(VIEWS) - 1}", "more"), *rest])

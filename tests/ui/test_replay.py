@@ -1,7 +1,7 @@
 """A recording on the screen: the very picture that the live one had, marked as a replay, moved by keys."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from mmctl.tui.garbage import Garbage
 from mmctl.tui.grid import Grid
 from mmctl.tui.recording.bounds import Bounds
 from mmctl.tui.recording.player import Player, moment
@@ -16,6 +17,7 @@ from mmctl.tui.recording.reader import Recording
 from mmctl.tui.recording.recorder import Recorder
 from mmctl.tui.recording.timeline import Timeline
 from mmctl.tui.replay import ReplayDashboard
+from mmctl.tui.widgets import KeyBar
 from tests.ui import samples
 from tests.ui.bench import SIZE, Bench, Clock, FakeSource
 
@@ -238,3 +240,39 @@ def test_a_time_is_read_as_people_write_it(text: str, seconds: int) -> None:
 def test_what_is_no_time_is_said_with_what_would_be(text: str) -> None:
     with pytest.raises(ValueError, match="write 12:30"):
         moment(text, NOW)
+
+
+async def test_its_keys_stand_in_the_bar_as_far_as_there_is_room(recorded: Recorded) -> None:
+    recorded.look()
+    app, _, _ = replay(recorded)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        shown = str(app.query_one("#keys", KeyBar).content)
+    assert re.search(r"g Go to +b Breach +f Fill", shown), shown
+    assert "q Quit" in shown
+    async with recorded.bench.app.run_test(size=(250, 70)) as pilot:
+        await pilot.pause()
+        shown = str(recorded.bench.app.query_one("#keys", KeyBar).content)
+    assert "Go to" not in shown, "of a live one they would do nothing"
+
+
+async def test_garbage_waits_for_the_persons_time_and_not_for_that_of_the_replay(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks: list[Callable[[], float]] = []
+
+    class Watched(Garbage):
+        def __init__(self, clock: Callable[[], float]) -> None:
+            clocks.append(clock)
+            super().__init__(clock)
+
+    monkeypatch.setattr("mmctl.tui.app.Garbage", Watched)
+    for _ in range(3):
+        recorded.look()
+    _, player, _ = replay(recorded)
+    player.play(False)
+    player.seek(player.recording.span()[1])
+    [clock] = clocks
+    late = clock()
+    player.seek(player.recording.span()[0])
+    assert clock() > late, "a leap back would put the next collection off by as much, a pause for as long as it lasts"
