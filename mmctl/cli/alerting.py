@@ -24,6 +24,8 @@ PROMETHEUS = f"http://127.0.0.1:{PROMETHEUS_PORT}"
 ALERTMANAGER = f"http://127.0.0.1:{ALERTMANAGER_PORT}"
 PrometheusOption = Annotated[str, typer.Option("--prometheus", metavar="URL", help="Where Prometheus answers.")]
 AlertmanagerOption = Annotated[str, typer.Option("--alertmanager", metavar="URL", help="Where Alertmanager answers.")]
+#: A relay that was just started has the Watchdog within fifteen seconds.
+PROOF_SECONDS = 60.0
 ONLY = "this one, not the monitoring host's"
 OtherPrometheus = Annotated[str | None, typer.Option("--prometheus", metavar="URL", help=f"Ask {ONLY}.")]
 OtherAlertmanager = Annotated[str | None, typer.Option("--alertmanager", metavar="URL", help=f"Send to {ONLY}.")]
@@ -71,8 +73,8 @@ def send_test_alert(
     ports = (section.prometheus_port or PROMETHEUS_PORT, section.alertmanager_port or ALERTMANAGER_PORT, RELAY_PORT)
     with _services(section, (prometheus, alertmanager, relay_at), ports) as parts:
         chain = Chain(*parts)
-        proofs = links(chain, run.remaining(30.0) / 2)
-        proofs += prove(chain, section.channels, priority, run.remaining(30.0))
+        proofs = links(chain, run.remaining(PROOF_SECONDS) / 2)
+        proofs += prove(chain, section.channels, priority, run.remaining(PROOF_SECONDS))
     for proof in proofs:
         run.out.event("proof", what=proof.what, proved=proof.proved, message=proof.said, limits=proof.limits)
     rows = [("yes" if p.proved else "NO", p.what, p.said, p.limits) for p in proofs]

@@ -182,7 +182,7 @@ def test_a_push_brings_the_relay_and_a_test_alert_from_here_arrives_at_the_robot
         return done.code == 0
 
     try:
-        until(carried, "the whole chain carries", 60)
+        until(carried, "the whole chain carries", 180)
     except AssertionError:
         raise AssertionError(said[-1]) from None
     assert "[P0 告警] TestAlert test" in (machine.root / "root/robot.log").read_text()
