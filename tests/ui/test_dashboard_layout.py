@@ -1,9 +1,12 @@
 """The dashboard's lines and panels at every size, and how still they stand."""
 
+from typing import Any
+
 import pytest
+from textual.screen import Screen
 
 from mmctl.tui.actions import VIEWS
-from mmctl.tui.widgets import Framed, KeyBar, PanelBox
+from mmctl.tui.widgets import Banner, Framed, KeyBar, PanelBox
 from tests.ui.bench import SIZE, Bench, FakeSource
 
 
@@ -72,3 +75,44 @@ async def test_what_has_not_changed_is_not_painted_again() -> None:
         for _ in range(5):
             bench.app.repaint()
         assert painted == []
+
+
+@pytest.fixture
+def layouts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One more for each time that a whole screen was laid out."""
+    found: list[int] = []
+    laid_out = Screen._refresh_layout
+
+    def counted(screen: "Screen[object]", *args: Any, **named: Any) -> None:
+        found.append(1)
+        laid_out(screen, *args, **named)
+
+    monkeypatch.setattr(Screen, "_refresh_layout", counted)
+    return found
+
+
+@pytest.mark.parametrize("view", ["overview", "risk", "orders", "latency"])
+async def test_figures_that_move_lay_no_screen_out_and_another_line_of_a_banner_does(
+    layouts: list[int], view: str
+) -> None:
+    source = FakeSource()
+    source.state["risk"]["limits"][0]["ratio"] = 0.76
+    bench = Bench(source)
+    async with bench.app.run_test(size=SIZE) as pilot:
+        bench.app.action_view(view)
+        before = 0
+        for number in range(8):
+            if number == 3:  # each text has had its place by then
+                before = len(layouts)
+            source.state["risk"]["limits"][0]["ratio"] = 0.76 + number / 100
+            source.state["pnl"]["total"] = 1.25 * number
+            source.state["symbols"]["ETHUSDT"]["position"]["base"] = 0.001 * number
+            bench.poll()
+            await pilot.pause(0.05)
+        assert len(layouts) == before
+        height = bench.app.query_one(Banner).region.height
+        source.state["feeds"] = [{"name": "market", "connected": False, "age_s": 3.0}]
+        bench.poll()
+        await pilot.pause(0.1)
+        assert bench.app.query_one(Banner).region.height == height + 1
+        assert len(layouts) > before
