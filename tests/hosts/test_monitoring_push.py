@@ -25,13 +25,14 @@ CURRENT = "/opt/market-maker-monitoring/current"
 
 
 def install(machine: Machine) -> None:
-    """What `apt-get install prometheus prometheus-alertmanager` leaves, without starting it."""
+    """What `apt-get install prometheus prometheus-alertmanager` leaves, without starting it, beside an engine."""
     for unit in UNITS:
         shutil.copy(f"/lib/systemd/system/{unit}", machine.root / "etc/systemd/system" / unit)
         (machine.root / "etc/default" / unit.removesuffix(".service")).write_text('ARGS=""\n')
     machine.sh(
         "useradd --system --home-dir /var/lib/prometheus --create-home prometheus;"
         " install -d -o prometheus /var/lib/prometheus/metrics2 /var/lib/prometheus/alertmanager;"
+        " install -d -m 0700 /etc/market-maker;"  # as a deploy leaves it: its secrets are root's alone
         " systemctl daemon-reload"
     )
 
@@ -133,7 +134,7 @@ def test_grafana_finds_source_and_dashboards_and_restarts_for_another_source_alo
 
 
 RELAY = "market-maker-alert-relay.service"
-ROBOT = {"robot": {"kind": "dingtalk", "url_file": "/etc/market-maker/monitoring/robot", "language": "zh"}}
+ROBOT = {"robot": {"kind": "dingtalk", "url_file": "/etc/market-maker-monitoring/robot", "language": "zh"}}
 LISTENER = """
 import http.server
 class Robot(http.server.BaseHTTPRequestHandler):
@@ -153,7 +154,7 @@ def test_a_relay_that_lacks_a_secret_puts_everything_back_and_says_which(operato
     fleet(operator, machine, channels=ROBOT)
     done = operator.json("monitoring", "push")
     assert done.code == 4, done.err
-    assert "cannot read the secret /etc/market-maker/monitoring/robot" in done.err
+    assert "cannot read the secret /etc/market-maker-monitoring/robot" in done.err
     assert machine.sh(f"readlink {CURRENT}") == before
     assert relay_pid(machine) == "0"
     assert machine.sh(f"ls /etc/systemd/system/{RELAY} 2>&1 || true").startswith("ls: cannot access")
@@ -165,8 +166,8 @@ def test_a_push_brings_the_relay_and_a_test_alert_from_here_arrives_at_the_robot
     """DingTalk is not to be had here: a listener on the host answers as it does."""
     (machine.root / "root/robot.py").write_text(LISTENER)
     machine.sh(
-        "systemd-run -q --unit=robot python3 /root/robot.py; install -d -m 0755 /etc/market-maker/monitoring;"
-        " cd /etc/market-maker/monitoring; echo 'http://127.0.0.1:9999/send?access_token=t' > robot;"
+        "systemd-run -q --unit=robot python3 /root/robot.py; install -d -m 0755 /etc/market-maker-monitoring;"
+        " cd /etc/market-maker-monitoring; echo 'http://127.0.0.1:9999/send?access_token=t' > robot;"
         " chown prometheus robot; chmod 0400 robot"
     )
     done = operator.json("monitoring", "push")

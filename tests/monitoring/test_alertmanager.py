@@ -13,7 +13,7 @@ from mmctl.monitoring.alertmanager import configuration, natively
 from mmctl.monitoring.rules.table import alerts
 from tests.needs import need_program
 
-PLACE = SecretPlace("/etc/market-maker/monitoring/secret")
+PLACE = SecretPlace("/etc/market-maker-monitoring/secret")
 CHANNELS = (
     Channel("oncall", "dingtalk", ("P0", "P1"), address_place=PLACE, secret=PLACE),
     Channel("chat", "slack", ("P0", "P1", "P2"), address_place=PLACE),

@@ -16,17 +16,17 @@ monitoring:
   channels:
     oncall:
       kind: dingtalk
-      url_file: /etc/market-maker/monitoring/dingtalk.url
+      url_file: /etc/market-maker-monitoring/dingtalk.url
       secret_env: DINGTALK_SECRET
       mentions: [13800000000]
       priorities: [P0, P1]
       language: zh
-    desk: {kind: slack, url_file: /etc/market-maker/monitoring/slack.url}
-    group: {kind: wecom, url_file: /etc/market-maker/monitoring/wecom.url, priorities: [P2]}
-    bot: {kind: telegram, chat: -1001, secret_file: /etc/market-maker/monitoring/telegram.token}
+    desk: {kind: slack, url_file: /etc/market-maker-monitoring/slack.url}
+    group: {kind: wecom, url_file: /etc/market-maker-monitoring/wecom.url, priorities: [P2]}
+    bot: {kind: telegram, chat: -1001, secret_file: /etc/market-maker-monitoring/telegram.token}
     mail:
       {kind: email, to: [a@desk.example], from: mm@desk.example, smarthost: "mail.desk.example:587",
-       username: mm, secret_file: /etc/market-maker/monitoring/mail.password, priorities: [P3]}
+       username: mm, secret_file: /etc/market-maker-monitoring/mail.password, priorities: [P3]}
     hook: {kind: webhook, url: "http://127.0.0.1:9000/x"}
 """
 

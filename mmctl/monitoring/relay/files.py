@@ -24,7 +24,7 @@ Wants=network-online.target
 Environment=PYTHONPATH={current}/{program} PYTHONDONTWRITEBYTECODE=1
 ExecStart=/usr/bin/python3 -P -m mmctl.monitoring.relay --channels {current}/{channels} --port {relay} \\
   --prometheus http://127.0.0.1:{prometheus} --alertmanager http://127.0.0.1:{alertmanager}
-EnvironmentFile=-/etc/market-maker/monitoring/relay.env
+EnvironmentFile=-/etc/market-maker-monitoring/relay.env
 User=prometheus
 Restart=always
 RestartSec=1
