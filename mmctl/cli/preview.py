@@ -18,7 +18,8 @@ from mmctl.monitoring.preview.asking import shown
 from mmctl.monitoring.preview.bundle import load
 from mmctl.monitoring.preview.page import page
 from mmctl.monitoring.preview.prometheus import Prometheus, at_url, through
-from mmctl.monitoring.preview.timing import NotATime, Span, duration_ms, span_of
+from mmctl.monitoring.preview.shape import fault_of
+from mmctl.monitoring.preview.timing import NotATime, duration_ms, span_of
 
 #: Seconds that all questions together may take where no --deadline is given.
 ASKING_S = 120.0
@@ -55,6 +56,7 @@ def preview(
     if target is not None and not instance:
         chosen["instance"] = tuple(engine.instance for engine in plan.engines)
     source = at_url(prometheus) if prometheus else _of_fleet(fleet, plan)
+    source.until = time.monotonic() + run.remaining(ASKING_S)
     version = source.prove()
     made_ms = int(time.time() * 1000)
     try:
@@ -62,7 +64,9 @@ def preview(
         spans = [span_of(since or str((board.get("time") or {}).get("from", "now-1h")), made_ms) for board in read]
     except NotATime as error:
         raise UsageError(str(error)) from None
-    drawn = [_shown(run, board, source, span, scrape_ms, chosen) for board, span in zip(read, spans, strict=True)]
+    if scrape_ms <= 0 or any(span.length_ms <= 0 for span in spans):
+        raise UsageError("a time of nothing shows nothing", "Write it as 30s, 5m or 24h.")
+    drawn = [shown(board, source, span, scrape_ms, chosen) for board, span in zip(read, spans, strict=True)]
     text = page(drawn, source.name, made_ms, bundle)
     try:
         out.write_text(text, encoding="utf-8")
@@ -87,8 +91,9 @@ def _read(where: Path) -> list[dict[str, Any]]:
     for path in files:
         try:
             board = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(board, dict) or not isinstance(board.get("panels"), list):
-                raise PreviewRefused(f"{path} is no dashboard: it has no panels")
+            fault = fault_of(board) if isinstance(board, dict) else "it has no panels"
+            if fault:
+                raise PreviewRefused(f"{path} is no dashboard: {fault}", "`mmctl monitoring render` writes those of here.")
         except OSError as error:
             raise PreviewRefused(f"cannot read {path}: {error.strerror}") from None
         except ValueError as error:
@@ -106,13 +111,6 @@ def _of_fleet(fleet: Fleet, plan: Plan) -> Prometheus:
     from mmctl.fleet.ssh import SshTransport
 
     return through(SshTransport(host), plan.prometheus_port)
-
-
-def _shown(
-    run: Run, board: dict[str, Any], source: Prometheus, span: Span, scrape_ms: int, chosen: dict[str, tuple[str, ...]]
-) -> dict[str, Any]:
-    run.remaining(ASKING_S)
-    return shown(board, source, span, scrape_ms, chosen)
 
 
 def _tell(run: Run, out: Path, drawn: list[dict[str, Any]], source: Prometheus, version: str) -> None:

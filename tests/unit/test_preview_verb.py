@@ -5,6 +5,7 @@ The Prometheus here is a stand-in that answers as it is told: a real one refuses
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from mmctl.monitoring.preview.bundle import Bundle
 from mmctl.monitoring.preview.page import page
+from mmctl.monitoring.preview.prometheus import Prometheus
 from tests.unit.conftest import Mmctl
 
 VERSION = {"status": "success", "data": {"version": "2.42.0"}}
@@ -135,7 +137,19 @@ def test_a_value_that_does_not_exist_is_refused_with_those_that_do(
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("{", "is not JSON"), ("[]", "is no dashboard"), ('{"title": "x"}', "is no dashboard"), (None, "cannot read")],
+    [
+        ("{", "is not JSON"),
+        ("[]", "is no dashboard"),
+        ('{"title": "x"}', "is no dashboard"),
+        (None, "cannot read"),
+        ('{"panels": [1]}', "one that is no object"),
+        ('{"panels": [], "time": "now-1h"}', "time is no object"),
+        ('{"panels": [], "templating": []}', "templating has no list"),
+        ('{"panels": [{"type": "row", "panels": [1]}]}', "a panel in it is no object"),
+        ('{"panels": [{"id": 1, "title": "Bid", "targets": [{"expr": "up"}]}]}', "the panel Bid: its gridPos has no"),
+        ('{"panels": [{"title": "Bid", "gridPos": {"x": 0, "y": 0, "w": 4, "h": 4}}]}', "the panel Bid: it has no id"),
+        ('{"panels": [{"id": 1, "targets": "up"}]}', "the panel 1: targets is no list"),
+    ],
 )
 def test_a_dashboard_that_is_none_is_named(
     text: str | None, told: str, mmctl: Mmctl, prometheus: StandIn, tmp_path: Path
@@ -154,6 +168,8 @@ def test_a_dashboard_that_is_none_is_named(
     [
         ("--prometheus", "nowhere"),
         ("--prometheus", "http://127.0.0.1:9", "--language", "fr"),
+        ("--prometheus", "http://127.0.0.1:99999"),
+        ("--prometheus", "http://[::1:9091"),
         (),
     ],
 )
@@ -165,6 +181,21 @@ def test_a_time_that_is_none_exits_2(mmctl: Mmctl, prometheus: StandIn) -> None:
     said = mmctl("monitoring", "preview", "--prometheus", prometheus.url, "--since", "yesterday")
     assert said.code == 2
     assert "'yesterday' is not a duration" in said.err
+    assert mmctl("monitoring", "preview", "--prometheus", prometheus.url, "--since", "0s").code == 2
+    assert mmctl("monitoring", "preview", "--prometheus", prometheus.url, "--scrape-interval", "0s").code == 2
+
+
+def test_what_is_not_asked_in_the_given_time_is_said_in_its_panel() -> None:
+    asked: list[str] = []
+
+    def fetch(path: str, seconds: float) -> tuple[int, bytes]:
+        asked.append(path)
+        return 200, json.dumps(NOTHING).encode()
+
+    source = Prometheus(fetch, "p", until=time.monotonic() - 1)
+    assert source.instant("up", 0).error == "not asked: the time for all questions is over"
+    assert asked == []
+    assert Prometheus(fetch, "p").instant("up", 0).error == ""
 
 
 def test_no_word_of_a_dashboard_ends_the_pages_script() -> None:

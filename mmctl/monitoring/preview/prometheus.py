@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import math
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,10 +33,13 @@ class Answer:
 
 
 class Prometheus:
-    """One Prometheus; ``name`` is how it is called on the page, without a password."""
+    """One Prometheus; ``name`` is how it is called on the page, without a password.
 
-    def __init__(self, fetch: Fetch, name: str) -> None:
-        self.name = name
+    After ``until`` (seconds of the monotonic clock) nothing more is asked.
+    """
+
+    def __init__(self, fetch: Fetch, name: str, until: float = math.inf) -> None:
+        self.name, self.until = name, until
         self._fetch = fetch
 
     def prove(self) -> str:
@@ -71,10 +76,13 @@ class Prometheus:
         return sorted(map(str, answer.data))
 
     def _ask(self, path: str, **asked: str) -> Answer:
+        left = min(ANSWER_S, self.until - time.monotonic())
+        if left <= 0:
+            return Answer(None, "not asked: the time for all questions is over")
         try:
-            status, body = self._fetch(f"{path}?{urllib.parse.urlencode(asked)}", ANSWER_S)
+            status, body = self._fetch(f"{path}?{urllib.parse.urlencode(asked)}", left)
         except (TimeoutError, DeadlineExceeded):
-            return Answer(None, f"no answer within {ANSWER_S:g} s")
+            return Answer(None, f"no answer within {left:.3g} s")
         except (OSError, http.client.HTTPException) as error:
             return Answer(None, f"no answer: {error or type(error).__name__}")
         try:
@@ -88,7 +96,11 @@ class Prometheus:
 
 def at_url(url: str) -> Prometheus:
     """The Prometheus at ``http(s)://[user:password@]host[:port][/path]``. Raises UsageError."""
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"that is no address of Prometheus: {error}", "Write it as http://HOST:PORT.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"'{_without_password(parts)}' is no address of Prometheus", "Write it as http://HOST:PORT.")
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -100,7 +112,7 @@ def at_url(url: str) -> Prometheus:
         headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
 
     def fetch(path: str, seconds: float) -> tuple[int, bytes]:
-        connection = connect(parts.hostname or "", parts.port, timeout=seconds)
+        connection = connect(parts.hostname or "", port, timeout=seconds)
         try:
             connection.request("GET", parts.path.rstrip("/") + path, headers=headers)
             answer = connection.getresponse()
