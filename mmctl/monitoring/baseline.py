@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from mmctl.fleet.errors import ConfigRefused, OperatorError, Refused
+from mmctl.fleet.errors import ConfigRefused, OperatorError, Refused, UsageError
 from mmctl.monitoring.rules.anomaly import BY_KEY, WATCHED, WINDOW, Usual
 from mmctl.monitoring.send.ask import Service, query
 
@@ -114,5 +114,8 @@ def keep(baseline: Baseline, file: Path) -> None:
 
 
 def ago(seconds: float) -> datetime:
-    """The time ``seconds`` before now."""
-    return datetime.fromtimestamp(datetime.now(UTC).timestamp() - seconds, UTC)
+    """The time ``seconds`` before now. Raises UsageError where the calendar has none."""
+    try:
+        return datetime.fromtimestamp(datetime.now(UTC).timestamp() - seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"{seconds:g} s ago is before the calendar begins", "as in 2d") from None

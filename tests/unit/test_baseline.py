@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mmctl.fleet.errors import ConfigRefused, Refused
+from mmctl.fleet.errors import ConfigRefused, Refused, UsageError
 from mmctl.monitoring import baseline
 from mmctl.monitoring.rules.anomaly import WATCHED, Usual
 from mmctl.monitoring.send.ask import Service, at_url
@@ -61,6 +61,8 @@ def test_a_run_too_short_is_refused_before_anything_is_asked(monkeypatch: pytest
     with pytest.raises(Refused, match="too short for a baseline"):
         baseline.collect(at_url("http://p"), END - timedelta(hours=5), END)
     assert asked == []
+    with pytest.raises(UsageError, match="before the calendar begins"):
+        baseline.ago(1e6 * 86_400)
 
 
 def test_no_file_is_no_baseline_and_a_broken_one_is_named(tmp_path: Path) -> None:
