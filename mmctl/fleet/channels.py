@@ -17,6 +17,9 @@ from mmctl.fleet.errors import Refused
 PRIORITIES: Final = ("P0", "P1", "P2", "P3")
 KINDS: Final = ("webhook", "email", "telegram", "slack", "dingtalk", "wecom")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+#: Receivers that Alertmanager's file has besides the channels, which therefore have other names.
+TAKEN: Final = ("everyone", "watchdog")
+PORTS: Final = range(1, 65536)
 LANGUAGES: Final = ("en", "zh")
 TELEGRAM: Final = "https://api.telegram.org"
 Path_ = tuple[str | int, ...]
@@ -130,6 +133,8 @@ def _channel(notes: Notes, name: str, value: Any, path: Path_) -> Channel | None
 
     if not NAME.match(name):
         fault(path, "a channel's name holds only small letters, digits and dashes")
+    if name in TAKEN:
+        fault(path, f"no channel may be named {name}: alerts have a receiver of that name already")
     kind = value.get("kind") if isinstance(value, dict) else None
     if kind not in KINDS:
         fault((*path, "kind") if kind else path, f"unknown kind {kind!r}", f"one of {', '.join(KINDS)}")
@@ -138,6 +143,8 @@ def _channel(notes: Notes, name: str, value: Any, path: Path_) -> Channel | None
     values = notes.section(plain, path, _COMMON | TAKES[kind])
     if len(values) < len(plain):
         faults.append("noted by the section")
+    if values.get("priorities") == []:
+        fault((*path, "priorities"), "an empty list: it would take no alert", "leave it out for all four")
     priorities = _words(values, "priorities", path, fault) or PRIORITIES
     for one in priorities:
         if one not in PRIORITIES:
@@ -148,6 +155,8 @@ def _channel(notes: Notes, name: str, value: Any, path: Path_) -> Channel | None
     address = values.get("url", TELEGRAM if kind == "telegram" else "")
     if address and not web_address(address):
         fault((*path, "url"), "expected an address that begins with http:// or https://")
+    elif urlsplit(address).password is not None:
+        fault((*path, "url"), "it holds a password, which does not belong into the fleet file", "url_file or url_env")
     channel = Channel(
         name=name, kind=kind, priorities=priorities, language=language, address=address.rstrip("/"),
         address_place=_place(values, "url", path, fault), secret=_place(values, "secret", path, fault),
@@ -190,8 +199,8 @@ def _lacks(channel: Channel) -> list[tuple[str, str]]:
             lacks.append(("an email channel needs to: a list of addresses", ""))
         if not _mail_address(channel.sender):
             lacks.append(("an email channel needs from: an address", ""))
-        if not re.fullmatch(r"[A-Za-z0-9_.-]+:\d{1,5}", channel.smarthost):
-            lacks.append(("an email channel needs smarthost: host:port", ""))
+        if not _smarthost(channel.smarthost):
+            lacks.append(("an email channel needs smarthost: host:port", "an IPv6 address in brackets"))
         if bool(channel.username) != (channel.secret is not None):
             lacks.append(("give username and the place of its password, or neither", "write secret_file or secret_env"))
     return lacks
@@ -227,6 +236,11 @@ def web_address(text: str) -> bool:
         return False
     plain = all(33 <= ord(sign) < 127 for sign in text)
     return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+
+
+def _smarthost(text: str) -> bool:
+    found = re.fullmatch(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", text)
+    return found is not None and int(found[1]) in PORTS
 
 
 def _mail_address(text: str) -> bool:

@@ -71,6 +71,12 @@ def test_every_kind_of_channel_is_read() -> None:
         ("x: {kind: email, to: [a@b.c], from: d@e.f, smarthost: 'm:25', username: u}", "username and the place of its"),
         ("X y: {kind: wecom, url_env: B}", "holds only small letters"),
         ("x: 7", "unknown kind None"),
+        ("everyone: {kind: slack, url_env: B}", "no channel may be named everyone"),
+        ("watchdog: {kind: slack, url_env: B}", "no channel may be named watchdog"),
+        ("x: {kind: slack, url_env: B, priorities: []}", "an empty list: it would take no alert"),
+        ("x: {kind: webhook, url: 'https://u:abc@h.example/'}", "it holds a password"),
+        ("x: {kind: email, to: [a@b.c], from: d@e.f, smarthost: 'm:99999'}", "needs smarthost: host:port"),
+        ("x: {kind: email, to: [a@b.c], from: d@e.f, smarthost: '::1:25'}", "an IPv6 address in brackets"),
     ],
 )
 def test_a_wrong_channel_is_told_with_its_line_and_left_out(line: str, said: str) -> None:
@@ -78,6 +84,12 @@ def test_a_wrong_channel_is_told_with_its_line_and_left_out(line: str, said: str
     assert found == ()
     assert any(said in error and error.startswith("fleet.yaml:3") for error in errors), errors
     assert not any("abc" in error for error in errors)
+
+
+def test_a_mail_server_may_have_an_ipv6_address() -> None:
+    line = "x: {kind: email, to: [a@b.c], from: d@e.f, smarthost: '[2001:db8::25]:587'}"
+    found, errors = channels(f"monitoring:\n  channels:\n    {line}\n")
+    assert (errors, found[0].smarthost) == ([], "[2001:db8::25]:587")
 
 
 def test_a_secret_is_read_from_its_place_and_a_missing_one_is_named(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def send_mail(channel: Channel, mail: EmailMessage, password: str, deadline_s: f
 
 def _session(channel: Channel, mail: EmailMessage, password: str, end: float) -> str:
     host, _, port = channel.smarthost.rpartition(":")
+    host = host.strip("[]")  # an IPv6 address
     left = max(0.01, end - time.monotonic())
     try:
         if int(port) == IMPLICIT_TLS:
