@@ -14,6 +14,7 @@ from mmctl.fleet.errors import ConfigRefused, Unproved, UsageError
 from mmctl.fleet.inventory import load_fleet
 from mmctl.fleet.monitoring import Monitoring
 from mmctl.monitoring import baseline as baselines
+from mmctl.monitoring.alertmanager import gathered_s
 from mmctl.monitoring.plan import ALERTMANAGER_PORT, PROMETHEUS_PORT, RELAY_PORT
 from mmctl.monitoring.proof import Chain, links, prove
 from mmctl.monitoring.relay.deadman import PATIENCE_S
@@ -74,7 +75,7 @@ def send_test_alert(
     with _services(section, (prometheus, alertmanager, relay_at), ports) as parts:
         chain = Chain(*parts)
         proofs = links(chain, run.remaining(PROOF_SECONDS) / 2)
-        proofs += prove(chain, section.channels, priority, run.remaining(PROOF_SECONDS))
+        proofs += prove(chain, section.channels, priority, run.remaining(PROOF_SECONDS + gathered_s(priority)))
     for proof in proofs:
         run.out.event("proof", what=proof.what, proved=proof.proved, message=proof.said, limits=proof.limits)
     rows = [("yes" if p.proved else "NO", p.what, p.said, p.limits) for p in proofs]

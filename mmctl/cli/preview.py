@@ -93,7 +93,9 @@ def _read(where: Path) -> list[dict[str, Any]]:
             board = json.loads(path.read_text(encoding="utf-8"))
             fault = fault_of(board) if isinstance(board, dict) else "it has no panels"
             if fault:
-                raise PreviewRefused(f"{path} is no dashboard: {fault}", "`mmctl monitoring render` writes those of here.")
+                raise PreviewRefused(
+                    f"{path} is no dashboard: {fault}", "`mmctl monitoring render` writes those of here."
+                )
         except OSError as error:
             raise PreviewRefused(f"cannot read {path}: {error.strerror}") from None
         except ValueError as error:

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import yaml
 
-from mmctl.fleet.channels import Channel
+from mmctl.fleet.channels import TAKEN, Channel
 from mmctl.monitoring.plan import RELAY_PORT, Plan
 from mmctl.monitoring.rules.rule import Priority
 
 FILE: Final = "alertmanager/alertmanager.yml"
-EVERYONE, WATCHDOG = "everyone", "watchdog"
+EVERYONE, WATCHDOG = TAKEN
 HEADER: Final = "# Made by `mmctl monitoring render` from the fleet; what is changed here by hand is overwritten.\n"
 #: By priority: how long alerts of one kind are gathered, and how soon what joins them is told. It is said again as
 #: often as somebody should have answered.
@@ -58,6 +58,13 @@ def configuration(channels: Sequence[Channel]) -> dict[str, Any]:
             _mutes('alertname="BreakerOpened"', 'alertname="CircuitBreakerTriggered"', ["instance"]),
         ],
     }
+
+
+def gathered_s(priority: str) -> float:
+    """How long a first alert of ``priority`` waits for others of its kind before it is told, seconds."""
+    wait = GATHER[priority][0]
+    unit = wait.lstrip("0123456789")
+    return int(wait.removesuffix(unit)) * {"ms": 0.001, "s": 1.0, "m": 60.0}[unit]
 
 
 def natively(channel: Channel) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import yaml
 
 from mmctl.fleet.channels import Channel, SecretPlace
-from mmctl.monitoring.alertmanager import configuration, natively
+from mmctl.monitoring.alertmanager import configuration, gathered_s, natively
+from mmctl.monitoring.proof import _alert
 from mmctl.monitoring.rules.table import alerts
 from tests.needs import need_program
 
@@ -76,6 +78,15 @@ def test_the_worse_an_alert_the_sooner_and_the_oftener_it_is_told() -> None:
         'priority="P2"': ("30s", "3600s"), 'priority="P3"': ("1m", "86400s"),
     }  # fmt: skip
     assert all(route["continue"] for route in routes[1:])
+
+
+def test_a_test_alert_lasts_until_it_was_told_by_the_slowest_route_and_has_a_group_of_its_own() -> None:
+    for priority in GOES:
+        one, other = (_alert(probe, priority) for probe in ("a", "b"))
+        lasts = datetime.fromisoformat(one["endsAt"]) - datetime.fromisoformat(one["startsAt"])
+        assert lasts.total_seconds() >= gathered_s(priority) + 30
+        assert one["labels"]["instance"] != other["labels"]["instance"]
+    assert [gathered_s(priority) for priority in GOES] == [0, 5, 30, 60]
 
 
 def test_no_secret_is_written_and_what_needs_one_it_cannot_read_from_a_file_is_relayed(tmp_path: Path) -> None:
