@@ -94,13 +94,14 @@ def render(
 def check(
     where: FolderArg = HERE,
     target: TargetOption = None,
+    language: LanguageOption = None,
     live: Annotated[
         bool, typer.Option("--live", help="Also ask the monitoring host's Prometheus whether each name is there.")
     ] = False,
 ) -> None:
     """Judge every file: as generated, sound, with known names, taken by promtool and amtool. Exit 10 for a fault."""
     run = current()
-    plan = planned(run, target, None)
+    plan = planned(run, target, language)
     faults = [*folder.differences(where, files(plan)), *folder.judged(where)]
     for note in alerts_made.lacking(plan):
         run.out.event("note", message=note)

@@ -5,7 +5,7 @@ from mmctl.fleet.errors import UsageError
 from mmctl.fleet.inventory import Fleet, Host, Target
 from mmctl.monitoring import baseline
 from mmctl.monitoring.boards.model import LANGUAGES, Language
-from mmctl.monitoring.plan import COMMITTED, Plan, Scraped
+from mmctl.monitoring.plan import COMMITTED, RELAY_PORT, Plan, Scraped
 
 
 def plan_of(fleet: Fleet, target: Target | None = None, language: Language | None = None) -> Plan:
@@ -59,8 +59,12 @@ def faults(plan: Plan) -> list[str]:
         for engine in plan.engines
         if engine.unreachable
     ]
+    own: dict[int, str] = {RELAY_PORT: "the alert relay"} if plan.channels else {}
+    for port, name in ((plan.prometheus_port, "Prometheus"), (plan.alertmanager_port, "Alertmanager")):
+        first = own.setdefault(port, name)
+        if first != name:
+            found.append(f"port {port} is {first}'s, and {name} is given it too; each needs one of its own")
     for engine in plan.engines:
-        own = {plan.prometheus_port: "Prometheus", plan.alertmanager_port: "Alertmanager"}
         if engine.address == "127.0.0.1" and engine.port in own:
             found.append(
                 f"{engine.instance}: port {engine.port} is {own[engine.port]}'s on the same host; give the engine"

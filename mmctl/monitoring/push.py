@@ -126,7 +126,7 @@ def push(transport: Transport, layout: Layout, files: Mapping[str, str], loaded:
     sha = sha_of(files)
     units = (PROMETHEUS_UNIT, *((ALERTMANAGER_UNIT,) if ground.alertmanager else ()))
     same = ground.current.endswith(f"-{sha}") and ground.relay == ground.relay_runs
-    if same and not loaded.difference(files):
+    if same and not loaded.difference(files) and not (ground.alertmanager and routes_differ(transport, files)):
         return Pushed(ground.current, True, ())
     release = f"{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}-{sha}"
     progress(f"{transport.name}: {len(files)} files as {release}")
@@ -143,12 +143,13 @@ def push(transport: Transport, layout: Layout, files: Mapping[str, str], loaded:
             "nothing was changed; `mmctl monitoring check` judges them here",
         )
     try:
-        told = _switch(transport, layout, release, units, ground, progress)
+        told, waiting = _switch(transport, layout, release, units, ground, progress)
         _prove(transport, loaded, files)
         if ground.alertmanager:
             _alertmanager_proved(transport, files)
         if ground.relay:
             _relay_proved(transport, files)
+        told += _follow(transport, waiting, progress)
     except OperatorError as error:
         _put_back(transport, layout, release, ground, units, loaded, error)
         raise PutBack(
@@ -163,7 +164,8 @@ def push(transport: Transport, layout: Layout, files: Mapping[str, str], loaded:
 
 def _switch(
     transport: Transport, layout: Layout, release: str, units: tuple[str, ...], ground: Ground, progress: Progress
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The services that were told, and those that follow when the new files are proved."""
     done = transport.run(remote.activate(layout, release, units, ground.grafana, ground.relay), CALL_SECONDS)
     new = set(done.checked(f"{transport.name}: cannot switch to the files").out.replace("changed ", "").split())
     for unit in units:
@@ -178,14 +180,18 @@ def _switch(
             f"{transport.name}: {remote.RELAY_UNIT} does not start"
         )
         units = (*units, remote.RELAY_UNIT)
-    for unit in FOLLOWERS:
-        if unit not in new:
-            continue
+    return units, tuple(unit for unit in FOLLOWERS if unit in new)
+
+
+def _follow(transport: Transport, units: tuple[str, ...], progress: Progress) -> tuple[str, ...]:
+    """Those of ``units`` that ran, and were restarted."""
+    told: tuple[str, ...] = ()
+    for unit in units:
         done = transport.run(remote.follow(unit), CALL_SECONDS).checked(f"{transport.name}: {unit} does not restart")
         if done.out.strip():
             progress(f"{transport.name}: {unit} restarts: its files are others")
-            units = (*units, unit)
-    return units
+            told = (*told, unit)
+    return told
 
 
 def _prove(transport: Transport, loaded: Loaded, files: Mapping[str, str]) -> None:

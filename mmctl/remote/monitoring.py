@@ -117,6 +117,10 @@ def take_back(layout: Layout, release: str, before: str, units: tuple[str, ...])
     places.append((RELAY, f"{folder}/replaced/{RELAY_UNIT}"))
     for live, saved in ((q(live), q(saved)) for live, saved in places):
         found.append(f"if [ -e {saved} ]; then cp -p {saved} {live}; elif [ -e {saved}.none ]; then rm -f {live}; fi")
+    # Grafana does not start where one of its files leads nowhere.
+    links = (q(f"{GRAFANA}/{kind}/{LINKED}") for kind in ("datasources", "dashboards"))
+    found += [f"if [ -L {link} ] && [ ! -e {link} ]; then rm -f {link}; fi" for link in links]
+    found.append(f"[ -e {RELAY} ] || rm -f {UNITS}/multi-user.target.wants/{RELAY_UNIT}")
     return script(*found, "systemctl daemon-reload")
 
 

@@ -23,6 +23,17 @@ UNITS = ("prometheus.service", "prometheus-alertmanager.service")
 TEMPLATES = "/usr/share/prometheus/alertmanager"
 CURRENT = "/opt/market-maker-monitoring/current"
 
+RELAY = "market-maker-alert-relay.service"
+ROBOT = {"robot": {"kind": "dingtalk", "url_file": "/etc/market-maker-monitoring/robot", "language": "zh"}}
+LISTENER = """
+import http.server
+class Robot(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        with open("/root/robot.log", "ab") as log: log.write(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200); self.end_headers(); self.wfile.write(b'{"errcode": 0, "errmsg": "ok"}')
+http.server.HTTPServer(("127.0.0.1", 9999), Robot).serve_forever()
+"""
+
 
 def install(machine: Machine) -> None:
     """What `apt-get install prometheus prometheus-alertmanager` leaves, without starting it, beside an engine."""
@@ -79,6 +90,17 @@ def loaded(machine: Machine) -> str:
     return asked(machine, "status/config")
 
 
+def test_a_first_push_that_fails_leaves_no_link_of_ours(operator: Operator, machine: Machine) -> None:
+    """Grafana does not start where one of its files leads nowhere, and a person would look for the reason long."""
+    machine.sh("mkdir -p /etc/grafana/provisioning")
+    fleet(operator, machine, channels=ROBOT)
+    done = operator.json("monitoring", "push")
+    assert done.code == 4, done.err
+    assert machine.sh("find /etc/grafana /etc/systemd/system -xtype l") == ""
+    machine.sh(f"rm -r /etc/grafana; test ! -e {CURRENT}")
+    fleet(operator, machine)
+
+
 def test_a_first_push_switches_debians_service_to_our_files_and_proves_it(operator: Operator, machine: Machine) -> None:
     done = operator.json("monitoring", "push")
     assert done.code == 0, done.err
@@ -88,7 +110,7 @@ def test_a_first_push_switches_debians_service_to_our_files_and_proves_it(operat
     assert "market-maker.conf" in machine.sh("systemctl cat prometheus | grep '^# /'")
     trail = machine.sh("cat /opt/market-maker-monitoring/.mmctl/audit.jsonl")
     phases = [(line["verb"], line["phase"]) for line in map(json.loads, trail.splitlines())]
-    assert phases == [("monitoring push", "intent"), ("monitoring push", "done")]
+    assert phases[-2:] == [("monitoring push", "intent"), ("monitoring push", "done")]
 
 
 def test_a_second_push_of_the_same_changes_nothing(operator: Operator, machine: Machine) -> None:
@@ -98,6 +120,13 @@ def test_a_second_push_of_the_same_changes_nothing(operator: Operator, machine: 
     assert (
         machine.sh("systemctl show -p MainPID --value prometheus; ls /opt/market-maker-monitoring/releases") == before
     )
+
+
+def test_a_push_of_the_same_starts_an_alertmanager_that_was_stopped(operator: Operator, machine: Machine) -> None:
+    machine.sh("systemctl stop prometheus-alertmanager")
+    done = operator.json("monitoring", "push")
+    assert (done.code, done.result["unchanged"]) == (0, False), done.err
+    assert machine.sh("systemctl is-active prometheus-alertmanager").strip() == "active"
 
 
 def test_changed_files_are_reloaded_without_a_restart(operator: Operator, machine: Machine) -> None:
@@ -131,18 +160,6 @@ def test_grafana_finds_source_and_dashboards_and_restarts_for_another_source_alo
     assert "交易总览" in machine.sh(f"cat {path}/trading_overview.json")
     assert operator.json("monitoring", "push", "--language", "en").code == 0
     assert machine.sh(pid) == restarted
-
-
-RELAY = "market-maker-alert-relay.service"
-ROBOT = {"robot": {"kind": "dingtalk", "url_file": "/etc/market-maker-monitoring/robot", "language": "zh"}}
-LISTENER = """
-import http.server
-class Robot(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        with open("/root/robot.log", "ab") as log: log.write(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200); self.end_headers(); self.wfile.write(b'{"errcode": 0, "errmsg": "ok"}')
-http.server.HTTPServer(("127.0.0.1", 9999), Robot).serve_forever()
-"""
 
 
 def relay_pid(machine: Machine) -> str:

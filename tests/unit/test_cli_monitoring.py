@@ -55,6 +55,18 @@ def test_one_target_and_one_language_can_be_asked_for(mmctl: Mmctl, desk: Path) 
     assert said.events[-1]["engines"] == ["desk:b"]
     assert json.loads((desk / "out/grafana/dashboards/trading_overview.json").read_text())["title"].startswith("Market")
     assert mmctl("monitoring", "render", str(desk / "out"), "--language", "fr").code == 2
+    assert mmctl("monitoring", "check", str(desk / "out"), "--target", "desk:b").code == 10, "the fleet says zh"
+    assert mmctl("monitoring", "check", str(desk / "out"), "--target", "desk:b", "--language", "en").code == 0
+
+
+def test_a_chain_that_is_away_is_not_proved_and_every_part_of_it_is_named(mmctl: Mmctl, desk: Path) -> None:
+    (desk / "fleet.yaml").write_text(SECTION + "  channels: {ops: {kind: slack, url_env: OPS}}\n")
+    nowhere = [word for part in ("prometheus", "alertmanager", "relay") for word in (f"--{part}", "http://127.0.0.1:1")]
+    said = mmctl("monitoring", "test-alert", *nowhere, "--deadline", "1s", "--json")
+    assert said.code == 5, said.err
+    assert [len(event["lacking"]) for event in said.events if "lacking" in event] == [4]
+    told = [event["message"] for event in said.events if event["event"] == "proof" and event["what"] == "ops"]
+    assert told == ["nothing was sent: 127.0.0.1:1: Connection refused"]
 
 
 def test_a_folder_that_differs_ends_a_render_check_with_1_and_changes_nothing(mmctl: Mmctl, desk: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from engine.metric import ScrapeGroup
+from mmctl.fleet.channels import Channel, SecretPlace
 from mmctl.monitoring import boards
 from mmctl.monitoring.boards.model import LANGUAGES
 from mmctl.monitoring.engines import faults
@@ -101,6 +102,16 @@ def test_a_target_of_the_slow_group_never_takes_a_rate_over_less_than_four_of_it
 def test_what_keeps_prometheus_from_an_engine_is_told(engine: Scraped, told: str) -> None:
     assert [told in fault for fault in faults(Plan((engine,)))] == [True]
     assert faults(COMMITTED) == []
+
+
+def test_two_programs_of_the_monitoring_host_on_one_port_are_told() -> None:
+    engine = (Scraped("desk:a", "192.0.2.1", 9090, "desk", "production", "0.0.0.0"),)
+    assert faults(Plan(engine, prometheus_port=9093)) == [
+        "port 9093 is Prometheus's, and Alertmanager is given it too; each needs one of its own"
+    ]
+    channel = Channel("desk", "slack", address_place=SecretPlace(variable="A"))
+    (said,) = faults(Plan(engine, prometheus_port=9097, channels=(channel,)))
+    assert "port 9097 is the alert relay's, and Prometheus is given it too" in said
 
 
 def test_two_engines_at_one_place_are_told() -> None:
