@@ -18,6 +18,7 @@ from mmctl.monitoring.rules.rule import Priority
 from mmctl.monitoring.rules.table import alerts, groups
 from mmctl.monitoring.rules.text import Links, render
 from tests.needs import ROOT
+from tests.unit.conftest import Mmctl
 
 RUNBOOKS = (ROOT / "docs/runbooks.md").read_text(encoding="utf-8")
 BOARDS = ("trading_overview", "performance_metrics", "risk_monitoring", "system_health", "pnl_analysis")
@@ -83,6 +84,19 @@ def test_a_runbook_names_only_commands_that_exist() -> None:
         assert verb in VERBS, words
         if VERBS[verb].subverbs and rest:
             assert rest[0] in VERBS[verb].subverbs, words
+
+
+def test_a_command_of_a_runbook_takes_what_is_given_to_it_and_is_given_what_it_needs(mmctl: Mmctl) -> None:
+    account = ("halt", "cancel", "flatten", "resume", "breaker reset", "journal accept")
+    for words in sorted({found for found in re.findall(r"`mmctl ([^`]+)`", RUNBOOKS) if "TARGET" in found}):
+        said = mmctl(*words.split(), "--help")
+        assert said.code == 0, (words, said.err)
+        if words.startswith(account):
+            assert "--confirm ACCOUNT" in words, words
+        if words.startswith(("breaker reset", "journal accept")):
+            assert "--reason WHY" in words, words
+        if words.startswith("backup prune"):
+            assert "--keep-" in words, words
 
 
 def test_the_page_of_runbooks_shows_the_steps_of_escalation_and_every_deviation() -> None:
