@@ -123,8 +123,13 @@ def _before(trace: Row | None, missing: str) -> list[Stage]:
         stages.append(_at(WRITTEN, trace, "written_ns"))
     if _ns(trace, "venue_ms"):
         stages.append(_at(VENUE_TOOK, trace, "venue_ms", VENUE))
-    stages.append(_at(ACKED, trace, "acked_ns", missing="no answer was taken before the journal was written"))
-    stages.append(_at(OPENED, trace, "opened_ns", missing="not known to be open before it traded"))
+    answers = [
+        _at(ACKED, trace, "acked_ns", missing="no answer was taken before the journal was written"),
+        _at(OPENED, trace, "opened_ns", missing="not known to be open before it traded"),
+    ]
+    if 0 < _ns(trace, "opened_ns") < _ns(trace, "acked_ns"):  # the account's stream was before the answer
+        answers.reverse()
+    stages += answers
     if _ns(trace, "cancel_ns"):
         stages.append(_at(CANCEL, trace, "cancel_ns", note="it traded while a cancel was under way", counts=False))
     return stages

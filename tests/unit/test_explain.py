@@ -93,6 +93,15 @@ def test_waiting_in_the_book_is_not_the_longest_step_and_a_step_of_two_clocks_on
     assert (longest.name, longest.took_ns) == ("booked in the ledger", 3 * MS - 1_600_000)
 
 
+def test_an_order_that_was_open_before_its_answer_came_is_told_so_in_that_order() -> None:
+    found = told(trace(acked_ns=NS + 5 * MS, opened_ns=NS + 4 * MS), after())
+    names = [stage.name for stage in found.stages]
+    assert names.index("order known to be open") < names.index("acknowledged")
+    assert min(stage.took_ns or 0 for stage in found.stages if not stage.two_clocks) >= 0
+    unopened = [stage.name for stage in told(trace(opened_ns=0), after()).stages]
+    assert unopened.index("acknowledged") < unopened.index("order known to be open")
+
+
 def test_markouts_that_are_not_known_say_why() -> None:
     found = told(trace(), after())
     assert [(m.horizon_s, m.bps) for m in found.markouts][:3] == [(0.1, 0.5), (1.0, -1.25), (5.0, 2.0)]
