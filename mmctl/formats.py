@@ -17,9 +17,13 @@ def utc(ns: int) -> str:
 
 
 def iso_utc(ns: int) -> str:
-    """A time in nanoseconds since 1970 with all its digits: ``2024-08-08T12:00:00.123456789Z``."""
+    """A time in nanoseconds since 1970 with all its digits: ``2024-08-08T12:00:00.123456789Z``; ``-`` for what no
+    calendar has."""
     seconds, rest = divmod(ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    except (ValueError, OverflowError, OSError):
+        return "-"
 
 
 def took(ns: int) -> str:

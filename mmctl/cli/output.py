@@ -54,11 +54,11 @@ class Output:
         self.verbose = verbose
         self.colour = wants_colour(sys.stdout)
 
-    def event(self, event: str, **fields: object) -> None:
-        """One NDJSON line with ``--json``; nothing otherwise."""
+    def event(self, event: str, /, **fields: object) -> None:
+        """One NDJSON line with ``--json``; nothing otherwise. A field named ``event`` gives way to the line's own."""
         if self.json_mode:
             record = {"event": event, "run_id": self.run_id, "ts": round(time.time(), 3)}
-            record.update({key: plain(value) for key, value in fields.items()})
+            record.update({key: plain(value) for key, value in fields.items() if key != "event"})
             plainly = not (sys.stdout and "utf" in (sys.stdout.encoding or "utf").lower())
             self._write(json.dumps(record, separators=(",", ":"), ensure_ascii=plainly, allow_nan=False))
 

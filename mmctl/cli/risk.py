@@ -10,6 +10,7 @@ from mmctl.cli.run import current
 from mmctl.cli.since import oldest
 from mmctl.client.engine import section
 from mmctl.client.why import grouped
+from mmctl.fleet.errors import UsageError
 from mmctl.formats import iso_utc, number, utc
 
 app = typer.Typer(help="The circuit breaker: its state, and its reset.")
@@ -43,11 +44,13 @@ def why(
                 reason = engine.get("not_quoting_reason") or "no reason given"
                 run.out.event("not_quoting", host=name, reason=reason)
                 run.out.styled(f"{name}: not quoting: {reason}", "yellow")
+            known = section(state, "symbols")
+            if symbol and known and symbol not in known:
+                raise UsageError(f"{name} trades no {symbol}", f"It trades {', '.join(known)}.")
             kept = [reason for reason in reasons if not symbol or reason.get("symbol") == symbol]
             newest = grouped(kept, since_ns)[:limit]
             for reason in newest:
-                times = {"first_time": iso_utc(reason["first_ns"]), "last_time": iso_utc(_last(reason))}
-                run.out.event("why", host=name, **reason, **times)
+                run.out.event("why", **(reason | _times(reason) | {"host": name}))
             if not newest:
                 run.out.say(f"{name}: no quote was refused or suppressed" + (f" since {since}" if since else ""))
                 continue
@@ -70,6 +73,18 @@ def _last(reason: Mapping[str, Any]) -> int:
     return ns if isinstance(ns, int) else 0
 
 
+def _times(reason: Mapping[str, Any]) -> dict[str, str]:
+    """Both times as text: the engine's own texts are those of one row, these of all rows that were put together."""
+    first, last = reason["first_ns"], _last(reason)
+    return {
+        "time": iso_utc(last),
+        "ns_text": str(last),
+        "first_time": iso_utc(first),
+        "first_ns_text": str(first),
+        "last_time": iso_utc(last),
+    }
+
+
 @app.command("status")
 def status(target: TargetArg = None) -> None:
     """The breaker's state, its evidence, and every limit by headroom."""
@@ -80,7 +95,7 @@ def status(target: TargetArg = None) -> None:
             if outcome.value is None:
                 continue
             risk = outcome.value
-            run.out.event("breaker", host=name, **risk)
+            run.out.event("breaker", **{**risk, "host": name})
             breaker = section(risk, "breaker")
             state, code = str(breaker.get("state", "unknown")).lower(), breaker.get("code")
             since = breaker.get("since_ns") or 0
@@ -118,7 +133,6 @@ def reset(
 ) -> None:
     """Close a breaker that halted. Needs a reason and the account's name."""
     from mmctl.cli.emergency import command
-    from mmctl.fleet.errors import UsageError
 
     if not reason.strip():
         raise UsageError("why is it safe?", "Give --reason; it goes into the audit trail.")

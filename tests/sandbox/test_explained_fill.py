@@ -35,6 +35,7 @@ class Traded:
 
     answers: dict[str, Any]
     stats: list[dict[str, Any]]
+    why: tuple[int, str]
     fills: list[dict[str, Any]]
     mmctl: Callable[..., tuple[int, str]]
     engine: Engine
@@ -69,9 +70,10 @@ def traded(
     answers = {path: engine.get(f"{path}{query}") for path, query in ASKED.items()}
     answers["/api/book"] = until(lambda: quoted(engine), "both sides stand in the book's answer")
     _, said = mmctl("stats", "--since", "1m", "--json")
+    why = mmctl("why", "--json")
     fills = answers["/api/fills"]["fills"]
     engine.stop(signal.SIGKILL)
-    return Traded(answers, [json.loads(line) for line in said.splitlines()], fills, mmctl, engine)
+    return Traded(answers, [json.loads(line) for line in said.splitlines()], why, fills, mmctl, engine)
 
 
 ASKED = {"/api/fills": "?limit=500", "/api/latency": "?since=5m"}
@@ -118,6 +120,9 @@ def test_a_fill_is_told_from_frame_to_markout_with_the_engine_dead(traded: Trade
     assert event["inputs"]["strategy"] == "basic"
     assert event["inputs"]["wanted"]["bid" if fill["side"] == "buy" else "ask"]["price"] == fill["price"]
     assert event["reaction_ns"] == times[3] - times[0]
+    assert traded.why[0] == 0, traded.why
+    for row in (json.loads(line) for line in traded.why[1].splitlines()):
+        assert {"first_time", "last_time", "reason", "times"} <= row.keys(), row
     by_client = traded.mmctl("why", "--fill", fill["client_id"])
     assert by_client[0] == 0
     assert f"trade {fill['trade_id']}" in by_client[1]

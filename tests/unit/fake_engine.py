@@ -9,11 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from engine.telemetry.moments import readable
 from tests.ui import samples
 
 
 class FakeEngine:
-    """``mode``: good, refuse (401), garbage, html, slow, hang_up. Documents can be replaced between requests."""
+    """``mode``: good, older (no times as text), refuse (401), garbage, html, slow, hang_up.
+
+    Documents can be replaced between requests.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.mode = "good"
@@ -60,7 +64,9 @@ class FakeEngine:
             "/api/latency": self.latency,
             "/readiness": {"ready": True},
         }.get(route)
-        return (404, '{"error": "no such path"}') if found is None else (200, json.dumps(found))
+        if found is None:
+            return 404, '{"error": "no such path"}'
+        return 200, json.dumps(found if self.mode == "older" else readable(found))
 
     def _handler(engine) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):

@@ -10,6 +10,7 @@ import pytest
 
 from engine.telemetry.body import encode
 from engine.telemetry.latency import Latencies
+from mmctl.formats import iso_utc
 from tests.ui import samples
 from tests.unit.conftest import Mmctl
 from tests.unit.fake_engine import FakeEngine
@@ -181,12 +182,29 @@ def test_why_counts_a_reason_once_with_its_first_and_last_time_since_when_it_is_
     ]
     (one, two) = mmctl("why", "--json").events
     assert (one["times"], one["first_ns"], one["ns"]) == (7, now - 180_000_000_000, now)
-    assert one["last_time"].endswith("Z")
+    assert (one["time"], one["ns_text"]) == (one["last_time"], str(now))
+    assert (one["first_time"], one["first_ns_text"]) == (iso_utc(now - 180_000_000_000), str(now - 180_000_000_000))
     assert two["reason"] == "RATE"
     assert [e["times"] for e in mmctl("why", "--since", "90s", "--json").events] == [3]
     assert "LAST" in mmctl("why").out
     assert "no quote was refused or suppressed since 1s" not in mmctl("why", "--since", "10m").out
-    assert mmctl("why", "--symbol", "BTCUSDT", "--json").events == []
+
+
+def test_why_of_a_symbol_that_is_not_traded_names_those_that_are(mmctl: Mmctl, fleet: Path) -> None:
+    said = mmctl("why", "--symbol", "BTCUSD")
+    assert (said.code, said.out) == (2, "")
+    assert "trades no BTCUSD" in said.err
+    assert "It trades ETHUSDT" in said.err
+
+
+def test_why_shows_what_an_engine_sends_in_the_place_of_times_and_names(
+    mmctl: Mmctl, fleet: Path, engine: FakeEngine
+) -> None:
+    engine.mode = "older"
+    engine.why = [{"host": "mine", "event": "x", "reason": "RATE", "ns": 10**30, "first_ns": -(10**30), "times": "x"}]
+    (one,) = mmctl("why", "--json").events
+    assert (one["host"], one["event"], one["reason"], one["time"]) == ("here", "why", "RATE", "-")
+    assert "RATE" in mmctl("why").out
 
 
 LOG = """{"ts":"2024-08-08T12:00:00Z","level":"info","message":"started","pid":1}
