@@ -12,7 +12,7 @@ import typer
 from mmctl.cli.notes import note
 from mmctl.cli.reach import Engine, TargetArg, engines, finish
 from mmctl.cli.run import Run, current
-from mmctl.cli.schedule import schedule
+from mmctl.cli.schedule import Language, LanguageOption, schedule
 from mmctl.fleet.errors import OperatorError, UsageError
 from mmctl.fleet.parallel import Outcome
 from mmctl.report.document import Report
@@ -32,15 +32,7 @@ class Format(StrEnum):
     json = "json"
 
 
-class Language(StrEnum):
-    """Which language a page speaks."""
-
-    zh = "zh"
-    en = "en"
-
-
 FormatOption = Annotated[Format, typer.Option("--format", help="html, md or json.")]
-LanguageOption = Annotated[Language, typer.Option("--language", help="zh or en.")]
 ZoneOption = Annotated[str, typer.Option("--zone", help="Where a day begins and ends.")]
 ChannelOption = Annotated[
     list[str] | None, typer.Option("--channel", help="With --send, only to this channel; again for more.")
@@ -141,6 +133,8 @@ def _channels(
 ) -> tuple["Channel", ...]:
     """The channels to send to, looked up before anything is read: a report that can reach nobody is refused at once."""
     if not send:
+        if wanted:
+            raise UsageError("--channel says where to send", "Add --send, or leave it away.")
         return ()
     from mmctl.cli.sending import channels_of
 
@@ -227,6 +221,9 @@ def keep(path: Path, text: str) -> None:
     """Write the file whole or not at all. Raises ReportRefused."""
     part = path.with_name(path.name + ".part")
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe is written to, never replaced by a file
+            path.write_text(text, encoding="utf-8")
+            return
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:

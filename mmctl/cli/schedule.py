@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,16 @@ from mmctl.report.timer import Schedule, checked, service, timer
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 SYSTEMCTL_SECONDS = 30.0
+
+
+class Language(StrEnum):
+    """Which language a page speaks."""
+
+    zh = "zh"
+    en = "en"
+
+
+LanguageOption = Annotated[Language, typer.Option("--language", help="zh or en.")]
 
 
 class TimerFailed(OperatorError):
@@ -59,7 +70,7 @@ def schedule(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A target of the fleet, or TARGET:HOST.")],
     at: Annotated[str, typer.Option("--at", help="HH:MM of the zone.")] = "22:00",
     zone: Annotated[str, typer.Option("--zone", help="Where a day begins and ends.")] = "Asia/Shanghai",
-    language: Annotated[str, typer.Option("--language", help="zh or en.")] = "zh",
+    language: LanguageOption = Language.zh,
     system: Annotated[
         bool | None, typer.Option("--system/--user", help="Whose timer. Default: root's are the system's.")
     ] = None,
@@ -104,7 +115,7 @@ def schedule(
     run.out.say(f"{made.name}.timer: next {following or 'not known'}")
 
 
-def command_of(run: Run, target: str, at: str, zone: str, language: str, channels: list[str]) -> tuple[str, ...]:
+def command_of(run: Run, target: str, at: str, zone: str, language: Language, channels: list[str]) -> tuple[str, ...]:
     """What the service runs: this Python, this fleet file; the day is that of the time which was last due."""
     fleet = find_fleet_file(run.fleet)
     return (
@@ -122,7 +133,7 @@ def command_of(run: Run, target: str, at: str, zone: str, language: str, channel
             "--zone",
             zone,
         ),
-        *("--language", language, "--deadline", "10m"),
+        *("--language", language.value, "--deadline", "10m"),
         *(("--fleet", str(fleet.absolute())) if fleet else ()),
         *(word for name in channels for word in ("--channel", name)),
     )

@@ -23,11 +23,15 @@ WORST_SHOWN: Final = 5
 
 @dataclass(slots=True)
 class Walk:
-    """One symbol's position at average cost, fill by fill. ``known`` is False until its cost is."""
+    """One symbol's position at average cost, fill by fill. ``known`` is False until its cost is.
+
+    ``placed`` is False where not even the position is known that it began with.
+    """
 
     lots: Decimal = Decimal(0)
     cost: Decimal = Decimal(0)  # of the position, sign as the position's
     known: bool = True
+    placed: bool = True
 
     def take(self, side: int, quantity: Decimal, price: Decimal) -> Decimal | None:
         """Book a fill; what it closed earned, quote currency before its fee. None where the cost is not known."""
@@ -52,8 +56,11 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
-    """A fill that closed part of a position, and what that earned after the fill's own fee. None: not known."""
+class Made:
+    """A fill, and what it made: what it closed earned, less its own fee; one that opens has its fee lost.
+
+    ``result`` is None where cost or fee are not known in quote currency.
+    """
 
     row: Row
     result: Decimal | None
@@ -68,10 +75,9 @@ class Traded:
     count: dict[int, int] = field(default_factory=lambda: {1: 0, -1: 0})
     maker: int = 0
     fees: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
-    closings: list[Closing] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
     late: list[Row] = field(default_factory=list)
     positions: dict[str, list[tuple[int, Decimal]]] = field(default_factory=dict)  # ns and base after each fill
-    basis_unknown: set[str] = field(default_factory=set)
     rate: tuple[str, Decimal] | None = None  # of the third asset that fees were paid in, quote currency
 
 
@@ -79,7 +85,7 @@ def start_of(answers: Answers, symbol: str) -> Walk:
     """The position a symbol's day began with: from the trades before it, back to when it was last flat."""
     held = next((row for row in answers["held"].rows if row["symbol"] == symbol), None)
     if not answers["held"].known or not answers["basis"].known:
-        return Walk(known=False)
+        return Walk(known=False, placed=False)
     if held is None:
         return Walk()
     rows = sorted((row for row in answers["basis"].rows if row["symbol"] == symbol), key=_order)
@@ -129,15 +135,12 @@ def _take(found: Traded, walk: Walk, row: Row, currency: str) -> None:
         found.late.append(row)
     before = walk.lots
     made = walk.take(side, quantity, price)
-    closes = bool(before) and (before > 0) != (side > 0)
-    if not closes:
-        return
+    if walk.placed and (not before or (before > 0) == (side > 0)):
+        made = Decimal(0)  # whatever the position has cost: nothing of it was closed
     paid = fee_in_quote(fee, asset, str(row["symbol"]), price, currency)
     if paid is None and found.rate is not None and found.rate[0] == asset:
         paid = fee * found.rate[1]
-    if made is None:
-        found.basis_unknown.add(str(row["symbol"]))
-    found.closings.append(Closing(row, None if made is None or paid is None else made - paid))
+    found.made.append(Made(row, None if made is None or paid is None else made - paid))
 
 
 def rate_of(answers: Answers, currency: str, fees: Decimal | None) -> tuple[str, Decimal] | None:
@@ -164,9 +167,9 @@ def fee_in_quote(fee: Decimal, asset: str, symbol: str, price: Decimal, currency
     return fee * price if plain == asset + currency else None
 
 
-def worst(found: Traded) -> Closing | None:
-    """The closing fill that lost most; None where none lost."""
-    known = [one for one in found.closings if one.result is not None and one.result < 0]
+def worst(found: Traded) -> Made | None:
+    """The fill that lost most; None where none lost."""
+    known = [one for one in found.made if one.result is not None and one.result < 0]
     return min(known, key=lambda one: one.result or Decimal(0), default=None)
 
 
@@ -196,24 +199,22 @@ def _times(count: int) -> Words:
 
 
 def worst_figure(found: Traded, answers: Answers, day: Day) -> Figure:
-    """The largest single loss: one closing fill at average cost, after its own fee."""
+    """The largest single loss: a fill at average cost after its own fee, as ``mm_worst_fill_day_quote`` counts it."""
     key, source = "worst_fill", f"{SOURCE}, at average cost"
     if not answers["fills"].known:
         return unknown(key, Unit.QUOTE, reason(answers["fills"]), source)
     lost = worst(found)
-    unvalued = sum(1 for one in found.closings if one.result is None)
+    unvalued = sum(1 for one in found.made if one.result is None)
     note = NOTHING
     if unvalued:
         note = Words(
-            f"{unvalued} closing fills are not in it: cost or fee not known in quote currency",
-            f"有 {unvalued} 笔平仓成交未计入：成本或手续费无法折算",
+            f"{unvalued} fills are not in it: cost or fee not known in quote currency",
+            f"有 {unvalued} 笔成交未计入：成本或手续费无法折算",
         )
     if lost is None:
         if unvalued:
             return unknown(key, Unit.QUOTE, note, source)
-        return Figure(
-            key, Decimal(0), Unit.QUOTE, note=Words("no closing fill lost", "没有亏损的平仓成交"), source=source
-        )
+        return Figure(key, Decimal(0), Unit.QUOTE, note=Words("no fill lost", "没有亏损的成交"), source=source)
     row = lost.row
     at = day.clock(int(row["exchange_ms"]) * 1_000_000)
     what = Words(f"{row['symbol']} trade {row['trade_id']} at {at}", f"{row['symbol']} 成交 {row['trade_id']}，{at}")
@@ -230,7 +231,7 @@ def worst_figure(found: Traded, answers: Answers, day: Day) -> Figure:
 def worst_listing(found: Traded, day: Day) -> Listing:
     """The fills that lost most."""
     lost = sorted(
-        (one for one in found.closings if one.result is not None and one.result < 0),
+        (one for one in found.made if one.result is not None and one.result < 0),
         key=lambda one: one.result or Decimal(0),
     )
     rows = tuple(
@@ -246,7 +247,7 @@ def worst_listing(found: Traded, day: Day) -> Listing:
         for one in lost[:WORST_SHOWN]
     )
     columns = ("time", "symbol", "side", "price", "quantity", "result", "trade")
-    empty = Words("no closing fill lost", "没有亏损的平仓成交")
+    empty = Words("no fill lost", "没有亏损的成交")
     return Listing("worst_fills", columns, rows, empty, more=max(0, len(lost) - WORST_SHOWN))
 
 

@@ -21,6 +21,7 @@ LONGEST: Final = 2000  # characters of one text
 KINDS: Final = ("problem", "suggestion", "todo")
 VERSION: Final = 1
 WAIT_S: Final = 5.0
+LATEST_NS: Final = 1 << 63  # what a time can be that is nanoseconds since 1970: before 2262
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def path_of(folder: Path, target: str) -> Path:
 def load(path: Path) -> list[Note]:
     """Every note, oldest first; none where there is no file. Raises ConfigRefused for one that is damaged."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # an editor may have left its mark of bytes
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
@@ -69,8 +70,10 @@ def load(path: Path) -> list[Note]:
 
 def _note(one: Mapping[str, Any]) -> Note:
     note = Note(**one)
-    typed = isinstance(note.number, int) and isinstance(note.opened_ns, int) and isinstance(note.closed_ns, int)
-    if not typed or not isinstance(note.text, str) or note.priority not in PRIORITIES or note.kind not in KINDS:
+    numbers = (note.number, note.opened_ns, note.closed_ns)
+    texts = (note.text, note.opened_by, note.closed_by, note.outcome)
+    typed = all(type(one) is int and 0 <= one < LATEST_NS for one in numbers) and all(type(t) is str for t in texts)
+    if not typed or note.priority not in PRIORITIES or note.kind not in KINDS:
         raise ValueError(f"note {note.number!r} is not one of ours")
     return note
 

@@ -84,7 +84,9 @@ def last_due(clock: str, zone: str, now_ns: int) -> date:
     try:
         at = time.fromisoformat(clock)
     except ValueError:
-        raise UsageError(f"'{clock}' is no time of day", "Write HH:MM, as 22:00.") from None
+        at = None
+    if at is None or at.tzinfo is not None:  # the zone is --zone's
+        raise UsageError(f"'{clock}' is no time of day", "Write HH:MM, as 22:00.")
     now = datetime.fromtimestamp(now_ns / NS, zone_of(zone))
     return now.date() if now.time() >= at else now.date() - timedelta(days=1)
 

@@ -19,6 +19,12 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state/reports/desk/notes.json"
 
 
+def written(**changes: object) -> str:
+    """A file with one point, edited by hand."""
+    point = {"number": 1, "kind": "todo", "priority": "P2", "text": "wider spread", "opened_ns": 1, "opened_by": "ann"}
+    return json.dumps({"version": 1, "notes": [{**point, **changes}]})
+
+
 def test_a_point_is_added_listed_and_closed_with_its_outcome(mmctl: Mmctl, file: Path) -> None:
     assert mmctl("report", "note", "add", "desk", "latency", "above", "100 ms", "--priority", "P1").code == 0
     assert mmctl("report", "note", "add", "desk", "wider spread at night", "--kind", "suggestion").code == 0
@@ -64,7 +70,13 @@ def test_what_cannot_be_meant_is_a_usage_error(
     assert (done.code, said.lower() in done.err.lower()) == (code, True), done.err
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"notes": [{"number": 1}]}', '{"notes": 3}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "[]", '{"notes": [{"number": 1}]}', '{"notes": 3}', "\x00", written(outcome=None), written(opened_by=5),
+        written(opened_ns=-1), written(closed_ns=10**20), written(number=True),
+    ],
+)  # fmt: skip
 def test_a_damaged_file_is_named_and_left_alone(mmctl: Mmctl, file: Path, text: str) -> None:
     file.parent.mkdir(parents=True)
     file.write_text(text)
@@ -72,6 +84,12 @@ def test_a_damaged_file_is_named_and_left_alone(mmctl: Mmctl, file: Path, text: 
     assert done.code == 10
     assert str(file) in done.err
     assert file.read_text() == text
+
+
+def test_a_file_that_an_editor_has_marked_as_utf_8_is_read(mmctl: Mmctl, file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    file.write_text(written(), encoding="utf-8-sig")
+    assert "wider spread" in mmctl("report", "note", "list", "desk").out
 
 
 def test_two_who_write_at_once_lose_no_point(file: Path) -> None:

@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import os
 import sqlite3
+import stat
+import threading
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -131,7 +134,8 @@ def test_page_markdown_and_json_say_the_same(mmctl: Mmctl, desk: Desk) -> None:
     ("words", "code"),
     [
         (("--date", "2026-02-30"), 2), (("--date", "2999-01-01"), 2), (("--zone", "Mars/Base"), 2),
-        (("--zone", "../x"), 2), (("--due", "22h"), 2), (("--format", "pdf"), 2), (("--out", "no/such/x.html"), 1),
+        (("--zone", "../x"), 2), (("--due", "22h"), 2), (("--due", "22:00+08:00"), 2), (("--channel", "room"), 2),
+        (("--format", "pdf"), 2), (("--out", "no/such/x.html"), 1),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(mmctl: Mmctl, desk: Desk, words: tuple[str, ...], code: int) -> None:
@@ -139,6 +143,20 @@ def test_what_cannot_be_meant_is_refused(mmctl: Mmctl, desk: Desk, words: tuple[
     said = mmctl("report", "daily", *words)
     assert said.code == code, said.err
     assert "Traceback" not in said.err
+
+
+def test_a_device_is_written_to_and_not_replaced_by_a_file(mmctl: Mmctl, desk: Desk, tmp_path: Path) -> None:
+    desk.write([sample(BEGIN, "1")])
+    pipe, read = tmp_path / "pipe", list[str]()
+    os.mkfifo(pipe)
+    held = os.open(pipe, os.O_RDWR)  # so that neither end waits for the other
+    reader = threading.Thread(target=lambda: read.append(os.read(held, 5).decode()), daemon=True)
+    reader.start()
+    assert mmctl("report", "daily", "--format", "json", "--out", str(pipe)).code == 0
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    reader.join(10)
+    os.close(held)
+    assert read[0].startswith("{")
 
 
 def test_an_answer_of_another_shape_is_no_answer() -> None:

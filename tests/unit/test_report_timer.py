@@ -57,6 +57,7 @@ def test_a_dry_run_shows_the_units_and_changes_nothing(
     assert not (tmp_path / "units").exists()
     assert mmctl("report", "schedule", "desk", "--user", "--at", "25:00").code == 2
     assert mmctl("report", "schedule", "desk", "--user", "--zone", "Mars/Base").code == 2
+    assert mmctl("report", "schedule", "desk", "--user", "--dry-run", "--language", "fr").code == 2
     refused = mmctl("report", "schedule", "desk", "--user")
     assert refused.code == 7, "a timer that can tell nobody"
     assert not (tmp_path / "units").exists()
