@@ -16,6 +16,7 @@ from mmctl.tui.evidence import Evidence
 class HelpScreen(ModalScreen[None]):
     """Every action, from the one table."""
 
+    AUTO_FOCUS = "#help"  # whatever is longer than the screen is scrolled by keys
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,f1", "dismiss", "Close")]
 
     def compose(self) -> ComposeResult:
@@ -46,6 +47,7 @@ class ConfirmScreen(ModalScreen[bool]):
 class EvidenceScreen(ModalScreen[None]):
     """What stands behind one row: its figures, what led to it, and what the runbook says to do."""
 
+    AUTO_FOCUS = "#evidence"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "Close"),
         Binding("y", "yank", "Yank", tooltip="copy all of it"),

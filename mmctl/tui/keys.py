@@ -175,6 +175,12 @@ class Keys(App[None]):
         if len(self.screen_stack) == 1 and self.focused not in found:
             self.set_focus(found[0] if found else None, scroll_visible=False)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Tab goes before a table's own keys; in a dialog it is the dialog's."""
+        if action == "table" and len(self.screen_stack) > 1:
+            return False
+        return super().check_action(action, parameters)
+
     def action_table(self, by: int) -> None:
         """The cursor goes into the next table of the screen (1), or the one before (-1)."""
         found = self.tables()

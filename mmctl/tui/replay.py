@@ -15,7 +15,7 @@ from textual.widgets import Input, Label
 from mmctl.client.age import Reading
 from mmctl.fleet.errors import OperatorError
 from mmctl.formats import utc
-from mmctl.tui.actions import REPLAY
+from mmctl.tui.actions import ACTIONS, REPLAY
 from mmctl.tui.app import HOLD_SECONDS, Dashboard, bindings
 from mmctl.tui.bounds import DIM, WARN
 from mmctl.tui.breaches import Held, breaches
@@ -29,6 +29,8 @@ from mmctl.tui.widgets import PanelBox
 
 #: What a jump to the next breach stops at: an engine that fell silent is one.
 BREACHES: Final = (BREACH, SILENT)
+#: What only a recording can do.
+MOVES: Final = frozenset(action.method.partition("(")[0] for action in ACTIONS if action.group == REPLAY)
 _SECOND: Final = 1_000_000_000
 _MARKS: Final = 200
 #: Frames that the charts are filled of after a leap: reading one takes about a millisecond.
@@ -130,8 +132,8 @@ class ReplayDashboard(Dashboard):
     # --- actions -------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that move the replay belong to a text that is being typed first."""
-        if isinstance(self.focused, Input) and action in ("skip", "step", "edge"):
+        """Keys that move the replay belong to a text that is being typed first, and to a dialog that is open."""
+        if action in MOVES and (isinstance(self.focused, Input) or len(self.screen_stack) > 1):
             return False
         return super().check_action(action, parameters)
 

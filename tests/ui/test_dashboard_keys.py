@@ -87,7 +87,7 @@ async def test_an_armed_halt_needs_the_accounts_name_and_shows_the_acknowledgeme
         bench.poll()
         await pilot.press("H")
         assert isinstance(bench.app.screen, ConfirmScreen)
-        await pilot.press(*"sandbux", "enter")
+        await pilot.press("tab", *"sandbux", "enter")  # with Tab nothing else is on offer
         assert source.controls == []
         assert "not confirmed" in bench.head
         await pilot.press("H", *"sandbox", "enter")
@@ -143,6 +143,18 @@ async def test_the_help_screen_lists_every_action_of_the_table() -> None:
         assert (action.label in palette) == (action.group != REPLAY and action.method != "command_palette")
         assert action.help in text
         assert all(key_name(key) in text for key in action.keys)
+
+
+@pytest.mark.parametrize("key", ["pagedown", "down", "end"])
+@pytest.mark.parametrize(("opened", "dialog"), [(("question_mark",), "#help"), (("enter",), "#evidence")])
+async def test_a_dialog_that_is_longer_than_the_screen_is_scrolled_by_keys(
+    key: str, opened: tuple[str, ...], dialog: str
+) -> None:
+    bench = Bench(FakeSource())
+    async with bench.app.run_test(size=(80, 15)) as pilot:
+        bench.poll()
+        await pilot.press(*opened, key)
+        await settled(bench, pilot, lambda: bench.app.screen.query_one(dialog).scroll_y > 0)
 
 
 def test_no_two_actions_share_a_key_and_every_armed_one_needs_shift() -> None:

@@ -276,3 +276,30 @@ async def test_garbage_waits_for_the_persons_time_and_not_for_that_of_the_replay
     late = clock()
     player.seek(player.recording.span()[0])
     assert clock() > late, "a leap back would put the next collection off by as much, a pause for as long as it lasts"
+
+
+async def test_what_is_typed_is_text_and_an_open_dialog_has_its_keys_for_itself(recorded: Recorded) -> None:
+    for _ in range(90):
+        recorded.look()
+    app, player, _ = replay(recorded)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("p", "home")
+        first = player.position_ns
+        await pilot.press("g", "plus", "3", "0", "s", "enter")
+        assert player.position_ns == first + 30 * SECOND, "as the dialog itself says that it is written"
+        await pilot.press("g", "minus", "5", "s", "enter")
+        assert player.position_ns == first + 25 * SECOND
+        await pilot.press("slash", *"bfgB", "plus", "minus", "left_square_bracket")
+        assert app.filter_text == "bfgB+-["
+        assert (player.position_ns, player.speed) == (first + 25 * SECOND, 1)
+        await pilot.press("escape", "question_mark")
+        await pilot.press("end")
+        await pilot.pause(0.5)
+        assert app.screen.query_one("#help").scroll_y > 0
+        await pilot.press("pageup", "right", "escape")
+        assert player.position_ns == first + 25 * SECOND
+        await pilot.press("ctrl+p", *"end")
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert player.position_ns == player.recording.span()[1], "what the palette finds is done when it has closed"
