@@ -106,7 +106,7 @@ def accept(
             trails.append_here(_accepted(run, "here", reason, judged, str(aside), trail.data))
             changed.append((OWN, str(aside)))
     else:
-        with site(run, target) as hosts:
+        with site(run, target, records=True) as hosts:
             for name, transport in hosts.transports.items():
                 trail = _read(hosts, name, transport)
                 judged, _ = _judge(name, trail)
@@ -163,7 +163,7 @@ def _own() -> dict[str, Found]:
 
 
 def _of_hosts(run: Run, target: str | None) -> dict[str, Found]:
-    with site(run, target) as hosts:
+    with site(run, target, records=True) as hosts:
         return {name: _read(hosts, name, transport) for name, transport in hosts.transports.items()}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mmctl.cli.reach import TargetArg, quoting_target, target_of
+from mmctl.cli.reach import TargetArg, quoting_target, recorded_target, target_of
 from mmctl.cli.run import Run, current
 from mmctl.client.site import site_of
 from mmctl.fleet.errors import Refused
@@ -26,12 +26,14 @@ _LIVE = ("canary", "production")
 
 
 @contextmanager
-def site(run: Run, wanted: str | None, *, quotes: bool = False) -> Iterator[runs.Site]:
+def site(run: Run, wanted: str | None, *, quotes: bool = False, records: bool = False) -> Iterator[runs.Site]:
     """The hosts of the target, connected when first used, and this run's words for the records.
 
     ``quotes``: engines may quote after this run, so what would let two hosts quote one account is refused.
+    ``records``: only lock and trail are meant, which the monitoring host has as well.
     """
-    target = quoting_target(run, wanted) if quotes else target_of(run, wanted)
+    found = quoting_target if quotes else recorded_target if records else target_of
+    target = found(run, wanted)
     with ExitStack() as stack:
         transports = {}
         for host in target.hosts:

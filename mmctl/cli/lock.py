@@ -17,7 +17,7 @@ app = typer.Typer(help="The fleet's lock.")
 def status(target: TargetArg = None) -> None:
     """Whether the hosts of a target are locked, by whom and for how long."""
     run = current()
-    with site(run, target) as hosts:
+    with site(run, target, records=True) as hosts:
         states = {name: locks.read_state(t, hosts.layout) for name, t in hosts.transports.items()}
     rows = []
     for name, state in states.items():
@@ -42,7 +42,7 @@ def acquire(
     run = current()
     if not reason.strip():
         raise UsageError("why is it locked?", "Give --reason; whoever is kept out reads it.")
-    with site(run, target) as hosts:
+    with site(run, target, records=True) as hosts:
         record = locks.Record.now(run.run_id, "mmctl lock acquire", hosts.target.name, reason, ttl=0)
         for name, transport in sorted(hosts.transports.items()):
             generation = locks.acquire(transport, hosts.layout, record)
@@ -58,7 +58,7 @@ def release(
 ) -> None:
     """Give back a lock you took by hand, or one a run of yours left when it died; another's needs --force."""
     run = current()
-    with site(run, target) as hosts:
+    with site(run, target, records=True) as hosts:
         for name, transport in sorted(hosts.transports.items(), reverse=True):
             theirs = run.run_id if force else locks.run_to_release(transport, hosts.layout)
             if theirs:

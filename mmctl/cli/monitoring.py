@@ -7,9 +7,10 @@ import typer
 
 from mmctl.cli import alerting
 from mmctl.cli.preview import preview
+from mmctl.cli.reach import monitoring_target
 from mmctl.cli.run import Run, current
 from mmctl.fleet.errors import CONFIG, FAILED, Refused
-from mmctl.fleet.inventory import Fleet, Target, load_fleet
+from mmctl.fleet.inventory import load_fleet
 from mmctl.fleet.open import open_transport
 from mmctl.monitoring import alerting as alerts_made
 from mmctl.monitoring import engines, folder
@@ -18,7 +19,6 @@ from mmctl.monitoring.folder import Fault
 from mmctl.monitoring.loaded import Loaded
 from mmctl.monitoring.plan import Plan
 from mmctl.monitoring.programs import checked_by_programs
-from mmctl.monitoring.provisioning import ROOT
 from mmctl.monitoring.push import push as bring
 from mmctl.monitoring.relay import program as relay_program
 from mmctl.monitoring.vanished import vanished
@@ -120,18 +120,6 @@ def check(
     if faults:
         raise typer.Exit(CONFIG)
     run.out.say(f"{where}: sound, also for {', '.join(programs) or 'no program: none is installed'}")
-
-
-def monitoring_target(fleet: Fleet) -> Target:
-    """The monitoring host as a target of its own: its lock and its audit trail lie beside the files. Raises Refused."""
-    host = fleet.monitoring.host
-    if host is None:
-        at = fleet.monitoring.at if fleet.file else "the fleet"
-        raise Refused(f"{at} names no monitoring host", "write `monitoring: {host: {address: ...}}` into it")
-    return Target(
-        "monitoring", "ssh", (host,), environment="", account="", config=Path(), root=ROOT, members=(host,),
-        at=fleet.monitoring.at,
-    )  # fmt: skip
 
 
 @app.command("push")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -13,8 +14,8 @@ from mmctl.cli.run import Run
 from mmctl.client.engine import READ_SECONDS, Client
 from mmctl.client.site import Site, site_of
 from mmctl.fleet.accounts import obstacle
-from mmctl.fleet.errors import FAILED, MIXED, OperatorError
-from mmctl.fleet.inventory import Host, Target, load_fleet
+from mmctl.fleet.errors import FAILED, MIXED, OperatorError, Refused
+from mmctl.fleet.inventory import Fleet, Host, Target, load_fleet
 from mmctl.fleet.login import operator
 from mmctl.fleet.open import open_transport
 from mmctl.fleet.parallel import Outcome, exit_code_of, on_each
@@ -44,6 +45,7 @@ TargetArg = Annotated[
     ),
 ]
 
+MONITORING = "monitoring"
 #: What one look at one host may take, seconds: connecting and a few answers.
 LOOK_SECONDS = 20.0
 #: What reading one file of the control token's may take, seconds: an emergency has other ways to try.
@@ -92,6 +94,28 @@ class Engine:
 def target_of(run: Run, wanted: str | None) -> Target:
     """The target that is meant. Raises UsageError or FleetFileError."""
     return load_fleet(run.fleet).target(wanted)
+
+
+def recorded_target(run: Run, wanted: str | None) -> Target:
+    """``target_of``, or the monitoring host by the name of its section: it has a lock and an audit trail, too."""
+    fleet = load_fleet(run.fleet)
+    if wanted == MONITORING and MONITORING not in fleet.targets:
+        return monitoring_target(fleet)
+    return fleet.target(wanted)
+
+
+def monitoring_target(fleet: Fleet) -> Target:
+    """The monitoring host as a target of its own: its lock and its audit trail lie beside the files. Raises Refused."""
+    from mmctl.monitoring.provisioning import ROOT
+
+    host = fleet.monitoring.host
+    if host is None:
+        at = fleet.monitoring.at if fleet.file else "the fleet"
+        raise Refused(f"{at} names no monitoring host", "write `monitoring: {host: {address: ...}}` into it")
+    return Target(
+        MONITORING, "ssh", (host,), environment="", account="", config=Path(), root=ROOT, members=(host,),
+        at=fleet.monitoring.at,
+    )  # fmt: skip
 
 
 def quoting_target(run: Run, wanted: str | None) -> Target:

@@ -113,6 +113,20 @@ def test_a_first_push_switches_debians_service_to_our_files_and_proves_it(operat
     assert phases[-2:] == [("monitoring push", "intent"), ("monitoring push", "done")]
 
 
+def test_the_lock_and_the_trail_of_a_push_are_seen_by_the_name_of_the_section(operator: Operator) -> None:
+    shown = operator.json("audit", "show", "monitoring")
+    assert shown.code == 0, shown.err
+    told = [(event["verb"], event["phase"]) for event in shown.events if event["event"] == "audit"]
+    assert told[-2:] == [("monitoring push", "intent"), ("monitoring push", "done")]
+    assert operator.json("audit", "verify", "monitoring").code == 0
+    assert operator.json("lock", "acquire", "monitoring", "--reason", "maintenance").code == 0
+    kept_out = operator.json("monitoring", "push")
+    assert (kept_out.code, "maintenance" in kept_out.err) == (11, True), kept_out.err
+    assert operator.json("lock", "status", "monitoring").result["held"] == 1
+    assert operator.json("lock", "release", "monitoring").code == 0
+    assert operator.json("lock", "status", "monitoring").result["held"] == 0
+
+
 def test_a_second_push_of_the_same_changes_nothing(operator: Operator, machine: Machine) -> None:
     before = machine.sh("systemctl show -p MainPID --value prometheus; ls /opt/market-maker-monitoring/releases")
     done = operator.json("monitoring", "push")
