@@ -20,6 +20,8 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 #: Receivers that Alertmanager's file has besides the channels, which therefore have other names.
 TAKEN: Final = ("everyone", "watchdog")
 PORTS: Final = range(1, 65536)
+#: The mail servers that may be given a password without TLS.
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 LANGUAGES: Final = ("en", "zh")
 TELEGRAM: Final = "https://api.telegram.org"
 Path_ = tuple[str | int, ...]
@@ -201,6 +203,8 @@ def _lacks(channel: Channel) -> list[tuple[str, str]]:
             lacks.append(("an email channel needs from: an address", ""))
         if not _smarthost(channel.smarthost):
             lacks.append(("an email channel needs smarthost: host:port", "an IPv6 address in brackets"))
+        if channel.username and not channel.tls and mail_server(channel.smarthost)[0] not in LOOPBACK:
+            lacks.append(("a password is not sent without TLS", "leave tls out"))
         if bool(channel.username) != (channel.secret is not None):
             lacks.append(("give username and the place of its password, or neither", "write secret_file or secret_env"))
     return lacks
@@ -241,6 +245,12 @@ def web_address(text: str) -> bool:
 def _smarthost(text: str) -> bool:
     found = re.fullmatch(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", text)
     return found is not None and int(found[1]) in PORTS
+
+
+def mail_server(smarthost: str) -> tuple[str, str]:
+    """Host and port; an IPv6 address without its brackets."""
+    host, _, port = smarthost.rpartition(":")
+    return host.strip("[]"), port
 
 
 def _mail_address(text: str) -> bool:

@@ -11,6 +11,7 @@ import yaml
 
 from mmctl.fleet.channels import TAKEN, Channel
 from mmctl.monitoring.plan import RELAY_PORT, Plan
+from mmctl.monitoring.relay.words import WORDS
 from mmctl.monitoring.rules.rule import Priority
 
 FILE: Final = "alertmanager/alertmanager.yml"
@@ -22,9 +23,12 @@ HEADER: Final = "# Made by `mmctl monitoring render` from the fleet; what is cha
 GATHER: Final = {"P0": ("0s", "500ms"), "P1": ("5s", "30s"), "P2": ("30s", "1m"), "P3": ("1m", "5m")}
 #: What tells two alerts of one name apart: a critical one mutes the warning about the same thing only.
 THE_SAME: Final = ["alertname", "instance", "symbol", "limit", "feed", "component", "class", "stage", "scope", "kind"]
-TITLE: Final = (
-    "[{{ .CommonLabels.priority }} {{ .Status | toUpper }}] {{ .GroupLabels.alertname }} {{ .GroupLabels.instance }}"
-)
+#: By language, in the relay's own words.
+STATUS: Final = {
+    language: f'{{{{ if eq .Status "firing" }}}}{words["firing"]}{{{{ else }}}}{words["resolved"]}{{{{ end }}}}'
+    for language, words in WORDS.items()
+}
+TITLE: Final = "[{{{{ .CommonLabels.priority }}}} {}] {{{{ .GroupLabels.alertname }}}} {{{{ .GroupLabels.instance }}}}"
 TEXT: Final = (
     "{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.description }}\n"
     "{{ .Annotations.runbook_url }}\n{{ .Annotations.dashboard_url }}\n{{ end }}"
@@ -117,15 +121,16 @@ def _receiver(name: str, channels: Sequence[Channel]) -> dict[str, Any]:
 def _configs(channel: Channel) -> dict[str, list[dict[str, Any]]]:
     if not natively(channel):
         return _relayed(channel.name)
+    title = TITLE.format(STATUS[channel.language])
     if channel.kind == "email":
         mail: dict[str, Any] = {"to": ", ".join(channel.to), "from": channel.sender, "smarthost": channel.smarthost}
-        mail |= {"require_tls": channel.tls, "send_resolved": True, "headers": {"Subject": TITLE}, "text": TEXT}
+        mail |= {"require_tls": channel.tls, "send_resolved": True, "headers": {"Subject": title}, "text": TEXT}
         if channel.secret:
             mail |= {"auth_username": channel.username, "auth_password_file": channel.secret.file}
         return {"email_configs": [mail]}
     if channel.kind == "slack":
         assert channel.address_place is not None
-        slack = {"api_url_file": channel.address_place.file, "send_resolved": True, "title": TITLE, "text": TEXT}
+        slack = {"api_url_file": channel.address_place.file, "send_resolved": True, "title": title, "text": TEXT}
         return {"slack_configs": [slack]}
     hook = _webhook(channel.address)
     if channel.secret:

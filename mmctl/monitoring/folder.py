@@ -38,9 +38,14 @@ def write(folder: Path, made: Mapping[str, str]) -> list[str]:
             with tempfile.NamedTemporaryFile(
                 "w", dir=file.parent, prefix=".part-", delete=False, encoding="utf-8"
             ) as part:
-                part.write(text)
-            os.chmod(part.name, 0o644)
-            os.replace(part.name, file)
+                try:
+                    part.write(text)
+                    part.flush()
+                    os.chmod(part.name, 0o644)
+                    os.replace(part.name, file)
+                except OSError:
+                    Path(part.name).unlink(missing_ok=True)
+                    raise
         except OSError as error:
             raise OperatorError(
                 f"cannot write {file}: {error.strerror}", "see that the folder can be written"

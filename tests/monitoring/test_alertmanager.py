@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,16 @@ def test_a_test_alert_lasts_until_it_was_told_by_the_slowest_route_and_has_a_gro
         assert lasts.total_seconds() >= gathered_s(priority) + 30
         assert one["labels"]["instance"] != other["labels"]["instance"]
     assert [gathered_s(priority) for priority in GOES] == [0, 5, 30, 60]
+
+
+def test_alertmanagers_own_titles_are_in_the_language_of_their_channel() -> None:
+    both = [replace(CHANNELS[1], name=language, language=language) for language in ("en", "zh")]
+    _, _, *own = configuration(both)["receivers"]
+    english, chinese = (receiver["slack_configs"][0]["title"] for receiver in own)
+    assert ("FIRING" in english, "告警" in english) == (True, False)
+    assert ("FIRING" in chinese, "已恢复" in chinese) == (False, True)
+    mail = replace(CHANNELS[3], language="zh")
+    assert "告警" in configuration([mail])["receivers"][2]["email_configs"][0]["headers"]["Subject"]
 
 
 def test_no_secret_is_written_and_what_needs_one_it_cannot_read_from_a_file_is_relayed(tmp_path: Path) -> None:

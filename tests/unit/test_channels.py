@@ -71,6 +71,10 @@ def test_every_kind_of_channel_is_read() -> None:
         ("x: {kind: email, to: [a@b.c], from: d@e.f, smarthost: 'm:25', username: u}", "username and the place of its"),
         ("X y: {kind: wecom, url_env: B}", "holds only small letters"),
         ("x: 7", "unknown kind None"),
+        (
+            "x: {kind: email, to: [a@b.c], from: d@e.f, smarthost: 'm:25', tls: false, username: u, secret_env: P}",
+            "a password is not sent without TLS",
+        ),
         ("everyone: {kind: slack, url_env: B}", "no channel may be named everyone"),
         ("watchdog: {kind: slack, url_env: B}", "no channel may be named watchdog"),
         ("x: {kind: slack, url_env: B, priorities: []}", "an empty list: it would take no alert"),

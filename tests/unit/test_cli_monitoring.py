@@ -62,7 +62,7 @@ def test_one_target_and_one_language_can_be_asked_for(mmctl: Mmctl, desk: Path) 
 def test_a_chain_that_is_away_is_not_proved_and_every_part_of_it_is_named(mmctl: Mmctl, desk: Path) -> None:
     (desk / "fleet.yaml").write_text(SECTION + "  channels: {ops: {kind: slack, url_env: OPS}}\n")
     nowhere = [word for part in ("prometheus", "alertmanager", "relay") for word in (f"--{part}", "http://127.0.0.1:1")]
-    said = mmctl("monitoring", "test-alert", *nowhere, "--deadline", "1s", "--json")
+    said = mmctl("monitoring", "test-alert", *nowhere, "--deadline", "4s", "--json")
     assert said.code == 5, said.err
     assert [len(event["lacking"]) for event in said.events if "lacking" in event] == [4]
     told = [event["message"] for event in said.events if event["event"] == "proof" and event["what"] == "ops"]

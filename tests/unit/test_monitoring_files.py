@@ -8,6 +8,7 @@ import yaml
 
 from engine.metric import ScrapeGroup
 from mmctl.fleet.channels import Channel, SecretPlace
+from mmctl.fleet.errors import OperatorError
 from mmctl.monitoring import boards
 from mmctl.monitoring.boards.model import LANGUAGES
 from mmctl.monitoring.engines import faults
@@ -47,6 +48,18 @@ def test_a_file_that_was_edited_by_hand_is_named_with_its_line(tmp_path: Path) -
     line = edited.read_text().splitlines().index('  "refresh": "1s",') + 1
     assert f"line {line} " in str(found["grafana/dashboards/risk_monitoring.json"])
     assert "mmctl monitoring render" in found["prometheus/prometheus.yml"].next_step
+
+
+def test_a_file_that_could_not_be_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OperatorError, match=r"cannot write .*a\.yml: No space left on device"):
+        write(tmp_path, {"a.yml": "x"})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_both_languages_have_the_desks_own_titles() -> None:

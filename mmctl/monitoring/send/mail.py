@@ -8,12 +8,11 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Final
 
-from mmctl.fleet.channels import Channel
+from mmctl.fleet.channels import LOOPBACK, Channel, mail_server
 from mmctl.fleet.errors import DeadlineExceeded, OperatorError, Unreachable
 from mmctl.monitoring.send.message import Attachment
 
 IMPLICIT_TLS: Final = 465
-PLAIN: Final = ("127.0.0.1", "localhost", "::1")
 
 
 class MailRefused(OperatorError):
@@ -57,8 +56,7 @@ def send_mail(channel: Channel, mail: EmailMessage, password: str, deadline_s: f
 
 
 def _session(channel: Channel, mail: EmailMessage, password: str, end: float) -> str:
-    host, _, port = channel.smarthost.rpartition(":")
-    host = host.strip("[]")  # an IPv6 address
+    host, port = mail_server(channel.smarthost)
     left = max(0.01, end - time.monotonic())
     try:
         if int(port) == IMPLICIT_TLS:
@@ -69,7 +67,7 @@ def _session(channel: Channel, mail: EmailMessage, password: str, end: float) ->
             if channel.tls and int(port) != IMPLICIT_TLS:
                 server.starttls(context=ssl.create_default_context())
             if channel.username:
-                if not channel.tls and host not in PLAIN:
+                if not channel.tls and host not in LOOPBACK:
                     raise MailRefused(f"channel {channel.name}: a password is not sent without TLS", "leave tls: true")
                 server.login(channel.username, password)
             refused = server.send_message(mail)
