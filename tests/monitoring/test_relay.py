@@ -16,6 +16,7 @@ from mmctl.fleet.channels import Channel, SecretPlace
 from mmctl.monitoring.relay.deadman import DeadMan, Turn
 from mmctl.monitoring.relay.server import Relay
 from mmctl.monitoring.relay.words import told
+from mmctl.monitoring.send.ask import BadAnswer, at_url, prometheus_evaluates, query
 from tests.monitoring import listeners
 from tests.monitoring.listeners import http_mock
 from tests.ports import free_port
@@ -152,6 +153,29 @@ def test_a_watchdog_that_alertmanager_repeats_does_not_hide_a_dead_prometheus() 
         dead_man.watchdog(float(second), True)
     assert dead_man.turn(41.0) is Turn.NOTHING
     assert dead_man.turn(41.1) is Turn.DEAD
+
+
+@pytest.mark.parametrize("answer", [{"status": "success"}, {"status": "success", "data": []}, [], "x"])
+def test_what_answers_in_prometheus_place_is_none(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmctl.monitoring.send.ask.ask", lambda *_: answer)
+    service = at_url("http://127.0.0.1:9")
+    with pytest.raises(BadAnswer, match="is no Prometheus"):
+        query(service, "up", 5.0)
+    assert prometheus_evaluates(service, 5.0) is False
+
+
+def test_a_watch_that_stumbles_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def look(_: Relay) -> None:
+        looks.append(1)
+        raise TypeError("of an answer nobody thought of")
+
+    monkeypatch.setattr(Relay, "look", look)
+    monkeypatch.setattr("mmctl.monitoring.relay.server.LOOK_EVERY_S", 0.01)
+    with relay_on() as (_, _, said):
+        until(lambda: len(looks) > 2)
+    assert "the watch stumbled: TypeError: of an answer nobody thought of" in said
 
 
 def test_many_alerts_are_told_by_name_and_the_rest_counted() -> None:

@@ -157,7 +157,10 @@ class Relay:
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK_EVERY_S):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - a watch that has ended would say nothing ever after
+                self.say(f"the watch stumbled: {type(error).__name__}: {error}")
 
 
 def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
@@ -165,7 +168,8 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
         timeout = READ_S
 
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
+            said = self.headers.get("Content-Length") or ""
+            length = int(said) if said.isdecimal() else 0
             if not 0 < length <= LARGEST:
                 self._answer(413 if length else 400, "a body of 1 byte to 1 MiB is wanted")
                 return

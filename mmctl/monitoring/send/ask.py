@@ -86,10 +86,11 @@ def query(prometheus: Service, expression: str, deadline_s: float, at: float | N
     """The samples of an instant query, at ``at`` (seconds since 1970) or now. Raises as ``ask``."""
     moment = f"&time={at:.3f}" if at is not None else ""
     document = ask(prometheus, f"/api/v1/query?query={quote(expression)}{moment}", deadline_s)
-    if not isinstance(document, dict) or document.get("status") != "success":
+    data = document.get("data") if isinstance(document, dict) and document.get("status") == "success" else None
+    result = data.get("result") if isinstance(data, dict) else None
+    if not isinstance(result, list):
         raise BadAnswer(f"{prometheus.name} is no Prometheus, or would not answer {expression}")
-    result = document["data"]["result"]
-    return result if isinstance(result, list) else []
+    return result
 
 
 def prometheus_evaluates(prometheus: Service, deadline_s: float) -> bool:
