@@ -5,7 +5,7 @@ from mmctl.fleet.errors import UsageError
 from mmctl.fleet.inventory import Fleet, Host, Target
 from mmctl.monitoring import baseline
 from mmctl.monitoring.boards.model import LANGUAGES, Language
-from mmctl.monitoring.plan import COMMITTED, RELAY_PORT, Plan, Scraped
+from mmctl.monitoring.plan import COMMITTED, RELAY_PORT, Plan, Scraped, canonical
 
 
 def plan_of(fleet: Fleet, target: Target | None = None, language: Language | None = None) -> Plan:
@@ -39,7 +39,7 @@ def spoken(word: str) -> Language:
 def _scraped(target: Target, host: Host, monitoring: Host | None) -> Scraped:
     """An engine that runs on the monitoring host itself is reached there, whatever its listener is bound to."""
     site = site_of(target.on(host))
-    here = target.local or (monitoring is not None and monitoring.address == host.address)
+    here = target.local or (monitoring is not None and canonical(monitoring.address) == canonical(host.address))
     return Scraped(
         instance=f"{target.name}:{host.name}",
         address="127.0.0.1" if here else host.address,

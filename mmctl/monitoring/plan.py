@@ -36,13 +36,22 @@ class Scraped:
 
     @property
     def place(self) -> str:
-        """``address:port``; an IPv6 address in brackets."""
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        """``address:port`` in one form for one place; an IPv6 address in brackets."""
+        address = canonical(self.address)
+        return f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
 
     @property
     def unreachable(self) -> bool:
         """Whether its listener cannot be reached at its address: it listens on its own host alone."""
         return loopback(self.listens) and not loopback(self.address)
+
+
+def canonical(address: str) -> str:
+    """``address`` in the one form in which it can be compared: of IPv6 the short one, of a name small letters."""
+    try:
+        return ipaddress.ip_address(address).compressed
+    except ValueError:
+        return address.lower()
 
 
 def loopback(address: str) -> bool:

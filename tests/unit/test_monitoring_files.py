@@ -9,9 +9,10 @@ import yaml
 from engine.metric import ScrapeGroup
 from mmctl.fleet.channels import Channel, SecretPlace
 from mmctl.fleet.errors import OperatorError
+from mmctl.fleet.inventory import load_fleet
 from mmctl.monitoring import boards
 from mmctl.monitoring.boards.model import LANGUAGES
-from mmctl.monitoring.engines import faults
+from mmctl.monitoring.engines import faults, plan_of
 from mmctl.monitoring.files import files
 from mmctl.monitoring.folder import differences, write
 from mmctl.monitoring.plan import COMMITTED, Plan, Scraped
@@ -130,6 +131,22 @@ def test_two_programs_of_the_monitoring_host_on_one_port_are_told() -> None:
 def test_two_engines_at_one_place_are_told() -> None:
     both = tuple(Scraped(f"desk:{name}", "192.0.2.1", 9090, "desk", "production", "0.0.0.0") for name in "ab")
     assert faults(Plan(both)) == ["desk:b and desk:a have their metrics at one place, 192.0.2.1:9090"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("2001:db8::1", "2001:DB8:0::1"), ("mm1.example", "MM1.Example"), ("192.0.2.1", "192.0.2.1")]
+)
+def test_a_host_is_the_same_however_its_address_is_written(one: str, other: str, tmp_path: Path) -> None:
+    (tmp_path / "engine.yaml").write_text("monitoring: {host: 0.0.0.0, port: 8080, prometheus_port: 9090}\n")
+    target = {"config": "engine.yaml", "hosts": [{"name": "a", "address": one}, {"name": "b", "address": other}]}
+    fleet = {"targets": {"desk": target}, "monitoring": {"host": {"address": "192.0.2.9"}}}
+    file = tmp_path / "fleet.yaml"
+    file.write_text(json.dumps(fleet))
+    (said,) = faults(plan_of(load_fleet(file)))
+    assert "desk:b and desk:a have their metrics at one place" in said
+    fleet["monitoring"] = {"host": {"address": other}}
+    file.write_text(json.dumps(fleet))
+    assert [engine.address for engine in plan_of(load_fleet(file)).engines] == ["127.0.0.1", "127.0.0.1"]
 
 
 def test_every_alert_leads_to_a_panel_that_exists() -> None:
