@@ -27,7 +27,7 @@ def export_journal(exporter: Exporter, stats: Callable[[], "JournalStats"]) -> N
         for kind, cell in kinds.items():
             cell.set_to(getattr(now, kind))
 
-    exporter.on_scrape(refresh)
+    exporter.on_scrape(refresh, "mm_journal_queue", "mm_journal_lag_seconds", "mm_journal_healthy")
 
 
 def export_logs(exporter: Exporter, writer: QueueWriter) -> None:

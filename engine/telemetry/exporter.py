@@ -5,8 +5,10 @@ pieces, so that the events of the loop wait for one of them and never for the wh
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from engine.catalogue import BY_NAME, METRICS
@@ -18,6 +20,16 @@ OTHER: Final = "other"
 PIECE_S: Final = 250e-6  # so long a page holds the loop at a time, as far as one family or one symbol allows
 
 Refresh = Callable[[], Iterable[None] | None]
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refresher:
+    """What ``on_scrape`` was given."""
+
+    refresh: Refresh
+    gauges: tuple[str, ...]
+    labels: Mapping[str, str]
 
 
 class Exporter:
@@ -34,7 +46,8 @@ class Exporter:
             metric.name: (Family(metric), *(Family(metric, alias) for alias in metric.aliases))
             for metric in self._metrics
         }
-        self._refreshers: list[Refresh] = []
+        self._refreshers: list[_Refresher] = []
+        self._told: set[str] = set()  # what failed and was logged
         for metric in self._metrics:
             for values in self._known(metric):
                 self._cells[metric.name][values] = _new_cell(metric)
@@ -71,12 +84,13 @@ class Exporter:
         """The label values of each series of a metric that is on the page now."""
         return [values for values, cell in self._cells[name].items() if cell.touched]
 
-    def on_scrape(self, refresh: Refresh) -> None:
+    def on_scrape(self, refresh: Refresh, *gauges: str, **labels: str) -> None:
         """``refresh()`` runs before each page is made, for gauges that are cheaper to read than to keep.
 
-        One that takes long is a generator: where it yields, the loop may run.
+        One that takes long is a generator: where it yields, the loop may run. Where it raises, the page comes all the
+        same: without the ``gauges`` that have ``labels``, which would be old.
         """
-        self._refreshers.append(refresh)
+        self._refreshers.append(_Refresher(refresh, gauges, labels))
 
     def page(self, form: Format = Format.TEXT, group: ScrapeGroup | None = None) -> bytes:
         """The page at once: of ``group``, or of all."""
@@ -94,16 +108,41 @@ class Exporter:
         return "".join(parts).encode()
 
     def _pieces(self, form: Format, group: ScrapeGroup | None) -> Iterator[str]:
-        for refresh in self._refreshers:
-            for _ in refresh() or ():
-                yield ""
+        for one in self._refreshers:
+            try:
+                for _ in one.refresh() or ():
+                    yield ""
+            except Exception as error:  # noqa: BLE001 - a figure that fails must not blind every alert
+                self._withdraw(one)
+                self._failed(getattr(one.refresh, "__qualname__", repr(one.refresh)), error)
             yield ""
         for metric in self._metrics:
             if group is None or metric.scrape is group:
-                cells = [(values, cell) for values, cell in self._cells[metric.name].items() if cell.touched]
-                yield "".join([family.text(cells, form) for family in self._families[metric.name]])
+                yield self._shown(metric, form)
         if form is Format.OPENMETRICS:
             yield END
+
+    def _shown(self, metric: Metric, form: Format) -> str:
+        """A metric under each of its names; empty where a value of it cannot be written."""
+        cells = [(values, cell) for values, cell in self._cells[metric.name].items() if cell.touched]
+        try:
+            return "".join([family.text(cells, form) for family in self._families[metric.name]])
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(metric.name, error)
+            return ""
+
+    def _withdraw(self, one: _Refresher) -> None:
+        for name in one.gauges:
+            names = BY_NAME[name].label_names()
+            for values, cell in self._cells[name].items():
+                if isinstance(cell, Gauge) and one.labels.items() <= dict(zip(names, values, strict=True)).items():
+                    cell.clear()
+
+    def _failed(self, what: str, error: Exception) -> None:
+        """Logged once; that its series are missing is what monitors see from then on."""
+        if what not in self._told:
+            self._told.add(what)
+            _log.error("figures of %s left out of the metrics page: %s", what, error, exc_info=error)
 
     def _cell(self, name: str, labels: dict[str, str]) -> AnyCell:
         metric = BY_NAME.get(name)

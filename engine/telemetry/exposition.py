@@ -72,6 +72,9 @@ class Family:
         """The family with its head; empty for a gauge that has no sample."""
         alias = self._alias
         if alias is not None and alias.collapse:
+            cells = list(cells)
+            if not cells:
+                return ""
             total = math.fsum(cell.value for _, cell in cells if not isinstance(cell, Histogram))
             return f"{self._heads[form]}{self.name} {number(total * alias.factor + alias.offset)}\n"
         parts: list[str] = []

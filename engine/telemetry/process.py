@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
+_GAUGES: Final = (
+    "mm_memory_bytes",
+    "mm_threads",
+    "mm_tasks",
+    "mm_open_files",
+    "mm_open_files_limit",
+    "mm_disk_free_bytes",
+    "mm_disk_free_ratio",
+)
+
 
 def _stat() -> list[bytes]:
     """/proc/self/stat behind the program's name, which may hold spaces. See proc(5): field 3 comes first here."""
@@ -73,7 +83,7 @@ class ProcessFigures:
         self._read_at = -math.inf
         self._watching: asyncio.Task[None] | None = None
         exporter.gauge("mm_start_timestamp_seconds").set(_started())
-        exporter.on_scrape(self.refresh)
+        exporter.on_scrape(self.refresh, *_GAUGES)
 
     def configure(self, config: "Config") -> None:
         """Take over how often the kernel is asked; the next scrape asks it, however lately it was read."""

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from engine.catalogue import BREAKER_STATES, HORIZONS, PNL_COMPONENTS
 from engine.live.account.markouts import RecentMarkouts
@@ -18,6 +18,50 @@ from engine.trade import Market
 
 if TYPE_CHECKING:
     from engine.venue.live_gateway import LiveGateway
+
+# the gauges that each part keeps: they leave the page where it fails
+ENGINE: Final = (
+    "mm_engine_heartbeat_timestamp_seconds",
+    "mm_quoting",
+    "mm_rate_budget_ratio",
+    "mm_dead_man_available",
+    "mm_dead_man_armed",
+)
+ORDERS: Final = (
+    "mm_orders_day",
+    "mm_cancels_day",
+    "mm_fill_ratio",
+    "mm_fill_ratio",
+    "mm_reject_ratio",
+    "mm_last_fill_timestamp_seconds",
+    "mm_markout_bps",
+)
+MONEY: Final = (
+    "mm_pnl_quote",
+    "mm_pnl_attribution_quote",
+    "mm_pnl_day_quote",
+    "mm_worst_fill_day_quote",
+    "mm_equity_quote",
+    "mm_equity_peak_quote",
+)
+RISK: Final = (
+    "mm_circuit_breaker_state",
+    "mm_circuit_breaker",
+    "mm_portfolio_drawdown_ratio",
+    "mm_portfolio_max_drawdown_ratio",
+    "mm_portfolio_drawdown_limit_ratio",
+    "mm_risk_level",
+    "mm_halted",
+    "mm_limit_use_ratio",
+    "mm_limit_headroom",
+)
+FEEDS: Final = (
+    "mm_feed_connected",
+    "mm_feed_age_seconds",
+    "mm_reconciled_timestamp_seconds",
+    "mm_clock_skew_seconds",
+)
+LEASE: Final = ("mm_lease_held", "mm_lease_epoch", "mm_lease_age_seconds")
 
 
 class Figures:
@@ -35,27 +79,22 @@ class Figures:
         self._markouts = markouts
         self._shown: set[tuple[str, str]] = set()  # limits on the page
         self._pairs = [PairFigures(exporter, session, pair, uptime[pair.symbol]) for pair in session.pairs.values()]
-        exporter.on_scrape(self.refresh)
+        exporter.on_scrape(self._engine, *ENGINE)
+        for pair in self._pairs:
+            exporter.on_scrape(pair.refresh, *pair.gauges, symbol=pair.symbol)
+        exporter.on_scrape(self._orders, *ORDERS)
+        exporter.on_scrape(self._money, *MONEY)
+        exporter.on_scrape(self._risk, *RISK)
+        exporter.on_scrape(self._feeds, *FEEDS)
+        exporter.on_scrape(self._lease, *LEASE)
 
-    def refresh(self) -> Iterator[None]:
-        """Bring every gauge and counter to what the session holds now; the loop may run between two symbols."""
+    def _engine(self) -> None:
         session, gauge = self._session, self._exporter.gauge
         gauge("mm_engine_heartbeat_timestamp_seconds").set(session.heartbeat_ns / 1e9)
         gauge("mm_quoting").set(float(session.quoting))
         show(gauge("mm_rate_budget_ratio"), self._budget())
         gauge("mm_dead_man_available").set(float(self._gateway.market is Market.USDM))
         gauge("mm_dead_man_armed").set(float(self._dead_man_armed()))
-        yield
-        for pair in self._pairs:
-            pair.refresh()
-            yield
-        self._orders(session)
-        self._money(session)
-        yield
-        self._risk(session)
-        yield
-        self._feeds(session)
-        self._lease(session)
 
     def _budget(self) -> float:
         """The share of the tightest rate budget that quoting may still use; NaN when no budget is known."""
@@ -69,7 +108,8 @@ class Figures:
             return False
         return all(gateway.dead_man.state(symbol).armed for symbol in self._session.pairs)
 
-    def _orders(self, session: Session) -> None:
+    def _orders(self) -> None:
+        session = self._session
         tally, counter = session.parts.clerk.tally, self._exporter.counter
         today = session.parts.clerk.today
         today.roll(time.time_ns())
@@ -99,7 +139,8 @@ class Figures:
         for cell, total in totals.items():
             cell.set_to(total)
 
-    def _money(self, session: Session) -> None:
+    def _money(self) -> None:
+        session = self._session
         pnl, gauge = session.parts.account_books.pnl(), self._exporter.gauge
         for component in PNL_COMPONENTS:
             value = float(getattr(pnl, component))
@@ -112,7 +153,8 @@ class Figures:
         gauge("mm_equity_quote").set(equity.now)
         gauge("mm_equity_peak_quote").set(equity.peak)
 
-    def _risk(self, session: Session) -> None:
+    def _risk(self) -> None:
+        session = self._session
         risk, gauge = session.parts.risk, self._exporter.gauge
         state = int(risk.breaker.state)
         gauge("mm_circuit_breaker_state").set(state)
@@ -142,7 +184,8 @@ class Figures:
                 self._exporter.forget(name, limit=limit, symbol=symbol)
         self._shown = shown
 
-    def _feeds(self, session: Session) -> None:
+    def _feeds(self) -> None:
+        session = self._session
         gauge, counter = self._exporter.gauge, self._exporter.counter
         now = time.monotonic_ns()
         for name, state in session.streams.items():
@@ -160,8 +203,8 @@ class Figures:
             gauge("mm_reconciled_timestamp_seconds").set(reconciler.last_ns / 1e9)
         show(gauge("mm_clock_skew_seconds"), session.skew_s)
 
-    def _lease(self, session: Session) -> None:
-        state, gauge = session.parts.lease.state(), self._exporter.gauge
+    def _lease(self) -> None:
+        state, gauge = self._session.parts.lease.state(), self._exporter.gauge
         gauge("mm_lease_held").set(float(state.held))
         gauge("mm_lease_epoch").set(state.epoch)
         show(gauge("mm_lease_age_seconds"), state.age_s)

@@ -40,9 +40,11 @@ class PairFigures:
 
     def __init__(self, exporter: Exporter, session: Session, pair: Pair, uptime: QuoteUptime) -> None:
         self._session, self._pair, self._uptime = session, pair, uptime
-        symbol = pair.symbol
+        self.symbol = symbol = pair.symbol
+        self.gauges: list[str] = ["mm_quote_price", "mm_quote_size_base"]  # those of this symbol that are kept here
 
         def gauge(name: str) -> Gauge:
+            self.gauges.append(name)
             return exporter.gauge(name, symbol=symbol)
 
         def counter(name: str) -> Counter:

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Iterator
 from typing import Final
 
 from engine.catalogue import ROLES
@@ -24,15 +23,16 @@ class StandingFigures:
         self._exporter, self._source, self._memory, self._every_s = exporter, source, memory, every_s
         self._components: set[str] = set()
         self._backup_at = -math.inf
-        exporter.on_scrape(self.refresh)
+        exporter.on_scrape(self._phase, "mm_role", "mm_health")
+        exporter.on_scrape(self._backup, "mm_backup_timestamp_seconds")
 
-    def refresh(self) -> Iterator[None]:
-        """Bring role, health and backup to what is so now."""
+    def _phase(self) -> None:
         role = self._source.role()
         for name in ROLES:
             self._exporter.gauge("mm_role", role=name).set(float(name == role))
         self._health()
-        yield
+
+    def _backup(self) -> None:
         now = time.monotonic()
         if now - self._backup_at > self._every_s:
             self._backup_at = now
