@@ -65,7 +65,7 @@ def _load(file: Path, env_file: Path | None, run: Run, *, deep: bool = True) -> 
 def _is_fleet(file: Path) -> bool:
     """A fleet file has targets at its top; a configuration never does."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         return False
     return any(line.startswith("targets:") for line in lines)

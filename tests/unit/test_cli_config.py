@@ -56,6 +56,8 @@ def test_a_missing_file_and_an_unknown_target_are_told_apart(mmctl: Mmctl, fleet
 def test_a_target_means_its_own_config_and_a_broken_fleet_exits_10(mmctl: Mmctl, fleet: Path, tmp_path: Path) -> None:
     assert mmctl("config", "check", "here").code == 0
     assert mmctl("config", "check", str(fleet)).code == 0
+    fleet.write_bytes(b"\xef\xbb\xbf" + fleet.read_bytes().replace(b"\n", b"\r\n"))
+    assert mmctl("config", "check", str(fleet)).code == 0, "as an editor of Windows saves it"
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("targets:\n  a:\n    hosts: [{addres: 10.0.0.1}]\n")
     said = mmctl("config", "check", str(wrong))
