@@ -91,15 +91,17 @@ def send_test_alert(
 
 def baseline(
     since: Annotated[str, typer.Option(help="How far back: 48h, 2d.")] = "2d",
+    target: Annotated[str | None, typer.Option(help="Only the engines of this target: that of the testnet.")] = None,
     prometheus: OtherPrometheus = None,
 ) -> None:
     """Measure what is usual over a testnet run, and keep it beside the fleet file; render makes alerts of it."""
     run = current()
     fleet = load_fleet(run.fleet)
     file = baselines.place(fleet.file)
+    of = fleet.target(target).name if target else ""
     port = fleet.monitoring.prometheus_port or PROMETHEUS_PORT
     with _services(fleet.monitoring, (prometheus,), (port,)) as (source,):
-        found = baselines.collect(source, baselines.ago(seconds(since)), datetime.now(UTC))
+        found = baselines.collect(source, baselines.ago(seconds(since)), datetime.now(UTC), of)
     baselines.keep(found, file)
     for key, why in found.left_out.items():
         run.out.event("left_out", figure=key, message=why)

@@ -34,10 +34,11 @@ class Baseline:
         return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
-def collect(prometheus: Service, start: datetime, end: datetime, matchers: str = "", least: int = LEAST) -> Baseline:
+def collect(prometheus: Service, start: datetime, end: datetime, target: str = "", least: int = LEAST) -> Baseline:
     """The baseline from what Prometheus holds between the two times. Raises Refused where no figure can be known.
 
-    Each figure is averaged over five minutes, as its alert does; mean and spread are over those averages.
+    Each figure is averaged over five minutes, as its alert does; mean and spread are over those averages. ``target``:
+    of its engines alone; "" is all that Prometheus reads.
     """
     seconds = int((end - start).total_seconds())
     if seconds < 300 * least:
@@ -49,7 +50,7 @@ def collect(prometheus: Service, start: datetime, end: datetime, matchers: str =
     for watched in WATCHED:
         averages = f"avg_over_time(({watched.expr})[{WINDOW}:30s])[{seconds}s:{WINDOW}]"
         values = [
-            _one(prometheus, f"{function}({averages})", end)
+            _one(prometheus, f"{function}({averages})", end, target)
             for function in ("avg_over_time", "stddev_over_time", "count_over_time")
         ]
         mean, spread, samples = values
@@ -69,9 +70,11 @@ def collect(prometheus: Service, start: datetime, end: datetime, matchers: str =
     return Baseline(start.isoformat(timespec="seconds"), end.isoformat(timespec="seconds"), figures, left_out)
 
 
-def _one(prometheus: Service, expression: str, end: datetime) -> float | None:
-    """One number over all engines: their mean. None where there is none."""
-    found = query(prometheus, f"avg({expression})", DEADLINE_S, end.timestamp())
+def _one(prometheus: Service, expression: str, end: datetime, target: str) -> float | None:
+    """One number over all engines, or those of a target: their mean. None where there is none."""
+    over = "avg by (target)" if target else "avg"
+    rows = query(prometheus, f"{over}({expression})", DEADLINE_S, end.timestamp())
+    found = [row for row in rows if not target or row["metric"].get("target") == target]
     return float(found[0]["value"][1]) if found else None
 
 

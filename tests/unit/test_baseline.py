@@ -39,6 +39,18 @@ def test_mean_and_spread_are_over_five_minute_averages_and_are_read_again(
     assert baseline.load(file) == found.figures
 
 
+def test_the_engines_of_one_target_alone_may_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Prometheus that reads production, too, would mix what is usual there into it."""
+
+    def query(prometheus: Service, expression: str, deadline_s: float, at: float | None = None) -> list[object]:
+        assert expression.startswith("avg by (target)(")
+        return [{"metric": {"target": name}, "value": [0, v]} for name, v in (("production", "9"), ("testnet", "600"))]
+
+    monkeypatch.setattr(baseline, "query", query)
+    found = baseline.collect(at_url("http://p"), START, END, "testnet")
+    assert set(found.figures.values()) == {Usual(600, 600, 600)}
+
+
 @pytest.mark.parametrize(
     ("mean", "spread", "count", "said"),
     [
