@@ -44,7 +44,7 @@ def tui(
     most: Annotated[
         int, typer.Option("--max-size", metavar="MB", min=1, help="The recording's size: then the oldest leaves it.")
     ] = 1000,
-    interval: Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between polls.")] = 1.0,
+    interval: Annotated[float, typer.Option("--interval", min=0.1, max=3600, help="Seconds between polls.")] = 1.0,
     theme: Annotated[Looks, typer.Option("--theme", help="Colours; the key c goes through them.")] = Looks.DARK,
     keys: Annotated[bool, typer.Option("--keys", help="Print every action with its key, and end.")] = False,
 ) -> None:

@@ -1,7 +1,7 @@
 """The dashboard on a recording: the same screens at any moment of it, and REPLAY with that moment on each of them."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.text import Text
@@ -17,7 +17,7 @@ from mmctl.fleet.errors import OperatorError
 from mmctl.formats import utc
 from mmctl.tui.actions import ACTIONS, REPLAY
 from mmctl.tui.app import HOLD_SECONDS, Dashboard, bindings
-from mmctl.tui.bounds import DIM, WARN
+from mmctl.tui.bounds import BAD, DIM, WARN
 from mmctl.tui.breaches import Held, breaches
 from mmctl.tui.grid import Grid
 from mmctl.tui.panels import Panel, Row
@@ -111,6 +111,13 @@ class ReplayDashboard(Dashboard):
 
     def paint_replay(self) -> None:
         """View 8: where the replay stands, and what happened around that moment."""
+        try:
+            self._paint_session()
+        except OperatorError as error:
+            row = Row("", error.what, BAD)
+            self.query_one("#panel-replay-session", PanelBox).show(Panel("replay", "Replay", (row,)))
+
+    def _paint_session(self) -> None:
         player = self.player
         first, last = player.recording.span()
         now = player.position_ns
@@ -137,6 +144,14 @@ class ReplayDashboard(Dashboard):
             return False
         return super().check_action(action, parameters)
 
+    @contextlib.contextmanager
+    def _saying(self) -> Iterator[None]:
+        """A part of the recording that cannot be read is said, and ends nothing."""
+        try:
+            yield
+        except OperatorError as error:
+            self.notify(error.what, severity="error")
+
     def action_pause(self) -> None:
         """Let the replay stand still, or go on."""
         self.player.play(not self.player.playing)
@@ -144,7 +159,8 @@ class ReplayDashboard(Dashboard):
 
     def action_step(self, by: int) -> None:
         """Go one frame of the shown engine forward (1) or back (-1), and stand still there."""
-        self.player.step(self.engine, by)
+        with self._saying():
+            self.player.step(self.engine, by)
         self._moved()
 
     def action_skip(self, seconds: int) -> None:
@@ -171,7 +187,9 @@ class ReplayDashboard(Dashboard):
         self._jump((FILL,), by, "fill")
 
     def _jump(self, kinds: Sequence[str], by: int, what: str) -> None:
-        mark = self.player.jump(kinds, by)
+        mark = None
+        with self._saying():
+            mark = self.player.jump(kinds, by)
         if mark is None:
             self.notify(f"no {what} {'after' if by > 0 else 'before'} this moment")
             return

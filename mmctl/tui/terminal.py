@@ -19,6 +19,8 @@ from typing import IO, Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
+from mmctl.fleet.errors import OperatorError
+
 #: An app that was asked to end has so long to do it in good order, seconds.
 PATIENCE = 3.0
 #: How often it is asked, seconds.
@@ -26,6 +28,10 @@ AGAIN = 0.1
 #: What the app must not answer in its own way, and what Textual leaves a handler of its own on.
 _ENDING = (signal.SIGHUP, signal.SIGTERM)
 _LEFT_BEHIND = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
+
+
+class Broken(OperatorError):
+    """The dashboard ended by an error of its own."""
 
 
 class _Unwind(SystemExit):
@@ -151,6 +157,11 @@ class _Ending:
 
 
 def show(app: App[None]) -> None:
-    """Run ``app`` until it ends. A SIGHUP or SIGTERM meanwhile ends it, and is then raised again."""
+    """Run ``app`` until it ends. A SIGHUP or SIGTERM meanwhile ends it, and is then raised again.
+
+    Raises Broken where it ended by an error of its own, which it has printed.
+    """
     with _Ending(app):
         app.run()
+    if app.return_code:
+        raise Broken("the dashboard ended by an error of its own, printed above", "Engines are not touched by it.")

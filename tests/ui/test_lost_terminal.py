@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from textual.app import App
 
+from mmctl.tui.terminal import Broken, show
 from tests.needs import need_program
 from tests.ptys import WAYS, Window, ended, naming, wait
 from tests.ui.test_terminal import Terminal
@@ -172,3 +174,15 @@ def test_a_stop_and_a_continue_leave_one_reader_of_the_keys(opened: Open, tmp_pa
     window.type(b"q")
     ended(tmp_path)
     assert window.process.wait() == 0
+
+
+def test_an_app_that_ended_by_an_error_of_its_own_is_no_success() -> None:
+    class Failing(App[None]):
+        def on_mount(self) -> None:
+            raise ZeroDivisionError
+
+        def run(self, *_: object, **__: object) -> None:
+            super().run(headless=True)
+
+    with pytest.raises(Broken):
+        show(Failing())

@@ -3,6 +3,9 @@
 import threading
 from pathlib import Path
 
+import pytest
+
+from mmctl.cli.app import run
 from mmctl.tui.recording import headless
 from mmctl.tui.recording.bounds import Bounds
 from mmctl.tui.recording.reader import Recording
@@ -35,3 +38,13 @@ def test_every_engine_is_recorded_also_while_another_is_gone(tmp_path: Path) -> 
     assert failures[:3] == [1, 2, 3]
     assert failures[-1] == 0
     assert len(found.times("mm1", begin, end)) >= 3
+
+
+@pytest.mark.parametrize("interval", ["0", "nan", "inf", "1e9"])
+def test_polls_that_would_never_come_are_refused(
+    tmp_path: Path, interval: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "never.rec"
+    assert run(["tui", "--headless", "--record", str(file), "--interval", interval]) == 2
+    assert "--interval" in capsys.readouterr().err
+    assert not file.exists()

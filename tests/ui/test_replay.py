@@ -12,17 +12,19 @@ from textual.widgets import Input
 from mmctl.tui.garbage import Garbage
 from mmctl.tui.grid import Grid
 from mmctl.tui.recording.bounds import Bounds
+from mmctl.tui.recording.file import BadRecording
 from mmctl.tui.recording.player import Player, moment
 from mmctl.tui.recording.reader import Recording
 from mmctl.tui.recording.recorder import Recorder
 from mmctl.tui.recording.timeline import Timeline
 from mmctl.tui.replay import ReplayDashboard
-from mmctl.tui.widgets import KeyBar
+from mmctl.tui.widgets import KeyBar, PanelBox
 from tests.ui import samples
 from tests.ui.bench import SIZE, Bench, Clock, FakeSource
 
 SECOND = 1_000_000_000
 START = 1_723_118_500
+PAGE = 4096  # of SQLite
 
 
 class Recorded:
@@ -303,3 +305,30 @@ async def test_what_is_typed_is_text_and_an_open_dialog_has_its_keys_for_itself(
         await pilot.press("enter")
         await pilot.pause()
         assert player.position_ns == player.recording.span()[1], "what the palette finds is done when it has closed"
+
+
+async def test_a_damaged_stretch_is_said_on_the_screen_and_ends_nothing(recorded: Recorded) -> None:
+    for _ in range(90):
+        recorded.look()
+    assert recorded.recorder.flush()
+    recorded.recorder.close()
+    whole = recorded.file.read_bytes()
+    seen = set()
+    for page in range(2, len(whole) // PAGE, 3):
+        recorded.file.write_bytes(whole[: page * PAGE] + b"\xff" * PAGE + whole[(page + 1) * PAGE :])
+        try:
+            app = ReplayDashboard(Player(Recording(recorded.file), Clock()))
+        except BadRecording:
+            continue
+        async with app.run_test(size=(120, 40)) as pilot:
+            await pilot.press("8", "end", "right", "left", "b", "p", "1")
+            await pilot.pause()
+            seen |= {word for word in ("damaged", "fresh") if word in said(app)}
+        assert not app.return_code
+    assert "damaged" in seen
+
+
+def said(app: ReplayDashboard) -> str:
+    """All that panels and notices say."""
+    panels = " ".join(panel.shown + str(panel.border_subtitle) for panel in app.query(PanelBox))
+    return panels + " ".join(note.message for note in app._notifications)

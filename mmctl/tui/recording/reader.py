@@ -4,7 +4,7 @@ import sqlite3
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -142,7 +142,8 @@ class Recording:
                 raise BadRecording(what, "Copy it again from where it came.") from None
             finally:
                 if self._db.in_transaction:
-                    self._db.execute("commit")
+                    with suppress(sqlite3.Error):  # of a damaged file not even that is possible
+                        self._db.execute("rollback")
 
     def _frame(self, number: int, engine: str, ns: int) -> Frame | None:
         tail = self._tail(number)
