@@ -1,6 +1,7 @@
 """Where a report's data is missing, of another release, damaged or hostile: said with its place, and never a number."""
 
 import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -143,6 +144,22 @@ def test_what_cannot_be_meant_is_refused(mmctl: Mmctl, desk: Desk, words: tuple[
     said = mmctl("report", "daily", *words)
     assert said.code == code, said.err
     assert "Traceback" not in said.err
+
+
+def test_a_page_that_the_disk_does_not_hold_leaves_nothing_behind(
+    mmctl: Mmctl, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.write([sample(BEGIN, "1")])
+    folder = tmp_path / "pages"
+    folder.mkdir()
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    said = mmctl("report", "daily", "--out", str(folder))
+    assert (said.code, "No space left" in said.err) == (1, True), said.err
+    assert list(folder.iterdir()) == []
 
 
 def test_a_device_is_written_to_and_not_replaced_by_a_file(mmctl: Mmctl, desk: Desk, tmp_path: Path) -> None:
