@@ -187,7 +187,7 @@ class Listener:
 
     def _reading(self, read: Callable[[], Json]) -> Handler:
         async def answer(request: web.Request) -> web.Response:
-            return _answer(200, readable(read()))
+            return _unknown(request) or _answer(200, readable(read()))
 
         return answer
 
@@ -205,6 +205,9 @@ class Listener:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """``?group=key`` or ``slow``: the metrics made to be scraped so often; none: all."""
+        stray = _unknown(request, "group")
+        if stray is not None:
+            return stray
         asked = request.query.getall("group", [])
         if len(asked) > 1 or any(name not in SCRAPED for name in asked):
             return refuse(400, f"group is one of {', '.join(SCRAPED)}; without it all metrics are shown").response()
@@ -243,8 +246,11 @@ class Listener:
         return _answer(200 if body["role"] == "standby" else 503, body)
 
     async def _events(self, request: web.Request) -> web.Response:
+        stray = _unknown(request, "since")
+        if stray is not None:
+            return stray
         text = request.query.get("since", "0")
-        if not text.isdecimal() or len(text) > 18:
+        if not text.isdecimal() or not text.isascii() or len(text) > 18:
             return refuse(400, "since must be a whole number").response()
         return _answer(200, self._source.events(int(text)))
 
@@ -252,6 +258,15 @@ class Listener:
         if self._desk is None:
             return refuse(403, "this process takes no commands").response()
         return (await self._desk.handle(request)).response()
+
+
+def _unknown(request: web.Request, *names: str) -> web.Response | None:
+    """The refusal of a parameter that is none of ``names``: misspelt, it would be answered as if it were not there."""
+    for name in request.query:
+        if name not in names:
+            known = f"known is {', '.join(names)}" if names else "none is known here"
+            return refuse(400, f"unknown parameter {name[:40]}; {known}").response()
+    return None
 
 
 def _answer(status: int, body: Json) -> web.Response:

@@ -67,7 +67,7 @@ def length_s(text: str, name: str, most_s: float) -> float:
         raise BadQuestion(f"{name} must be a length of time such as 90s, 15m or 1h30m")
     seconds = sum(float(number) * _UNITS_S[unit] for number, unit in _PART.findall(text))
     if not 0 < seconds <= most_s:
-        raise BadQuestion(f"{name} must be more than 0 and at most {most_s:g} s")
+        raise BadQuestion(f"{name} must be more than 0 and at most {most_s:,.0f} s")
     return seconds
 
 

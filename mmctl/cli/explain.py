@@ -25,9 +25,9 @@ class NoSuchFill(OperatorError):
 
 def explain(run: Run, found: Mapping[str, Engine], wanted: str, symbol: str = "") -> None:
     """Print the fills that ``wanted`` names, a trade's id or a client order id. Ends the run with a code on failure."""
-    for word, text in (("trade or client order id", wanted), ("symbol", symbol)):
-        if text and not _NAME.fullmatch(text):
-            raise UsageError(f"'{text}' is no {word}", "`mmctl trades TARGET` lists the ids of the last fills.")
+    named("trade or client order id", wanted)
+    if symbol:
+        named("symbol", symbol)
     outcomes = ask_each(run, found, lambda engine: explanations(engine, wanted, symbol, run.remaining(SECONDS)))
     shown = 0
     for name, outcome in outcomes.items():
@@ -41,11 +41,23 @@ def explain(run: Run, found: Mapping[str, Engine], wanted: str, symbol: str = ""
         raise NoSuchFill(f"no fill {wanted}{of} is in the journal", "`mmctl trades TARGET` lists the last fills' ids.")
 
 
+def named(word: str, text: str) -> str:
+    """``text``, fit to stand in a statement. Raises UsageError where it can be no ``word``."""
+    if not _NAME.fullmatch(text):
+        raise UsageError(f"'{text}' is no {word}", "`mmctl trades TARGET` lists the ids and symbols of the last fills.")
+    return text
+
+
 def explanations(engine: Engine, wanted: str, symbol: str, seconds: float) -> list[Explanation]:
     """What the journal of one engine holds of the fills that ``wanted`` names; empty where it holds none.
 
     Raises UsageError where one id is a trade's of several symbols.
     """
+    if engine.site.journal is None:
+        raise OperatorError(
+            f"{engine.name}: a fill is explained from a SQLite journal, and its journal is PostgreSQL",
+            "psql shows what it is made of: tables trades, orders, order_traces, fill_traces.",
+        )
     end = time.monotonic() + seconds
 
     def rows(sql: str, most: int = 1000) -> list[dict[str, Any]]:

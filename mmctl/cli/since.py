@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from mmctl.cli.run import seconds
 from mmctl.fleet.errors import UsageError
 
-_LENGTH = re.compile(r"[\d.]+(ms|s|m|h|d)?")
+_LENGTH = re.compile(r"[\d.]+(ms|s|m|h|d)?|([\d.]+(ms|s|m|h|d))+")
+_PART = re.compile(r"[\d.]+[a-z]*")
 
 
 def oldest(since: str | None) -> float | None:
@@ -18,7 +19,7 @@ def oldest(since: str | None) -> float | None:
     if since is None:
         return None
     if _LENGTH.fullmatch(since):
-        return time.time() - seconds(since)
+        return time.time() - _length(since)
     try:
         moment = datetime.fromisoformat(since)
     except ValueError:
@@ -32,5 +33,10 @@ def for_engine(since: str) -> str:
     Raises UsageError.
     """
     if _LENGTH.fullmatch(since):
-        return f"{round(seconds(since) * 1000)}ms"
+        return f"{round(_length(since) * 1000)}ms"
     return str(round((oldest(since) or 0.0) * 1e6) * 1000)
+
+
+def _length(text: str) -> float:
+    """A length of time in seconds, also of several parts: ``1h30m``. Raises UsageError."""
+    return sum(seconds(part) for part in _PART.findall(text))

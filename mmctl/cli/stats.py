@@ -101,7 +101,7 @@ def _time(value: Any) -> str:
 
 _TRADES = (
     "SELECT timestamp, symbol, CASE side WHEN 1 THEN 'buy' ELSE 'sell' END AS side, price, quantity, maker, fee, "
-    "fee_asset, client_id, trade_id FROM trades ORDER BY exchange_ms DESC, trade_id DESC LIMIT {limit}"
+    "fee_asset, client_id, trade_id FROM trades {of}ORDER BY exchange_ms DESC, trade_id DESC LIMIT {limit}"
 )
 
 
@@ -111,21 +111,22 @@ def trades(
     explain: Annotated[
         str, typer.Option("--explain", metavar="ID", help="One fill from frame to markout: a trade or client order id.")
     ] = "",
-    symbol: Annotated[str, typer.Option("--symbol", help="With --explain: the symbol of that trade id.")] = "",
+    symbol: Annotated[str, typer.Option("--symbol", help="Of this symbol alone.")] = "",
 ) -> None:
     """The last fills from the journal, newest first; or one of them explained. Needs no engine that runs."""
+    from mmctl.cli.explain import explain as explain_fill
+    from mmctl.cli.explain import named
     from mmctl.cli.query import ask
 
     run = current()
+    of = f"WHERE symbol = '{named('symbol', symbol)}' " if symbol else ""
     if explain:
-        from mmctl.cli.explain import explain as explain_fill
-
         with engines(run, target) as found:
             explain_fill(run, found, explain, symbol)
         return
 
     def last(engine: Engine) -> tuple[list[str], list[list[Any]]]:
-        return ask(engine, _TRADES.format(limit=limit), limit, run.remaining(20.0))
+        return ask(engine, _TRADES.format(limit=limit, of=of), limit, run.remaining(20.0))
 
     with engines(run, target) as found:
         outcomes = ask_each(run, found, last)

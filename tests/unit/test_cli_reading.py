@@ -154,6 +154,8 @@ def test_stats_shows_every_stage_over_the_time_asked_for(mmctl: Mmctl, fleet: Pa
     assert "50.2 µs   95.2 µs   99.3 µs  100.0 µs    100  10 of them counted for a stall of the loop" in said.out
     assert "ack" in said.out
     assert "network" in said.out
+    mmctl("stats", "--since", "1h30m")
+    assert engine.asked[-1] == "/api/latency?since=5400000ms"
     event = mmctl("stats", "--since", "2026-11-29T08:00:00Z", "--json").events[0]
     assert event["latency"]["ack"]["max"] == 0.025
     assert event["window"]["cell_s"] == 10

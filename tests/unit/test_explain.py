@@ -178,6 +178,22 @@ def test_a_fill_is_told_by_its_trade_or_its_order_without_any_engine(mmctl: Mmct
     assert said.out.startswith(shown)
 
 
+def test_fills_are_those_of_the_symbol_that_is_named(mmctl: Mmctl, journal: Fill) -> None:
+    journal(trade(), trade(8, "mm-2", "BTCUSDT"))
+    assert [event["trade_id"] for event in mmctl("trades", "--symbol", "BTCUSDT", "--json").events] == [8]
+    assert mmctl("trades", "--symbol", "' OR 1=1").code == 2
+
+
+def test_a_journal_that_is_not_sqlite_explains_no_fill_and_says_what_would_show_it(
+    mmctl: Mmctl, fleet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmctl.client.site._journal", lambda *given: None)
+    said = mmctl("trades", "--explain", "7")
+    assert said.code == 1
+    assert "its journal is PostgreSQL" in said.err
+    assert "psql shows what it is made of" in said.err
+
+
 def test_as_json_no_digit_is_lost(mmctl: Mmctl, journal: Fill) -> None:
     journal(trade(), order(), trace(received_ns=NS + 1), after())
     event = mmctl("trades", "--explain", "7", "--json").events[0]

@@ -147,6 +147,13 @@ async def test_a_senseless_since_is_refused(site: Site, since: str) -> None:
     assert (await site.get(f"/api/events?since={since}"))[0] == 400
 
 
+@pytest.mark.parametrize("path", ["/api/events?sinse=1", "/api/state?x=1", "/api/why?since=1h", "/metrics?grop=key"])
+async def test_a_parameter_that_is_not_known_is_refused_by_name(site: Site, path: str) -> None:
+    status, said = await site.get(path)
+    assert status == 400
+    assert f"unknown parameter {path.partition('?')[2].partition('=')[0]}; " in said["error"]
+
+
 async def test_a_bug_in_an_answer_is_a_503_in_json_without_its_text(site: Site) -> None:
     code, body = await site.get("/api/orders")
     assert code == 503

@@ -251,7 +251,7 @@ class Clerkship:
             "side": fill.side.name.lower(),
             "price": str(instrument.price(fill.ticks)),
             "quantity": str(instrument.quantity(fill.lots)),
-            "fee": str(booked.fee_quote),
+            "fee": f"{booked.fee_quote:f}",
             "maker": fill.maker,
             "position": str(instrument.quantity(booked.position_lots)),
         }
