@@ -214,3 +214,17 @@ async def test_prices_and_quantities_have_the_digits_of_their_tick_and_step() ->
         bench.poll()
         row = bench.grid("orders-orders").texts(bench.grid("orders-orders").rows[0])
         assert [text for _, text in row[2:4]] == ["2,449.80", "0.100"]
+
+
+async def test_a_chart_that_cannot_be_drawn_leaves_everything_else_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strange(look: object) -> None:
+        raise TypeError
+
+    bench = Bench(FakeSource())
+    async with bench.app.run_test(size=SIZE):
+        bench.poll()
+        monkeypatch.setattr("mmctl.tui.views.curves.pnl", strange)
+        bench.app._draw()
+        assert "cannot be drawn (TypeError)" in bench.drawing("overview-pnl").shown
+        assert "cannot" not in bench.drawing("overview-drawdown").shown
+        assert bench.grid("overview-instruments").rows, "figures do not come and go with every attempt"

@@ -107,4 +107,4 @@ class FleetView(View):
 
     def charts(self, look: Look) -> None:
         """Profit over time of the engine that is looked at."""
-        paint_chart(self.drawing("pnl"), f"Profit and loss of {look.engine}", curves.pnl(look), look)
+        paint_chart(self.drawing("pnl"), f"Profit and loss of {look.engine}", lambda: curves.pnl(look), look)

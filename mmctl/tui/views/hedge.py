@@ -55,5 +55,7 @@ class HedgeView(View):
 
     def charts(self, look: Look) -> None:
         """Volatility and spreads over time."""
-        paint_chart(self.drawing("volatility"), f"Volatility {look.symbol}, bps/√s", curves.volatility(look), look)
-        paint_chart(self.drawing("spreads"), f"Spread {look.symbol}, bps of mid", curves.spreads(look), look)
+        paint_chart(
+            self.drawing("volatility"), f"Volatility {look.symbol}, bps/√s", lambda: curves.volatility(look), look
+        )
+        paint_chart(self.drawing("spreads"), f"Spread {look.symbol}, bps of mid", lambda: curves.spreads(look), look)

@@ -184,5 +184,5 @@ class LatencyView(View):
         stage = row.name if row is not None else ""
         said = stage.replace("_", " ")
         paint_chart(
-            self.drawing("time"), f"{said} over time, {span_text(look.span)}", curves.latency(look, stage), look
+            self.drawing("time"), f"{said} over time, {span_text(look.span)}", lambda: curves.latency(look, stage), look
         )

@@ -51,12 +51,12 @@ class OverviewView(View):
         paint_chart(
             self.drawing("price"),
             f"{look.symbol or 'Price'}, {span_text(look.span)}: fills ▲ bought ▼ sold",
-            curves.price(look),
+            lambda: curves.price(look),
             look,
         )
-        paint_chart(self.drawing("pnl"), "Profit and loss", curves.pnl(look), look)
-        paint_chart(self.drawing("drawdown"), "Drawdown", curves.drawdown(look), look)
-        paint_chart(self.drawing("inventory"), f"Inventory {look.symbol}", curves.inventory(look), look)
+        paint_chart(self.drawing("pnl"), "Profit and loss", lambda: curves.pnl(look), look)
+        paint_chart(self.drawing("drawdown"), "Drawdown", lambda: curves.drawdown(look), look)
+        paint_chart(self.drawing("inventory"), f"Inventory {look.symbol}", lambda: curves.inventory(look), look)
 
     def _ladder(self, look: Look) -> None:
         why = absent(look, "book")

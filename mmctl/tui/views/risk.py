@@ -68,8 +68,8 @@ class RiskView(View):
         """Use of the limits and drawdown over time."""
         assert look.picture is not None
         names = [str(limit.get("name", "?")) for limit in limits_of(look.picture)]
-        paint_chart(self.drawing("use"), "Use of the nearest limits", curves.limits(look, names), look)
-        paint_chart(self.drawing("drawdown"), "Drawdown", curves.drawdown(look), look)
+        paint_chart(self.drawing("use"), "Use of the nearest limits", lambda: curves.limits(look, names), look)
+        paint_chart(self.drawing("drawdown"), "Drawdown", lambda: curves.drawdown(look), look)
 
     def evidence(self, grid: Grid, row: Any, look: Look) -> Evidence:
         """Of a limit: its breach with the runbook, or its figures where it holds."""
