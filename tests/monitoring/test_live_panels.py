@@ -68,6 +68,16 @@ def test_the_alert_history_tells_the_halt_with_time_level_type_message_and_state
     assert told["metric"]["message"] in messages["options"]
 
 
+def test_alerts_of_one_name_have_each_their_own_message() -> None:
+    history = next(asked for asked in TARGETS if asked.panel["title"] == "Alert history")
+    mapping = next(o for o in history.panel["fieldConfig"]["overrides"] if o["matcher"]["options"] == "Message")
+    (messages,) = next(p["value"] for p in mapping["properties"] if p["id"] == "mappings")
+    missing = {key: said["text"] for key, said in messages["options"].items() if key.startswith("SeriesMissing/")}
+    assert len(missing) > 20
+    for key, text in missing.items():
+        assert text.endswith(f"does not tell {key.split('/')[3]}")
+
+
 def test_a_halt_counts_as_a_trip_for_another_reason_than_profit_position_or_rate(seen: Seen) -> None:
     by_group = {t.target["legendFormat"]: t for t in TARGETS if t.panel["title"] == "Trips by cause"}
     values = {

@@ -70,7 +70,7 @@ class Desk:
         Figures(self.exporter, self.session, gateway, pulse.uptime, RecentMarkouts())
         StandingFigures(self.exporter, status, memory)
         ProcessFigures(self.exporter, disk=folder)
-        self._status = status
+        self.status = status
         self._live()
         pulse.fast(time.monotonic_ns())
         pulse.slow()
@@ -96,7 +96,7 @@ class Desk:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
         """Its HTTP listener; gives the port."""
-        listener = Listener(self._status, self.exporter, None)
+        listener = Listener(self.status, self.exporter, None)
         await listener.start(port=0)
         try:
             yield listener.port

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from engine.live.orders.tally import DAY_NS
+from engine.live.tick.feed import Feed
 from engine.metric import ScrapeGroup
 from engine.risk.limits import LimitUse
 from engine.trade import Side, VenueFill
+from engine.venue.protocol import StreamState
 from mmctl.client.metrics import Metrics, parse
 from mmctl.tui.from_metrics import document
 from tests.unit.live_session import SYMBOL
@@ -105,3 +107,22 @@ async def test_the_key_figures_alone_are_less_than_all(desk: Desk) -> None:
     key = parse(desk.exporter.page(group=ScrapeGroup.KEY).decode())
     assert "mm_quote_price" in key.samples
     assert "mm_memory_bytes" not in key.samples
+
+
+async def test_of_several_instruments_the_one_that_is_silent_longest_is_the_feeds_age_everywhere(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = desk.session.pairs[SYMBOL].feed
+    desk.session.streams["market"] = StreamState("market", True)
+    monkeypatch.setattr(Feed, "age_s", lambda feed, now_ns: 7.0 if feed is silent else 0.1)
+    (market,) = [feed for feed in desk.status.state()["feeds"] if feed["name"] == "market"]
+    assert market["age_s"] == 7.0
+    assert page(desk).value("mm_feed_age_seconds", feed="market") == 7.0
+
+
+async def test_health_gives_no_age_to_what_has_none(desk: Desk) -> None:
+    desk.session.streams["market"] = StreamState("market", True)
+    parts = desk.status.health()["components"]
+    assert parts["journal"]["age_s"] is None
+    assert parts["stream:market"]["age_s"] is None
+    assert parts[f"book:{SYMBOL}"]["age_s"] >= 0

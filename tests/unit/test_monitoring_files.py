@@ -163,4 +163,4 @@ def test_every_alert_has_its_message_in_the_history() -> None:
     message = next(o for o in history["fieldConfig"]["overrides"] if o["matcher"]["options"] == "Message")
     (mapping,) = next(p["value"] for p in message["properties"] if p["id"] == "mappings")
     for alert in alerts():
-        assert mapping["options"]["/".join((alert.name, alert.severity, alert.all_labels.get("stage", "")))]["text"]
+        assert mapping["options"][boards.message_of(alert)]["text"]

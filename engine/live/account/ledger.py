@@ -151,10 +151,13 @@ class Ledger:
         return self.position.cost / self.lots if self.lots else ZERO
 
     def pnl(self) -> PnlBreakdown:
-        """Everything at the present mark. Gross is exact; realized and unrealized divide it by average cost."""
+        """Everything at the present mark. Gross is exact; realized and unrealized divide it by average cost.
+
+        Flat, all of it is realized: what rounded divisions left over is no profit to come.
+        """
         gross = (Decimal(self.cash) + Decimal(self.lots * self.mid2) / 2) * self.unit
         spread = Decimal(self.spread2) / 2 * self.unit
-        realized = self.realized * self.unit
+        realized = self.realized * self.unit if self.lots else gross
         return PnlBreakdown(realized, gross - realized, self.fees, self.funding, ZERO, spread, gross - spread)
 
     def to_dict(self) -> dict[str, str]:

@@ -62,7 +62,7 @@ class Standing:
         """The health document's parts that no phase changes: the journal, not ok while it cannot take records, with the
         reason; and the sentinel."""
         trouble, sentinel = self.journal_trouble(), self.sentinel()
-        journal = {"journal": _part(trouble is None, trouble or "taking records", 0.0)}
+        journal = {"journal": _part(trouble is None, trouble or "taking records", None)}
         return journal if sentinel is None else journal | {"sentinel": sentinel}
 
     def health(self, status: str, parts: dict[str, Any], role: str, beat_s: float) -> dict[str, Any]:
@@ -213,7 +213,7 @@ class LeadingStatus:
                 why = pair.quoter.failed
                 parts[f"strategy:{pair.symbol}"] = _part(not why, why or str(pair.quoter.own.path), None)
         for name, state in session.streams.items():
-            parts[f"stream:{name}"] = _part(state.connected, state.reason or "connected", 0.0)
+            parts[f"stream:{name}"] = _part(state.connected, state.reason or "connected", None)
         reconciled = session.facts.reconciled
         age = _age(session.parts.reconciler.last_ns) if session.parts.reconciler.last_ns else None
         parts["reconciliation"] = _part(reconciled, "agrees" if reconciled else "does not agree or is not read", age)
@@ -243,7 +243,7 @@ class LeadingStatus:
         body["rejections"] = [asdict(rejection) for rejection in parts.clerk.rejections.values()]
         body["latency"] = self._latency()
         mono = time.monotonic_ns()
-        ages = {"market": min((pair.feed.age_s(mono) for pair in session.pairs.values()), default=math.inf)}
+        ages = {"market": max((pair.feed.age_s(mono) for pair in session.pairs.values()), default=math.inf)}
         body["feeds"] = [
             {"name": name, "connected": state.connected, "age_s": _finite(ages.get(name, math.inf))}
             for name, state in session.streams.items()

@@ -15,7 +15,8 @@ from mmctl.monitoring.boards import (
 from mmctl.monitoring.boards.grafana import dashboard
 from mmctl.monitoring.boards.model import Board, Panel
 from mmctl.monitoring.plan import Plan
-from mmctl.monitoring.rules.table import alerts
+from mmctl.monitoring.rules.rule import Alert
+from mmctl.monitoring.rules.table import alerts, groups
 
 FOLDER: Final = "grafana/dashboards"
 #: What Prometheus puts a value into; in a table of all alerts none is known.
@@ -23,7 +24,7 @@ TEMPLATE: Final = re.compile(r"\{\{[^}]*\}\}")
 
 
 def boards(summaries: Mapping[str, str] | None = None) -> tuple[Board, ...]:
-    """All boards; ``summaries``: the messages in the alert history, by ``alertname/severity/stage``."""
+    """All boards; ``summaries``: the messages in the alert history, by the values of ``TOLD_BY``."""
     return (
         trading_overview.BOARD,
         performance_metrics.BOARD,
@@ -35,14 +36,18 @@ def boards(summaries: Mapping[str, str] | None = None) -> tuple[Board, ...]:
 
 def files(plan: Plan) -> dict[str, str]:
     """The dashboards of ``plan`` as Grafana reads them, by path; the messages of alerts are those of its rules."""
-    summaries = {
-        "/".join((alert.name, alert.severity, alert.all_labels.get("stage", ""))): TEMPLATE.sub("…", alert.summary)
-        for alert in alerts()
-    }
+    told = alerts(groups(plan.baseline))
+    summaries = {message_of(alert): TEMPLATE.sub("…", alert.summary) for alert in told}
     return {
         f"{FOLDER}/{board.uid}.json": text(dashboard(board, plan.language, plan.runbooks))
         for board in boards(summaries)
     }
+
+
+def message_of(alert: Alert) -> str:
+    """What Prometheus' labels of the alert come to, joined as the table joins them."""
+    labels = {"alertname": alert.name, **alert.all_labels}
+    return "/".join(labels.get(label, "") for label in risk_monitoring.TOLD_BY)
 
 
 def numbers() -> dict[str, dict[str, int]]:

@@ -78,19 +78,21 @@ def tripped(group: str) -> str:
     return f"{trips} + ({minutes} or 0 * {refused})"
 
 
+#: The labels that tell one message of an alert from another.
+TOLD_BY: Final = ("alertname", "severity", "stage", "metric", "series")
 #: When each alert began (ms since 1970), of those that stand and those that ended in the time shown. ALERTS and
 #: ALERTS_FOR_STATE are Prometheus' own: it writes them for every alert of its rules.
 STANDING: Final = "1000 * (ALERTS * ignoring(alertstate) group_left () ALERTS_FOR_STATE)"
 ENDED: Final = "1000 * (last_over_time(ALERTS_FOR_STATE[$__range]) unless ALERTS_FOR_STATE)"
 HISTORY: Final = (
-    "label_join(max by (alertname, severity, stage, priority, alertstate, instance) "
+    "label_join(max by (alertname, severity, stage, metric, series, priority, alertstate, instance) "
     f'({STANDING} or label_replace({ENDED}, "alertstate", "resolved", "", "")), '
-    '"message", "/", "alertname", "severity", "stage")'
+    f'"message", "/", {", ".join(chr(34) + label + chr(34) for label in TOLD_BY)})'
 )
 
 
 def alert_history(summaries: Mapping[str, str]) -> Panel:
-    """The table of alerts; ``summaries`` gives the message of ``alertname/severity/stage``, as the rule has it."""
+    """The table of alerts; ``summaries`` gives the message by the values of ``TOLD_BY``, as the rule has it."""
     said = {name: Shown(W(text, text)) for name, text in summaries.items()}
     return Panel(
         Kind.TABLE,
@@ -105,7 +107,7 @@ def alert_history(summaries: Mapping[str, str]) -> Panel:
         (Query(HISTORY, ""),),
         width=24,
         height=9,
-        hidden=("stage",),
+        hidden=("stage", "metric", "series"),
         columns=(
             Column("Value", W("时间", "Time"), "dateTimeAsIso", width=190),
             Column("severity", W("级别", "Level"), shown=SEVERITIES, width=90),
@@ -320,7 +322,7 @@ MONEY_NOW = replace(MONEY_TODAY, width=4, height=Panel.height)
 
 
 def board(summaries: Mapping[str, str]) -> Board:
-    """The board; ``summaries``: the messages of alerts, by ``alertname/severity/stage``."""
+    """The board; ``summaries``: the messages of alerts, by the values of ``TOLD_BY``."""
     return Board(
         "risk_monitoring",
         W("风控监控", "Risk Monitor"),
