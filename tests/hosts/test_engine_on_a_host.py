@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,8 +273,27 @@ def test_a_followed_log_loses_no_warning_and_lets_no_colour_and_no_raw_object_th
     assert not [line for line in lines if "\x1b" in line or line.startswith("{") or "INFO" in line]
 
 
+def asked(exchange: str, what: str, body: bytes | None = None) -> Any:
+    """The sandbox exchange's own endpoint; ``body`` is posted."""
+    with urllib.request.urlopen(f"http://{exchange}/sandbox/{what}", body, timeout=30) as answer:
+        return json.load(answer)
+
+
+def standing_still(operator: Operator, exchange: str) -> None:
+    """The market stands still with orders of ours in it: else it may fill them before somebody looks."""
+    end = time.monotonic() + 120
+    while True:
+        quoting(operator)
+        asked(exchange, "pause", b"{}")
+        time.sleep(0.3)  # what the engine makes of the last frames is done
+        if asked(exchange, "orders?account=sandbox&open=1")["orders"]:
+            return
+        asked(exchange, "resume", b"{}")
+        assert time.monotonic() < end, "it never had an order in the market"
+
+
 def test_of_a_host_without_power_status_and_health_tell_what_the_exchange_still_holds(
-    deployed: Done, operator: Operator, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    deployed: Done, operator: Operator, machine: Machine, exchange: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mmctl.cli import beyond
     from mmctl.cli import health as checks
@@ -281,7 +301,7 @@ def test_of_a_host_without_power_status_and_health_tell_what_the_exchange_still_
     # That it answers is asked here, not how soon on a loaded machine.
     monkeypatch.setattr(beyond, "ASK_SECONDS", 60.0)
     monkeypatch.setattr(checks, "SELF_TIMEOUT", 60.0)
-    quoting(operator)
+    standing_still(operator, exchange)
     machine.power_off()
     try:
         status = operator.json("status")
@@ -292,6 +312,7 @@ def test_of_a_host_without_power_status_and_health_tell_what_the_exchange_still_
         cancelled = operator.mmctl("cancel", "--direct", "staging", "--confirm", "sandbox")
         after = operator.json("status")
     finally:
+        asked(exchange, "resume", b"{}")
         machine.boot()
     quoting_after_a_boot(operator)
     assert status.code == 13, status.err
