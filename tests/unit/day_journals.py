@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from engine.histogram import TimeCounter
 from engine.store.records import ConfigChangeRecord, FillRecord, OrderRecord, PnlRecord, Record, RiskEventRecord
 from engine.store.sqlite import SqliteBackend
@@ -229,4 +231,13 @@ def eventful(begin_ns: int, hours: int = 24) -> list[Record]:
         *(traced(n, begin_ns + n * hour, {"1": 0.8 - 0.02 * n, "5": 0.5 - 0.05 * n, "60": None}) for n in range(20)),
         *(answered(begin_ns + n * 60 * second, [2_000_000] * 95 + [40_000_000] * 5) for n in range(60)),
     ]
+    return made
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk whose state and fleet the verbs of the test find."""
+    monkeypatch.setenv("MMCTL_STATE", str(tmp_path / "state"))
+    made = Desk(tmp_path)
+    monkeypatch.setenv("MMCTL_FLEET", str(made.fleet))
     return made

@@ -4,24 +4,16 @@ import contextlib
 import json
 import sqlite3
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.unit.conftest import Mmctl
 from tests.unit.day_journals import Desk, at, change, event, eventful, every, fill, order, sample, tripped
+from tests.unit.day_journals import desk as desk
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setenv("MMCTL_STATE", str(tmp_path / "state"))
-    made = Desk(tmp_path)
-    monkeypatch.setenv("MMCTL_FLEET", str(made.fleet))
-    return made
 
 
 class Day:

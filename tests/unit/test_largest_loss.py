@@ -2,7 +2,6 @@
 
 import random
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -10,20 +9,13 @@ from engine.live.account.ledger import Ledger
 from engine.live.orders.tally import Tally, Today
 from tests.unit.conftest import Mmctl
 from tests.unit.day_journals import Desk, at, fill, sample
+from tests.unit.day_journals import desk as desk
 from tests.unit.test_daily_figures import daily
 
 TICK, LOT = Decimal("0.01"), Decimal("0.001")
 MINUTE = 60 * 1_000_000_000
 BEGIN = at("2026-03-05 00:00:00")
 Fill = tuple[int, int, int, str]  # side, ticks, lots, fee
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setenv("MMCTL_STATE", str(tmp_path / "state"))
-    made = Desk(tmp_path)
-    monkeypatch.setenv("MMCTL_FLEET", str(made.fleet))
-    return made
 
 
 def by_the_engine(fills: list[Fill]) -> float:

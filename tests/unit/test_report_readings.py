@@ -20,17 +20,10 @@ from mmctl.report.questions import counted, money, told, trading
 from tests.needs import ROOT
 from tests.unit.conftest import Mmctl
 from tests.unit.day_journals import Desk, at, event, eventful, sample, tripped
+from tests.unit.day_journals import desk as desk
 from tests.unit.test_daily_figures import HOUR, SECOND, Day, daily
 
 BEGIN = at("2026-03-05 00:00:00")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setenv("MMCTL_STATE", str(tmp_path / "state"))
-    made = Desk(tmp_path)
-    monkeypatch.setenv("MMCTL_FLEET", str(made.fleet))
-    return made
 
 
 def change(desk: Desk, *statements: str) -> None:

@@ -31,7 +31,6 @@ ORDERS: Final = (
     "mm_orders_day",
     "mm_cancels_day",
     "mm_fill_ratio",
-    "mm_fill_ratio",
     "mm_reject_ratio",
     "mm_last_fill_timestamp_seconds",
     "mm_markout_bps",
