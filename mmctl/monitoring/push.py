@@ -222,7 +222,8 @@ def _relay_proved(transport: Transport, files: Mapping[str, str]) -> None:
     relay, end = on_host(transport, RELAY_PORT), time.monotonic() + RELAY_SECONDS
     while True:
         try:
-            if ask(relay, "/health?always=200", CALL_SECONDS).get("channels") == channels:
+            health = ask(relay, "/health?always=200", CALL_SECONDS)
+            if isinstance(health, dict) and health.get("channels") == channels:
                 return
         except OperatorError:
             pass  # it is starting, or it has ended: its own words say why
