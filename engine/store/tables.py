@@ -11,6 +11,8 @@ SCHEMA_VERSION: Final = "0002"  # the Alembic revision that these tables are
 #: The oldest release's revision that can work with these tables: what came since only added tables, which it leaves
 #: alone. A journal says it under ``schema_version``, where those releases look, so that a rollback finds it usable.
 READABLE_BY: Final = "0001"
+#: The oldest revision that the migrations here can bring to these tables.
+UPGRADES_FROM: Final = "0001"
 
 
 class ColumnKind(Enum):

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.errors import ConfigErrors
+from mmctl.client.site import site_of
 from mmctl.fleet.accounts import refuse_disagreement
 from mmctl.fleet.errors import ConfigRefused, Refused
 from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
 from mmctl.fleet.login import operator
 from mmctl.release.assets import asset
 from mmctl.release.build import Built
+from mmctl.release.compatible import UNKNOWN, SchemaRange, range_in
 from mmctl.release.lock import Platform
 from mmctl.release.origin import revision
 from mmctl.release.wheelhouse import Wheel
@@ -29,6 +31,7 @@ from mmctl.remote.layout import Layout
 SHA_LENGTH = 12
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 SENTINEL_MODULE = "engine/sentinel.py"
+TABLES_MODULE = "engine/store/tables.py"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Desired:
     host_fleet: str
     environment: bytes | None
     revision: str = ""  # of the sources, for people
+    schema: SchemaRange = UNKNOWN  # of the journal, that the wheel can work with
+    journal: str = ""  # the journal's path on the host, "" = on a server
 
     @property
     def variables(self) -> bytes:
@@ -159,12 +164,13 @@ def describe(target: Target, layout: Layout, built: Built, project: Path | None 
     environment, values = read_environment(target)
     settings = read_settings(target, values)
     with zipfile.ZipFile(built.path) as archive:
-        if SENTINEL_MODULE not in archive.namelist():
+        names = archive.namelist()
+        if SENTINEL_MODULE not in names:
             settings = replace(settings, sentinel=False)
+        tables = archive.read(TABLES_MODULE).decode("utf-8", "replace") if TABLES_MODULE in names else ""
     wheel = Wheel("mmctl", built.path.name, built.sha256, built.size, built.path)
     if layout.managed:
-        names = units.UNIT_FILES
-        files = {name: units.render(asset(f"systemd/{name}", project).read_text(), layout) for name in names}
+        files = {n: units.render(asset(f"systemd/{n}", project).read_text(), layout) for n in units.UNIT_FILES}
     else:
         files = {"market-maker.json": units.supervised(layout).text()}
     lock = asset("requirements.lock", project).read_bytes()
@@ -172,7 +178,8 @@ def describe(target: Target, layout: Layout, built: Built, project: Path | None 
     parts += [f"{name}\0{text}".encode() for name, text in sorted(files.items())]
     sha = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:SHA_LENGTH]
     fleet = _host_fleet(target, layout, settings)
-    return Desired(sha, wheel, settings, files, fleet, environment, revision(project))
+    journal = site_of(target).journal or ""
+    return Desired(sha, wheel, settings, files, fleet, environment, revision(project), range_in(tables), journal)
 
 
 def _host_fleet(target: Target, layout: Layout, settings: Settings) -> str:
@@ -195,6 +202,7 @@ def release_files(desired: Desired, release: str, env: str) -> bytes:
     facts = {
         "release": release, "sha": desired.sha, "wheel": desired.wheel.file, "wheel_sha256": desired.wheel.sha256,
         "env": env, "api_port": desired.settings.api_port, "by": operator(), "revision": desired.revision,
+        "schema_oldest": desired.schema.oldest, "schema_newest": desired.schema.newest, "journal": desired.journal,
     }  # fmt: skip
     members = {
         "bin/run": (units.LAUNCHER, 0o755),

@@ -9,9 +9,11 @@ from datetime import datetime
 
 from mmctl.fleet.errors import OperatorError
 from mmctl.fleet.transport import Transport
+from mmctl.release import compatible
+from mmctl.release.compatible import UNKNOWN, JournalFact, SchemaRange
 from mmctl.release.lock import Platform
 from mmctl.remote import layout as remote
-from mmctl.remote import units
+from mmctl.remote import reading, schemas, units
 from mmctl.remote.layout import Layout
 
 CALL_SECONDS = 20.0
@@ -37,6 +39,8 @@ class ReleaseFact:
     port: int = 0  # of its engine's listener; 0 = it does not say
     by: str = ""  # who deployed it
     revision: str = ""  # of the sources it was made from
+    schema: SchemaRange = UNKNOWN  # of the journal, that it can work with
+    journal: str | None = None  # its journal's path; "" = on a server, None = it does not say
 
     @property
     def sha(self) -> str:
@@ -79,6 +83,7 @@ class Facts:
     history: tuple[str, ...] = ()
     boot: str = ""  # another one after each start of the machine
     condemned: Mapping[str, str] = field(default_factory=dict)  # content that did not come up -> why
+    journals: Mapping[str, JournalFact] = field(default_factory=dict)  # by path
 
     @property
     def platform(self) -> Platform:
@@ -110,6 +115,7 @@ def parse(text: str, now: float) -> Facts:
     """The answer of :func:`mmctl.remote.layout.facts`; ``now`` is our clock, in seconds, at the middle of the call."""
     single: dict[str, str] = {}
     many: dict[str, list[str]] = {"wheel": [], "env": [], "release": [], "history": [], "condemned": [], "about": []}
+    many |= {"schema": [], "journal": []}
     for line in text.splitlines():
         key, _, value = line.partition("=")
         if key in many:
@@ -120,13 +126,16 @@ def parse(text: str, now: float) -> Facts:
     libc, _, libc_version = single.get("libc", "").partition("-")
     glibc = _version(libc_version)
     about = dict(_about(row) for row in many["about"])
+    reads = {name: compatible.parse_release(told) for name, _, told in (row.partition(" ") for row in many["schema"])}
     releases = []
     for row in many["release"]:
         name, *words = row.split()
         env = next((w[4:] for w in words if w.startswith("env:")), "")
         port = next((_number(w[5:]) for w in words if w.startswith("port:")), 0)
         marks = ("complete" in words, "good" in words, "bad" in words)
-        releases.append(ReleaseFact(name, *marks, env, port, *about.get(name, ())))
+        schema, journal = reads.get(name, (UNKNOWN, None))
+        by, revision = about.get(name, ("", ""))
+        releases.append(ReleaseFact(name, *marks, env, port, by, revision, schema, journal))
     try:
         offset = float(single.get("clock", "")) - now
     except ValueError:
@@ -144,6 +153,7 @@ def parse(text: str, now: float) -> Facts:
         releases=tuple(sorted(releases, key=lambda r: r.id)),
         history=tuple(many["history"]), boot=single.get("boot", ""),
         condemned={content: why for content, _, why in (row.partition(" ") for row in many["condemned"])},
+        journals=compatible.parse_journals(many["journal"]),
     )  # fmt: skip
 
 
@@ -157,12 +167,31 @@ def _about(row: str) -> tuple[str, tuple[str, str]]:
         return name, ("", "")
 
 
-def gather(transport: Transport, layout: Layout, port: int) -> Facts:
-    """Ask one host."""
+def gather(transport: Transport, layout: Layout, port: int, journal: str | None = None) -> Facts:
+    """Ask one host. ``journal`` is the path of the one that is meant, where it is a file; none: where it lies else."""
     before = time.time()
-    result = transport.run(remote.facts(layout, port, units.activity(layout, sys.executable)), CALL_SECONDS)
+    asked = schemas.look(layout, (journal,) if journal else ())
+    result = transport.run(remote.facts(layout, port, units.activity(layout, sys.executable), asked), CALL_SECONDS)
     text = result.checked(f"{transport.name}: cannot read its facts").out
     return parse(text, (before + time.time()) / 2)
+
+
+def journal_of(transport: Transport, layout: Layout, facts: Facts, path: str) -> JournalFact:
+    """What the journal at ``path`` is, "" = on a server, which is asked with the release that is current.
+
+    Where none is current nobody could ask: the release finds out at its first start.
+    """
+    if path:
+        return facts.journals.get(path, JournalFact(problem=f"{path} was not looked at"))
+    if not facts.current:
+        return JournalFact()
+    asked = reading.questions("", {"schema": schemas.QUESTION}, {}, CALL_SECONDS)
+    said = transport.run(reading.server_script(layout), CALL_SECONDS + 10, asked)
+    try:
+        answer = reading.answers(said.checked("it cannot be asked").out)["schema"]
+        return compatible.from_rows(answer)
+    except (OperatorError, KeyError, TypeError, ValueError) as error:
+        return JournalFact(problem=str(error).replace("\n", " ")[:300])
 
 
 def obstacles(facts: Facts, layout: Layout, needed_mb: int, env_present: bool, port: int = 0) -> list[str]:

@@ -11,9 +11,11 @@ from mmctl.fleet.inventory import Target
 from mmctl.fleet.parallel import on_each
 from mmctl.fleet.transport import Transport
 from mmctl.ledger.audit import state_folder
+from mmctl.release import compatible
 from mmctl.release import facts as reading
 from mmctl.release.assets import asset
 from mmctl.release.build import Built, build
+from mmctl.release.compatible import OPERATORS_ENV
 from mmctl.release.desired import Desired, describe, env_key, release_id
 from mmctl.release.facts import Facts
 from mmctl.release.lock import parse_lock
@@ -22,8 +24,6 @@ from mmctl.release.wheelhouse import Wheel, Wheelhouse
 from mmctl.remote.layout import Layout, layout_of
 
 GATHER_SECONDS = 30.0
-# The environment that is shared by the operator and the local target's engine.
-OPERATORS_ENV = "operator"
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,11 @@ class Prepared:
         return all(ground.unchanged for ground in self.grounds.values())
 
 
-def gather_all(transports: Mapping[str, Transport], layout: Layout, ports: Mapping[str, int]) -> dict[str, Facts]:
+def gather_all(
+    transports: Mapping[str, Transport], layout: Layout, ports: Mapping[str, int], journal: str | None = None
+) -> dict[str, Facts]:
     """Facts of every host at once. Raises the first host's error: a host that cannot be read cannot be changed."""
-    outcomes = on_each(transports, lambda name, t: reading.gather(t, layout, ports[name]), GATHER_SECONDS)
+    outcomes = on_each(transports, lambda name, t: reading.gather(t, layout, ports[name], journal), GATHER_SECONDS)
     for outcome in outcomes.values():
         if outcome.error is not None:
             raise outcome.error
@@ -106,7 +108,7 @@ def lay_out(
     """
     begun = time.monotonic()
     ports = {name: desired.settings.api_port for name, desired in wanted.items()}
-    facts = gather_all(transports, layout, ports)
+    facts = gather_all(transports, layout, ports, next(iter(wanted.values())).journal)
     release = _release_for(next(iter(wanted.values())), facts, release)
     grounds: dict[str, Ground] = {}
     for name, found in facts.items():
@@ -122,11 +124,23 @@ def lay_out(
         needed = sum(w.size for w in ground.missing) // 1_000_000
         reading.require(name, reading.obstacles(found, layout, needed, env in found.envs or not wheels, ports[name]))
         grounds[name] = ground
+    compatible.require(_unreadable(transports, grounds))
     seconds = time.monotonic() - begun
     plans = {name: plan(ground) for name, ground in grounds.items()}
     for name, steps in plans.items():
         progress(Event(name, ENVIRONMENT, "done", seconds, steps[0].note))
     return Prepared(target, layout, wanted, release, grounds, plans)
+
+
+def _unreadable(transports: Mapping[str, Transport], grounds: Mapping[str, Ground]) -> dict[str, str | None]:
+    """By host, why its journal is not one that the release can work with."""
+    found: dict[str, str | None] = {}
+    for name, ground in grounds.items():
+        if ground.unchanged:
+            continue
+        journal = reading.journal_of(transports[name], ground.layout, ground.facts, ground.desired.journal)
+        found[name] = compatible.unreadable(ground.release, ground.desired.schema, journal)
+    return found
 
 
 def _release_for(desired: Desired, facts: Mapping[str, Facts], earlier: str | None) -> str:

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmctl.client.site import site_of
 from mmctl.fleet.errors import FAILED, OperatorError, Refused
 from mmctl.fleet.inventory import DEFAULT_API_PORT, Target
 from mmctl.fleet.transport import Transport
 from mmctl.ledger.audit import Trail, state_folder
 from mmctl.ledger.lock import Record, held
+from mmctl.release import compatible
 from mmctl.release import prepare as preparing
 from mmctl.release.activate import Rollback, plan_rollback, roll_back
 from mmctl.release.apply import Applied, Deployment
-from mmctl.release.facts import Facts
+from mmctl.release.facts import Facts, journal_of
 from mmctl.release.prepare import Prepared, Progress, choose, gather_all, lay_out
 from mmctl.release.retention import removals
 from mmctl.remote import layout as remote
@@ -146,7 +148,24 @@ def _prune(site: Site, prepared: Prepared) -> None:
 def facts_of(site: Site) -> dict[str, Facts]:
     """What is found on each host of the site, by the host's name."""
     port = site.target.api_port or DEFAULT_API_PORT
-    return gather_all(site.transports, site.layout, dict.fromkeys(site.transports, port))
+    ports = dict.fromkeys(site.transports, port)
+    return gather_all(site.transports, site.layout, ports, site_of(site.target).journal)
+
+
+def unfit(site: Site, facts: Mapping[str, Facts], steps: Iterable[Rollback]) -> dict[str, str | None]:
+    """By host, why the release that is to be switched to cannot run on what lies there; None where it can."""
+    own = site_of(site.target).journal or ""
+    found: dict[str, str | None] = {}
+    for step in steps:
+        there, to = facts[step.host], facts[step.host].release(step.to)
+        if to is None or not to.complete:
+            raise Refused(f"{step.host}: {step.to} is not complete there")
+        path = own if to.journal is None else to.journal
+        journal = journal_of(site.transports[step.host], site.layout, there, path)
+        found[step.host] = compatible.unfinished(to.env, there.envs) or compatible.unreadable(
+            step.to, to.schema, journal
+        )
+    return found
 
 
 def rollback(
@@ -166,6 +185,7 @@ def rollback(
     steps = plan_rollback(facts, chosen, back=back)
     if not steps:
         return []
+    compatible.require(unfit(site, facts, steps))
     detail = {"to": steps[0].to, "from": {step.host: step.current for step in steps}}
     with recorded(site, "rollback", detail):
         roll_back(steps, site.transports, site.layout, port, sys.executable, say)

@@ -100,9 +100,9 @@ FACTS_OF_PYTHON = (
 )
 
 
-def facts(layout: Layout, port: int, active: str) -> str:
-    """Print what a plan needs to know as ``key=value`` lines. ``active`` is the command
-    that prints the service's state. Changes nothing, and needs nothing but a POSIX sh."""
+def facts(layout: Layout, port: int, active: str, schemas: str = "true") -> str:
+    """Print what a plan needs to know as ``key=value`` lines. ``active`` is the command that prints the service's
+    state, ``schemas`` the one that prints the schemas. Changes nothing, and needs nothing but a POSIX sh."""
     root = q(layout.root)
     return "\n".join([
         'say() { printf "%s=%s\\n" "$1" "$2"; }',
@@ -134,6 +134,7 @@ def facts(layout: Layout, port: int, active: str) -> str:
         'say release "$n$m env:$(cat "$r/.env" 2>/dev/null) port:$p"; '
         'say about "$n $(tr -d "\\n" < "$r/RELEASE.json" 2>/dev/null)"; done',
         'for b in "$root"/.mmctl/bad/*; do [ -f "$b" ] && say condemned "$(basename "$b") $(head -n 1 "$b")"; done',
+        f"{schemas} 2>/dev/null || true",
         'say boot "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"',
         "true",
     ]) + "\n"  # fmt: skip

@@ -162,6 +162,9 @@ class Project:
                 shutil.copytree(source, folder / "engine" / name, ignore=ignore)
             else:
                 shutil.copy2(source, folder / "engine" / name)
+        (folder / "engine/store").mkdir()
+        (folder / "engine/store/__init__.py").write_text('"""The journal\'s tables, and no journal."""\n')
+        shutil.copy2(ROOT / "engine/store/tables.py", folder / "engine/store/tables.py")
         (folder / "engine" / "__main__.py").write_text(DAEMON)
         self.behave("good")
 

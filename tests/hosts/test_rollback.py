@@ -55,6 +55,40 @@ def test_rollback_without_an_older_release_is_refused(running: str, operator: Op
     assert current(machine) == asked(machine)["release"]
 
 
+JOURNAL = "/opt/market-maker/shared/data/journal.db"
+
+
+def journal_of_schema(machine: Machine, readable_by: str) -> None:
+    rows = f"[('schema_version', '{readable_by}'), ('schema_revision', '{readable_by}')]"
+    program = (
+        f"import sqlite3; d = sqlite3.connect('{JOURNAL}'); "
+        "d.execute('CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT, updated_ns INTEGER)'); "
+        f"d.executemany('INSERT OR REPLACE INTO meta VALUES (?, ?, 0)', {rows}); d.commit()"
+    )
+    machine.sh(f'python3 -c "{program}"')
+
+
+def test_a_release_that_cannot_read_the_journal_is_refused_before_anything_is_switched(
+    running: str, operator: Operator, machine: Machine
+) -> None:
+    operator.project.behave("good", "the newer one")
+    assert operator.mmctl("deploy").code == 0
+    newer, pid = current(machine), asked(machine)["pid"]
+    try:
+        journal_of_schema(machine, "0099")
+        operator.project.behave("good", "one that knows no more")
+        for words in (["rollback"], ["deploy", "--release", running], ["deploy"], ["deploy", "--dry-run"]):
+            done = operator.mmctl(*words)
+            assert (done.code, "the journal has schema 0099" in done.err) == (7, True), (words, done.err)
+            assert (current(machine), asked(machine)["pid"]) == (newer, pid), words
+        assert "a release that knows this schema" in done.err
+        journal_of_schema(machine, "0001")
+        assert operator.mmctl("rollback").code == 0
+        assert current(machine) == running
+    finally:
+        machine.sh(f"rm -f {JOURNAL}*")
+
+
 def test_stop_start_and_restart_end_with_proof(running: str, operator: Operator, machine: Machine) -> None:
     done = operator.mmctl("stop")
     assert (done.code, "zero open orders" in done.out) == (0, True)
