@@ -82,6 +82,12 @@ VERBS: dict[str, Verb] = {
         KEEP,
         ("accept",),
     ),
+    "secrets": Verb(
+        "mmctl.cli.secrets:app",
+        "Set, rotate and list what only the hosts may know.",
+        KEEP,
+        ("set", "rotate", "list", "forget"),
+    ),
     "shell": Verb("mmctl.cli.query:shell", "An interactive shell on a host.", KEEP),
     "monitoring": Verb(
         "mmctl.cli.monitoring:app",

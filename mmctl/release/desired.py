@@ -8,6 +8,7 @@ import re
 import stat
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,8 +116,10 @@ def read_settings(target: Target, variables: dict[str, str] | None) -> Settings:
     return Settings(text, port, config.exchange.account, config.sentinel.enabled)
 
 
-def read_environment(target: Target) -> tuple[bytes | None, dict[str, str] | None]:
-    """The target's secrets: the file for the host, its names and values for the check.
+def read_environment(
+    target: Target, own: Mapping[str, str] | None = None
+) -> tuple[bytes | None, dict[str, str] | None]:
+    """The target's secrets: the file for the host, its names and values for the check. ``own``: the host's, which win.
 
     The host gets the plainest form, without comments: what reads it there, systemd's ``EnvironmentFile=`` and an
     earlier release too, sees the same values. Raises ConfigRefused naming file and line, never a value.
@@ -127,16 +130,16 @@ def read_environment(target: Target) -> tuple[bytes | None, dict[str, str] | Non
     if target.env_file is None:
         if not target.local:
             return None, None
-        chosen = _named_variables(target)
+        chosen = _named_variables(target) | dict(own or {})
         return render(chosen), chosen
     try:
-        values = read_env_file(target.env_file)
+        values = read_env_file(target.env_file) | dict(own or {})
         return render(values), values
     except ConfigErrors as faults:
         raise ConfigRefused("\n".join(str(fault) for fault in faults.errors)) from None
 
 
-def _private(file: Path) -> None:
+def refuse_open(file: Path) -> None:
     """Raises Refused for secrets that other users of this machine can read, as ssh does for keys."""
     try:
         mode = stat.S_IMODE(file.stat().st_mode)
@@ -156,12 +159,16 @@ def _named_variables(target: Target) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def describe(target: Target, layout: Layout, built: Built, project: Path | None = None) -> Desired:
-    """Everything the release consists of. Raises ConfigRefused for a config that cannot be right anywhere, Refused for
-    secrets that lie open."""
+def describe(
+    target: Target, layout: Layout, built: Built, project: Path | None = None, own: Mapping[str, str] | None = None
+) -> Desired:
+    """Everything the release consists of; ``own``: secrets of the host itself, which win over the target's.
+
+    Raises ConfigRefused for a config that cannot be right anywhere, Refused for secrets that lie open.
+    """
     if target.env_file is not None:
-        _private(target.env_file)
-    environment, values = read_environment(target)
+        refuse_open(target.env_file)
+    environment, values = read_environment(target, own)
     settings = read_settings(target, values)
     with zipfile.ZipFile(built.path) as archive:
         names = archive.namelist()

@@ -20,6 +20,7 @@ from mmctl.release.assets import asset
 from mmctl.release.desired import Settings, read_environment, read_settings
 from mmctl.release.exchange import Finding, ask
 from mmctl.release.facts import Facts
+from mmctl.release.kept import look
 from mmctl.release.lock import parse_lock
 from mmctl.remote import ports as ports_of
 from mmctl.remote.layout import Layout, layout_of
@@ -196,7 +197,7 @@ def _exchange(transport: Transport, layout: Layout, target: Target, facts: Facts
     if facts.python is None:
         return [Finding("exchange", False, "not asked: the host has no python3")]
     try:
-        _, values = read_environment(target)
+        _, values = read_environment(target, look(transport, layout).own)
     except OperatorError as error:
         return [Finding("exchange", False, f"not asked: {error.what}", error.exit_code)]
     return ask(transport, layout, target, values)

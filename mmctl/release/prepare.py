@@ -18,6 +18,7 @@ from mmctl.release.build import Built, build
 from mmctl.release.compatible import OPERATORS_ENV
 from mmctl.release.desired import Desired, describe, env_key, release_id
 from mmctl.release.facts import Facts
+from mmctl.release.kept import kept_on
 from mmctl.release.lock import parse_lock
 from mmctl.release.plan import BUILD, CONFIGURE, ENVIRONMENT, STEPS, Ground, Step, plan
 from mmctl.release.wheelhouse import Wheel, Wheelhouse
@@ -87,8 +88,11 @@ def prepare(
     built_in = build(state_folder() / "builds", project)
     progress(Event("", BUILD, "done", time.monotonic() - begun, f"{built_in.path.name}, {built_in.size / 1e6:.2f} MB"))
     begun = time.monotonic()
-    desired = {name: describe(target.at_host(name), layout, built_in, project) for name in transports}
-    progress(Event("", CONFIGURE, "done", time.monotonic() - begun, f"{target.config.name}: right"))
+    brings = [name for name in transports if target.local or target.at_host(name).env_file is not None]
+    own = kept_on({name: transports[name] for name in brings}, layout)
+    desired = {name: describe(target.at_host(name), layout, built_in, project, own.get(name)) for name in transports}
+    kept = "".join(f"; {name} keeps its own {', '.join(sorted(of))}" for name, of in own.items() if of)
+    progress(Event("", CONFIGURE, "done", time.monotonic() - begun, f"{target.config.name}: right{kept}"))
     return lay_out(target, transports, layout, desired, run, progress, project)
 
 

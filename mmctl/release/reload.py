@@ -19,6 +19,7 @@ from mmctl.fleet.errors import (
 from mmctl.fleet.inventory import Target
 from mmctl.fleet.transport import Transport
 from mmctl.release.desired import read_environment, read_settings
+from mmctl.release.kept import look
 from mmctl.release.plan import CHECK_SECONDS
 from mmctl.release.service import current_release
 from mmctl.remote import python, units
@@ -194,7 +195,7 @@ def _candidate(place: Place, target: Target) -> None:
     """The new file beside the live one, judged by the release's own code on the host. Nothing else changes."""
     transport, layout = place.transport, place.layout
     release = current_release(transport, layout)
-    environment, values = read_environment(target)
+    environment, values = read_environment(target, look(transport, layout).own)
     settings = read_settings(target, values)
     file = _candidate_of(layout)
     transport.put(settings.text.encode(), layout.release(release, "configs", "candidate.yaml"), 0o640, ASK_SECONDS)

@@ -19,6 +19,7 @@ from mmctl.release import prepare as preparing
 from mmctl.release.activate import Rollback, plan_rollback, roll_back
 from mmctl.release.apply import Applied, Deployment
 from mmctl.release.facts import Facts, journal_of
+from mmctl.release.kept import refuse_changed
 from mmctl.release.prepare import Prepared, Progress, choose, gather_all, lay_out
 from mmctl.release.retention import removals
 from mmctl.remote import layout as remote
@@ -117,6 +118,7 @@ def deploy(site: Site, prepared: Prepared, progress: Progress, project: Path | N
         return Deployment(prepared, site.transports, site.run, progress).apply()
     detail = {"release": prepared.release, "from": {n: g.facts.current for n, g in prepared.grounds.items()}}
     with recorded(site, "deploy", detail) as outcome:
+        refuse_changed(site.transports, site.layout, {name: d.environment for name, d in prepared.wanted.items()})
         fresh = lay_out(site.target, site.transports, site.layout, prepared.wanted, site.run, lambda _: None, project)
         mark = _unfinished(site.target)
         mark.parent.mkdir(parents=True, exist_ok=True)

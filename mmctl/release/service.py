@@ -48,6 +48,12 @@ def read_state(transport: Transport, layout: Layout, interpreter: str) -> Servic
     )  # fmt: skip
 
 
+def deployed(transport: Transport, layout: Layout) -> str:
+    """The release that is current, empty where there is none."""
+    asked = f'basename "$(readlink {q(layout.current)} 2>/dev/null)" 2>/dev/null || true'
+    return transport.run(asked, ASK_SECONDS).checked(f"{transport.name}: cannot see what is deployed there").out.strip()
+
+
 def current_release(transport: Transport, layout: Layout) -> str:
     """The release that is current; Refused where there is none."""
     return current_and_port(transport, layout, 0)[0]

@@ -72,6 +72,10 @@ if MODE == "second":  # the account is led by another engine: told as an error, 
 if MODE == "locked out":
     print(json.dumps({"level": "error", "message": "the engine does not start: the key is refused"}), flush=True)
     sys.exit(12)
+token = settings.monitoring.control_token.reveal() if settings.monitoring.control_token else ""
+if token == "bad on " + socket.gethostname():
+    print(json.dumps({"level": "error", "message": "the engine does not start: the key is refused"}), flush=True)
+    sys.exit(12)
 secret = settings.exchange.api_key.reveal() if settings.exchange.api_key else ""
 
 
