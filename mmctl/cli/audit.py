@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from mmctl.cli.deploy import site
-from mmctl.cli.reach import TargetArg
+from mmctl.cli.reach import TargetArg, finish
 from mmctl.cli.run import Run, current
 from mmctl.fleet.errors import FAILED, OperatorError, UsageError
+from mmctl.fleet.parallel import Outcome, on_each
 from mmctl.fleet.transport import Transport
 from mmctl.ledger import anchor, check, signature
 from mmctl.ledger import audit as trails
@@ -48,40 +49,67 @@ def show(
 ) -> None:
     """Print the last lines of the audit trail. Exit code 1 when it is not the one that was written."""
     run = current()
-    found = _own() if here else _of_hosts(run, target)
+    outcomes = {} if here else _of_hosts(run, target)[1]
+    found = _own() if here else read_ones(outcomes)
     rows = []
-    for name, trail in found.items():
-        for raw in check.split(trail.data or b"")[-limit:]:
-            entry = check.read(raw).entry
-            if entry is None:
-                continue
-            run.out.event(
-                "audit", host=name, **{k: v for k, v in entry.items() if k not in ("event", "run_id", "host")}
-            )
-            about = entry.get("release") or entry.get("error") or entry.get("to") or entry.get("reason") or ""
-            words = (entry.get("ts"), name, entry.get("operator"), entry.get("verb"), entry.get("phase"), about)
-            rows.append(tuple(_shown(word)[:60] for word in words))
-    run.out.table(("time", "trail", "operator", "verb", "phase", "about"), [(row[0][:19], *row[1:]) for row in rows])
+    for name, entry in in_time_order(found, limit):
+        run.out.event("audit", host=name, **{k: v for k, v in entry.items() if k not in ("event", "run_id", "host")})
+        about = entry.get("release") or entry.get("error") or entry.get("to") or entry.get("reason") or ""
+        words = (entry.get("ts"), name, entry.get("operator"), entry.get("verb"), entry.get("phase"), about)
+        rows.append(tuple(_shown(word)[:60] for word in words))
+    run.out.table(
+        ("time", "trail", "operator", "verb", "phase", "about"), [(row[0][:19], *row[1:]) for row in one_a_line(rows)]
+    )
     _conclude(run, found, {name: _judge(name, trail)[0] for name, trail in found.items()}, quiet=True)
+    finish(run, outcomes)
+
+
+def in_time_order(found: Mapping[str, Found], limit: int) -> list[tuple[str, Mapping[str, Any]]]:
+    """The last ``limit`` lines of each trail that can be read, by the time they bear, each with its trail's name."""
+    entries = [
+        (str(entry.get("ts", "")), name, entry)
+        for name, trail in found.items()
+        for raw in check.split(trail.data or b"")[-limit:]
+        if (entry := check.read(raw).entry) is not None
+    ]
+    entries.sort(key=lambda item: item[0])
+    return [(name, entry) for _, name, entry in entries]
+
+
+def one_a_line(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Rows that differ in nothing but their trail (the second word) as one that names them all."""
+    trails_of: dict[tuple[str, ...], list[str]] = {}
+    for time, trail, *rest in rows:
+        trails_of.setdefault((time, *rest), []).append(trail)
+    return [(key[0], ", ".join(dict.fromkeys(names)), *key[1:]) for key, names in trails_of.items()]
 
 
 @app.command("verify")
 def verify(target: TargetArg = None, here: Here = False) -> None:
-    """Whether each trail is whole: its chain, its signatures, its head as remembered here, and both sides compared.
+    """Whether each trail is whole: its chain, its signatures, its head as remembered here, and all copies compared.
 
-    Exit code 1, with what differs, when one is not.
+    Exit code 1, with what differs, when one is not; 13, or 3, when a host could not be asked and the others are whole.
     """
     run = current()
-    hosts = {} if here else _of_hosts(run, target)
+    target_name, outcomes = ("", {}) if here else _of_hosts(run, target)
+    hosts = read_ones(outcomes)
     found = hosts | _own()
     judged = {name: _judge(name, trail)[0] for name, trail in found.items()}
-    key = signature.own_key()
-    if key is not None:
-        own = check.bodies(found[OWN].data or b"")
-        for name, trail in hosts.items():
+    key, own = signature.own_key(), found[OWN].data or b""
+    trusted = set(signature.trusted())
+    copies = {name: trail.data or b"" for name, trail in found.items()}
+    for name, trail in hosts.items():
+        others = {other: data for other, data in copies.items() if other != name}
+        judged[name] = _both(judged[name], check.missing_there(name, copies[name], others, trusted, target_name))
+        if key is not None:
             lost = check.missing_here(check.split(trail.data or b""), own, key)
-            judged[OWN] = Judged((*judged[OWN].faults, *(f"{name}: {text}" for text in lost)), judged[OWN].notes)
+            judged[OWN] = _both(judged[OWN], Judged(tuple(f"{name}: {text}" for text in lost), ()))
     _conclude(run, found, judged)
+    finish(run, outcomes)
+
+
+def _both(one: Judged, other: Judged) -> Judged:
+    return Judged((*one.faults, *other.faults), (*one.notes, *other.notes))
 
 
 @app.command("accept")
@@ -162,9 +190,16 @@ def _own() -> dict[str, Found]:
     return {OWN: Found(data, trails.HERE)}
 
 
-def _of_hosts(run: Run, target: str | None) -> dict[str, Found]:
+def _of_hosts(run: Run, target: str | None) -> tuple[str, dict[str, Outcome[Found]]]:
+    """The target's name, and the trail of each of its hosts or why it could not be read, all at once."""
     with site(run, target, records=True) as hosts:
-        return {name: _read(hosts, name, transport) for name, transport in hosts.transports.items()}
+        read = on_each(hosts.transports, lambda name, t: _read(hosts, name, t), run.remaining(READ_SECONDS * 2))
+        return hosts.target.name, read
+
+
+def read_ones(outcomes: Mapping[str, Outcome[Found]]) -> dict[str, Found]:
+    """The trails that could be read, by host."""
+    return {name: outcome.value for name, outcome in outcomes.items() if outcome.value is not None}
 
 
 def _read(hosts: Site, name: str, transport: Transport) -> Found:

@@ -1,24 +1,34 @@
-"""``mmctl logs``: an engine's log, from its file or its service manager, filtered here by time and level."""
+"""``mmctl logs``: the engines' logs, from their files or service managers, filtered here by time and level, as one."""
 
+import math
+import queue
 import shlex
+import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from mmctl.cli.hangup import ending_with_the_terminal
 from mmctl.cli.output import Output
-from mmctl.cli.reach import Engine, TargetArg, engines, only_one
-from mmctl.cli.run import current
+from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish
+from mmctl.cli.run import Run, current
 from mmctl.cli.since import oldest as oldest_of
-from mmctl.fleet.errors import UsageError
+from mmctl.fleet.errors import OperatorError, Unreachable, UsageError
+from mmctl.fleet.parallel import Outcome, on_each
 from mmctl.remote.units import ENGINE
 from mmctl.watch.logline import LEVELS, Entry, Reader
+from mmctl.watch.merged import HOLD_SECONDS, Held, Line, in_order
 
 STYLES = {"warning": "yellow", "error": "red", "critical": "bold red"}
 #: Lines looked at where ``--since`` says how far back, and at least where only some levels are shown.
 MOST_LINES, FILTERED_LINES = 1_000_000, 20_000
+#: What reading one log, and beginning to follow one, may take, seconds.
+READ_SECONDS, FOLLOW_SECONDS = 30.0, 20.0
 
 
 def logs(
@@ -28,9 +38,10 @@ def logs(
     since: Annotated[str | None, typer.Option("--since", help="10m, 2h, or 2024-08-08T12:00:00.")] = None,
     level: Annotated[str, typer.Option("--level", help=f"Lowest level: {', '.join(LEVELS)}.")] = "debug",
 ) -> None:
-    """Print an engine's log, newest last. With several hosts, name one: TARGET:HOST.
+    """Print the engines' logs, newest last; of several hosts merged by their times, each line with its host.
 
-    A line whose level cannot be told is shown at every level.
+    A line whose level cannot be told is shown at every level. With -f, a host that cannot be followed is named, and the
+    others go on.
     """
     run = current()
     if level not in LEVELS:
@@ -38,20 +49,84 @@ def logs(
     oldest = oldest_of(since)
     # What is left out by its level must not use up the lines that were asked for.
     looked_at = MOST_LINES if since else max(lines, FILTERED_LINES) if level != LEVELS[0] else lines
+    wanted = Wanted(looked_at, oldest, _filter(LEVELS.index(level), oldest))
     with engines(run, target) as found:
-        engine = only_one(run, found, "mmctl logs")
-        reader = Reader(journal=engine.site.log is None)
-        keep = _filter(LEVELS.index(level), oldest)
-        script = source(engine, looked_at, follow, oldest)
+        printer = Printer(run.out, list(found))
         if follow:
-            with ending_with_the_terminal(), engine.transport.lines(script) as stream:
-                _print(run.out, engine.name, _entries(reader, stream, keep))
-            return
-        result = engine.transport.run(script, run.remaining(30.0)).checked(
-            f"{engine.name}: cannot read the log", "Is it deployed? See mmctl status."
-        )
-        entries = _entries(reader, result.out.split("\n"), keep)
-        _print(run.out, engine.name, deque(entries, None if since else lines))
+            with ending_with_the_terminal():
+                outcomes = _follow(found, wanted, printer)
+        else:
+            read = ask_each(run, found, lambda engine: _read(run, engine, wanted), READ_SECONDS)
+            for line in deque(
+                in_order({name: one.value or [] for name, one in read.items()}), None if since else lines
+            ):
+                printer.show(line)
+            outcomes = {name: Outcome(None, one.error, one.seconds) for name, one in read.items()}
+    finish(run, outcomes)
+
+
+def _read(run: Run, engine: Engine, wanted: "Wanted") -> list[Entry]:
+    result = engine.transport.run(source(engine, wanted.lines, False, wanted.oldest), run.remaining(READ_SECONDS))
+    said = result.checked(f"{engine.name}: cannot read the log", "Is it deployed? See mmctl status.").out
+    return list(_entries(Reader(journal=engine.site.log is None), said.split("\n"), wanted.keep))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many lines of each log are looked at, since when (s since 1970), and which entries are shown."""
+
+    lines: int
+    oldest: float | None
+    keep: Callable[[Entry], bool]
+
+
+def _follow(found: Mapping[str, Engine], wanted: Wanted, printer: "Printer") -> dict[str, Outcome[None]]:
+    """Every log until interrupted, or until none is left to follow; how each ended."""
+    came: queue.SimpleQueue[tuple[str, Entry | Outcome[None]]] = queue.SimpleQueue()
+    with ExitStack() as stack:
+
+        def attach(name: str, engine: Engine) -> Iterator[str]:
+            return stack.enter_context(engine.transport.lines(source(engine, wanted.lines, True, wanted.oldest)))
+
+        attached = on_each(found, attach, FOLLOW_SECONDS)
+        ended: dict[str, Outcome[None]] = {}
+        for name, outcome in attached.items():
+            if outcome.value is None:
+                ended[name] = Outcome(None, outcome.error, outcome.seconds)
+                continue
+            reader = Reader(journal=found[name].site.log is None)
+            entries = _entries(reader, outcome.value, wanted.keep)
+            threading.Thread(target=_pump, args=(name, entries, came), daemon=True).start()
+        for name, lost in ended.items() if len(ended) < len(found) else ():
+            printer.tell(name, lost.error)
+        held = Held()
+        while len(ended) < len(found):
+            try:
+                name, entry = came.get(timeout=HOLD_SECONDS / 2)
+                if isinstance(entry, Outcome):
+                    ended[name] = entry
+                    if len(ended) < len(found):  # the last one is told at the end
+                        printer.tell(name, entry.error)
+                else:
+                    held.take(name, entry, time.monotonic())
+            except queue.Empty:
+                pass
+            for line in held.due(time.monotonic()):
+                printer.show(line)
+        for line in held.due(math.inf):
+            printer.show(line)
+    return {name: ended[name] for name in found}
+
+
+def _pump(name: str, entries: Iterable[Entry], came: "queue.SimpleQueue[tuple[str, Entry | Outcome[None]]]") -> None:
+    """What one log prints, handed on as it comes, and then how it ended."""
+    error: Exception | None = Unreachable(f"{name}: its log cannot be followed any longer", "Is the host up?")
+    try:
+        for entry in entries:
+            came.put((name, entry))
+    except Exception as lost:  # noqa: BLE001 - handed to the reader of the queue, host by host
+        error = lost if isinstance(lost, OperatorError) else error
+    came.put((name, Outcome(None, error, 0.0)))
 
 
 def source(engine: Engine, lines: int, follow: bool, oldest: float | None = None) -> str:
@@ -91,11 +166,28 @@ def _entries(reader: Reader, lines: Iterable[str], keep: Callable[[Entry], bool]
             yield entry
 
 
-def _print(out: Output, host: str, entries: Iterable[Entry]) -> None:
-    for entry in entries:
-        level = entry.level or "unknown"
-        if out.json_mode:
-            out.event("log", host=host, level=level, line=entry.text if entry.record is None else entry.record)
-            continue
+class Printer:
+    """Prints entries; where there are several hosts, each with its own."""
+
+    def __init__(self, out: Output, hosts: list[str]) -> None:
+        self._out = out
+        self._width = max(map(len, hosts)) if len(hosts) > 1 else 0
+
+    def show(self, line: Line) -> None:
+        """One entry, as an event or as text."""
+        entry, level = line.entry, line.entry.level or "unknown"
+        if self._out.json_mode:
+            said = entry.text if entry.record is None else entry.record
+            self._out.event("log", host=line.host, level=level, line=said)
+            return
+        text = entry.text
+        if self._width:
+            head = f"{line.host:<{self._width}} | "
+            text = head + text.replace("\n", "\n" + head)
         style = STYLES.get(level, "")
-        out.styled(entry.text, style) if style else out.say(entry.text)
+        self._out.styled(text, style) if style else self._out.say(text)
+
+    def tell(self, name: str, error: Exception | None) -> None:
+        """A log that is not followed any more, told at once."""
+        what = error.what if isinstance(error, OperatorError) else "its log ended"
+        self._out.problem(what if what.startswith(name) else f"{name}: {what}")

@@ -1,5 +1,6 @@
 """``mmctl stats`` and ``mmctl trades``: what an engine did since it started, and its last fills."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -100,8 +101,8 @@ def _time(value: Any) -> str:
 
 
 _TRADES = (
-    "SELECT timestamp, symbol, CASE side WHEN 1 THEN 'buy' ELSE 'sell' END AS side, price, quantity, maker, fee, "
-    "fee_asset, client_id, trade_id FROM trades {of}ORDER BY exchange_ms DESC, trade_id DESC LIMIT {limit}"
+    "SELECT exchange_ms, timestamp, symbol, CASE side WHEN 1 THEN 'buy' ELSE 'sell' END AS side, price, quantity, "
+    "maker, fee, fee_asset, client_id, trade_id FROM trades {of}ORDER BY exchange_ms DESC, trade_id DESC LIMIT {limit}"
 )
 
 
@@ -113,7 +114,7 @@ def trades(
     ] = "",
     symbol: Annotated[str, typer.Option("--symbol", help="Of this symbol alone.")] = "",
 ) -> None:
-    """The last fills from the journal, newest first; or one of them explained. Needs no engine that runs."""
+    """The last fills from the journals, newest first, or one of them explained. Needs no engine that runs."""
     from mmctl.cli.explain import explain as explain_fill
     from mmctl.cli.explain import named
     from mmctl.cli.query import ask
@@ -130,13 +131,23 @@ def trades(
 
     with engines(run, target) as found:
         outcomes = ask_each(run, found, last)
-        for name, outcome in outcomes.items():
-            if outcome.value is None:
-                continue
-            columns, rows = outcome.value
-            for row in rows:
-                run.out.event("trade", host=name, **dict(zip(columns, row, strict=True)))
-            if len(found) > 1:
-                run.out.say(f"{name}:")
-            run.out.table(columns, rows, right=("price", "quantity", "fee"))
+    columns, merged = newest({name: outcome.value for name, outcome in outcomes.items() if outcome.value}, limit)
+    for host, row in merged:
+        run.out.event("trade", host=host, **dict(zip(columns, row, strict=True)))
+    several = len(outcomes) > 1
+    rows = [[host, *row] if several else row for host, row in merged]
+    run.out.table(["host", *columns] if several else columns, rows, right=("price", "quantity", "fee"))
     finish(run, outcomes)
+
+
+def newest(
+    answers: Mapping[str, tuple[list[str], list[list[Any]]]], limit: int
+) -> tuple[list[str], list[tuple[str, list[Any]]]]:
+    """The last ``limit`` fills of all hosts, newest first: the columns' names, and each row with its host.
+
+    The first column of each answer is the exchange's time (ms), by which they are ordered, and is left out.
+    """
+    found = [(row[0] or 0, host, row[1:]) for host, (_, rows) in answers.items() for row in rows]
+    found.sort(key=lambda item: item[0], reverse=True)
+    columns = next((columns[1:] for columns, _ in answers.values()), [])
+    return columns, [(host, row) for _, host, row in found[:limit]]

@@ -148,11 +148,13 @@ class Trail:
     def __init__(self, run: str, verb: str, target: str, hosts: Mapping[str, Transport], layout: Layout) -> None:
         self._run, self._verb, self._target = run, verb, target
         self._hosts, self._layout = hosts, layout
+        #: Every line says where else it stands: whoever has one copy can tell that another was cut.
+        self._where = {"trails": sorted(hosts)}
 
     def intent(self, **detail: Any) -> list[str]:
         """Before the act. Raises when it cannot be written: what cannot be recorded is not done. Returns what is wrong
         with the trails it was written to."""
-        entry = Entry(self._run, self._verb, self._target, "intent", detail)
+        entry = Entry(self._run, self._verb, self._target, "intent", detail | self._where)
         append_here(entry)
         faults = [append_there(transport, self._layout, entry) for transport in self._hosts.values()]
         return [fault for fault in faults if fault]
@@ -160,7 +162,7 @@ class Trail:
     def outcome(self, ok: bool, **detail: Any) -> list[str]:
         """After the act. What cannot be written, or is wrong with a trail, is returned, not raised: the act itself
         has an outcome already."""
-        entry = Entry(self._run, self._verb, self._target, "done" if ok else "failed", detail)
+        entry = Entry(self._run, self._verb, self._target, "done" if ok else "failed", detail | self._where)
         faults = []
         try:
             append_here(entry)

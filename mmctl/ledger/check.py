@@ -82,13 +82,70 @@ def judge(data: bytes | None, head: Head | None, trusted: Mapping[str, str], dep
     return Judged(tuple(faults), tuple(notes))
 
 
-def missing_here(lines: Iterable[bytes], own: Collection[bytes], key: str) -> list[str]:
-    """Lines on a host that bear the operator's ``key`` and are not in his own trail (``own``: its signed texts)."""
-    read_lines = [read(raw) for raw in lines]
+def missing_here(lines: Iterable[bytes], own: bytes, key: str) -> list[str]:
+    """Lines on a host that bear the operator's ``key`` and are not in his ``own`` trail, or before where it began."""
+    began, own_bodies = _began(own, {key}), bodies(own)
+    read_lines = [line for line in map(read, lines) if _moment(line) >= began]
     mine = [line for line in read_lines if line.signed and line.signed.key == key and _is_good(line)]
-    lost = [line for line in mine if line.body not in own]
+    lost = [line for line in mine if line.body not in own_bodies]
     shown = [f"{(line.entry or {}).get('ts')} {(line.entry or {}).get('verb')}" for line in lost[:SHOWN]]
     return [f"{len(lost)} lines there that you signed are not in your own trail: {', '.join(shown)}"] if lost else []
+
+
+def missing_there(host: str, data: bytes, copies: Mapping[str, bytes], trusted: Collection[str], target: str) -> Judged:
+    """Lines that other trails hold, that say they stand on ``host`` of ``target`` too, and that are not there.
+
+    ``copies``: the operator's own trail and other hosts', by name. Only lines of trusted keys count, from where this
+    trail began when a person last accepted it. A line that may never have arrived there is a note: an intent whose run
+    has no outcome in any copy, or an outcome whose intent is there.
+    """
+    present = [read(raw) for raw in split(data)]
+    there, runs_there = {line.body for line in present if line.signed}, {_run(line) for line in present}
+    began = _began(data, trusted)
+    lost: dict[bytes, tuple[Line, str]] = {}
+    ended = set()
+    for name, copy in copies.items():
+        for line in map(read, split(copy)):
+            entry = line.entry or {}
+            if entry.get("phase") != "intent":
+                ended.add(_run(line))
+            named = host in _listed(entry.get("trails")) and str(entry.get("target")).partition(":")[0] == target
+            known = line.signed is not None and line.signed.key in trusted
+            if named and known and line.body not in there and _moment(line) >= began and _is_good(line):
+                lost.setdefault(line.body, (line, name))
+    faults: list[str] = []
+    notes: list[str] = []
+    for line, name in lost.values():
+        entry = line.entry or {}
+        what = f"{str(entry.get('ts'))[:19]} {entry.get('verb')} ({entry.get('phase')}), which {name} has"
+        unsure = _run(line) not in ended if entry.get("phase") == "intent" else _run(line) in runs_there
+        (notes if unsure else faults).append(what)
+    return Judged(_told("lines are missing", faults), _told("lines never arrived, or were cut off", notes))
+
+
+def _told(what: str, lines: list[str]) -> tuple[str, ...]:
+    return (f"{len(lines)} {what}: {'; '.join(lines[:SHOWN])}",) if lines else ()
+
+
+def _run(line: Line) -> str:
+    return str((line.entry or {}).get("run"))
+
+
+def _moment(line: Line) -> str:
+    """The line's time as it is written: UTC in one form, so that text sorts as time does."""
+    return str((line.entry or {}).get("ts", ""))
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _began(data: bytes, keys: Collection[str]) -> str:
+    """When a person began this trail anew, leaving the one before aside; empty where nobody did."""
+    first = read(split(data)[0]) if data else None
+    if first is None or first.signed is None or first.signed.key not in keys or not _is_good(first):
+        return ""
+    return _moment(first) if (first.entry or {}).get("verb") == "audit accept" else ""
 
 
 def bodies(data: bytes) -> set[bytes]:
