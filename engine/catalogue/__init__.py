@@ -22,13 +22,15 @@ from engine.catalogue.labels import (
     ROLES,
     STAGES,
 )  # fmt: skip
+from engine.catalogue.recorder import RECORDER
 from engine.catalogue.running import FEED, JOURNAL, LEADERSHIP, PROCESS
 from engine.catalogue.trading import MONEY, ORDERS, QUOTE_BUCKETS, QUOTING, RISK
 from engine.metric import Alias, Metric
 
 __all__ = [
     "ALIASES", "BREAKER_STATES", "BY_NAME", "CAUSES", "CAUSE_GROUPS", "DISCREPANCIES", "FEEDS", "GROUPS", "HORIZONS",
-    "LIMITS", "METRICS", "OUTCOMES", "PNL_COMPONENTS", "QUOTE_BUCKETS", "RATE_REFUSALS", "REFUSALS", "ROLES", "STAGES",
+    "LIMITS", "METRICS", "OUTCOMES", "PNL_COMPONENTS", "QUOTE_BUCKETS", "RATE_REFUSALS", "RECORDER",
+    "REFUSALS", "ROLES", "STAGES",
 ]  # fmt: skip
 
 GROUPS: Final[dict[str, tuple[Metric, ...]]] = {
@@ -42,5 +44,6 @@ GROUPS: Final[dict[str, tuple[Metric, ...]]] = {
     "process": PROCESS,
 }
 METRICS: Final[tuple[Metric, ...]] = tuple(metric for group in GROUPS.values() for metric in group)
-BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in METRICS}
+"""What the engine exports. The recorder, a process of its own, exports ``RECORDER`` and the process's group."""
+BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in (*METRICS, *RECORDER)}
 ALIASES: Final[dict[str, tuple[Metric, Alias]]] = {a.name: (m, a) for m in METRICS for a in m.aliases}

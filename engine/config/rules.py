@@ -11,6 +11,7 @@ from engine.config.schema import Config
 Complaint = tuple[Path, str, str]  # where, what, what to write instead
 
 SHORTEST_TOKEN: Final = 16
+_MINUTE_NS: Final = 60_000_000_000
 _HARMLESS: Final = ("sandbox", "paper", "testnet")
 _JOURNALS: Final = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
@@ -18,7 +19,7 @@ _JOURNALS: Final = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 def broken_rules(config: Config, *, deep: bool = False) -> list[Complaint]:
     """Every complaint; ``deep`` includes the strategy's own parameters (this imports the strategies)."""
     found = [*_identity(config), *_addresses(config), *_production(config), *_sizes(config), *_outputs(config)]
-    found += [*_backups(config), *_to_come(config)]
+    found += [*_backups(config), *_recorder(config), *_to_come(config)]
     if deep:
         from engine.config.strategy import strategy_complaints
 
@@ -47,6 +48,29 @@ def _backups(config: Config) -> Iterator[Complaint]:
     backup = config.backup
     if backup.keep is not None and "keep_days" in backup.model_fields_set:
         yield ("backup", "keep"), "is the older name of keep_days, which is set too", "keep only keep_days"
+
+
+def _recorder(config: Config) -> Iterator[Complaint]:
+    recorder, monitoring = config.recorder, config.monitoring
+    if not _MINUTE_NS <= recorder.rotate <= 1440 * _MINUTE_NS:
+        yield ("recorder", "rotate"), "expected 1m to 24h", "1h is the usual"
+    names = [name if ":" in name else f"{config.exchange.market}:{name}" for name in recorder.instruments]
+    if len(set(names)) != len(names):
+        yield ("recorder", "instruments"), "an instrument is named twice", ""
+    if (recorder.store or "").startswith("sftp://") and not (recorder.store_key and recorder.store_known_hosts):
+        text = "sftp needs store_key and store_known_hosts: nobody is there to be asked for a password"
+        yield (
+            ("recorder", "store"),
+            text,
+            "`ssh-keyscan HOST` prints the host key, which you compare with the store's own",
+        )
+    if not recorder.enabled:
+        return
+    if config.exchange.name != "binance":
+        text = "the recorder writes Binance's own frames"
+        yield ("recorder", "enabled"), f"{text}, and exchange.name is {config.exchange.name}", "set it to false"
+    if recorder.port and recorder.port in (monitoring.port, monitoring.prometheus_port):
+        yield ("recorder", "port"), "is the engine's own (section monitoring)", "8081 is the usual"
 
 
 def _to_come(config: Config) -> Iterator[Complaint]:

@@ -5,51 +5,17 @@ are exact decimals, ratios are floats, lengths of time are ``Duration`` (nanosec
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import model_validator
 
-from engine.config.secret import Secret, SecretUrl
+from engine.config.parts import Asset, MaybeSecret, Name, Port, Section, Span, Symbol, key, shown_name
+from engine.config.parts import seconds_of as _s
+from engine.config.recording import RecorderSection
+from engine.config.secret import SecretUrl
 from engine.config.values import Bool, Duration, Exact, Int, Number, Parameter, Text
 
-
-def key(default: Any = ..., *, doc: str, reload: bool = False, unit: str = "", **bounds: Any) -> Any:
-    """One key: its default (none = the key is required), its meaning, and whether it may change while running."""
-    return Field(default, description=doc, json_schema_extra={"reload": reload, "unit": unit}, **bounds)
-
-
-def _positive(value: Duration) -> Duration:
-    if value <= 0:
-        raise ValueError("expected a duration above 0s")
-    return value
-
-
-Span = Annotated[Duration, AfterValidator(_positive)]
-Port = Annotated[Int, Field(ge=0, le=65535)]
-Name = Annotated[Text, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-MaybeSecret = Annotated[Secret | None, BeforeValidator(lambda value: None if value == "" else value)]  # "" = not set
-Asset = Annotated[Text, Field(pattern=r"^[A-Z0-9]{1,20}$")]
-Symbol = Annotated[Text, Field(pattern=r"^[A-Z0-9]{2,20}(_[A-Z0-9]+)?$")]
-
-
-def _s(text: str) -> Duration:
-    return Duration.parse(text)
-
-
-def shown_name(name: str) -> str:
-    """What users read of a class of this file: a section goes by its key's name."""
-    return name.removesuffix("Section")
-
-
-class Section(BaseModel):
-    """What all sections share: no unknown keys, no change after loading, no input in any message."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        model_title_generator=lambda section: shown_name(section.__name__),
-    )
+__all__ = ["Config", "Section", "key", "shown_name"]
 
 
 class ExchangeSection(Section):
@@ -337,6 +303,7 @@ class Config(Section):
     lease: LeaseSection = key(LeaseSection(), doc="Leadership.")
     sentinel: SentinelSection = key(SentinelSection(), doc="The independent guard.")
     backup: BackupSection = key(BackupSection(), doc="Backups.")
+    recorder: RecorderSection = key(RecorderSection(), doc="The recorder of the market.")
 
     @model_validator(mode="after")
     def _infer_environment(self) -> Self:
@@ -362,3 +329,7 @@ class Config(Section):
     def lease_path(self) -> Path:
         """The file whose lock is the lease."""
         return self.lease.path or self.data_dir / f"lease-{self.exchange.account}.lock"
+
+    def recordings(self) -> Path:
+        """The folder of the recorder's files."""
+        return self.recorder.directory or self.data_dir / "recordings"

@@ -1,4 +1,4 @@
-"""``mmctl record``: is a recording whole and its book the exchange's own, and the same as columns a backtest maps."""
+"""``mmctl record``: write the market down, see whether a recording is whole, turn it into columns."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,17 +6,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmctl.cli import pass_on
 from mmctl.cli.run import current
 from mmctl.fleet.errors import OperatorError, UsageError
 
 if TYPE_CHECKING:
     from engine.market.convert import Sizes
 
-app = typer.Typer(help="Check and convert market recordings.")
+app = typer.Typer(help="Make, check and convert market recordings.")
 
 
 class BadRecording(OperatorError):
     """The recording cannot be used, or its book is not the exchange's."""
+
+
+@app.command("run", context_settings=pass_on.SETTINGS)
+def record_run(context: typer.Context) -> None:
+    """Record in the foreground until Ctrl-C: mmctl record run --config FILE [--out DIR] [INSTRUMENT...].
+
+    An INSTRUMENT is spot:ETHUSDT or usdm:BTCUSDT; without one, the configuration's (section recorder).
+    """
+    pass_on.become("engine.recorder", [*pass_on.common(), *context.args])
 
 
 @app.command("check")

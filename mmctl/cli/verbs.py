@@ -110,7 +110,10 @@ VERBS: dict[str, Verb] = {
         ("daily", "range", "note", "schedule", "backtest"),
     ),
     "record": Verb(
-        "mmctl.cli.record:app", "Check market recordings, and turn them into columns.", RESEARCH, ("check", "convert")
+        "mmctl.cli.record:app",
+        "Record the market, check recordings, and turn them into columns.",
+        RESEARCH,
+        ("run", "check", "convert"),
     ),
 }
 

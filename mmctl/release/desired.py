@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.config.errors import ConfigErrors
 from mmctl.client.site import site_of
@@ -29,20 +29,26 @@ from mmctl.release.wheelhouse import Wheel
 from mmctl.remote import units
 from mmctl.remote.layout import Layout
 
+if TYPE_CHECKING:
+    from engine.config.schema import Config
+
 SHA_LENGTH = 12
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 SENTINEL_MODULE = "engine/sentinel.py"
 TABLES_MODULE = "engine/store/tables.py"
+RECORDER_MODULE = "engine/recorder/__main__.py"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What mmctl needs to know of a config: the port of the engine's listener, the account, the sentinel."""
+    """What mmctl needs to know of a config: the port of the engine's listener, the account, and what runs beside it."""
 
     text: str
     api_port: int
     account: str
     sentinel: bool
+    recorder: bool = False
+    recorder_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,14 @@ def read_settings(target: Target, variables: dict[str, str] | None) -> Settings:
     port = target.api_port or config.monitoring.port
     if not port:
         raise ConfigRefused(f"{target.config}: monitoring.port must be a fixed port for a deployed engine")
-    return Settings(text, port, config.exchange.account, config.sentinel.enabled)
+    return Settings(text, port, config.exchange.account, config.sentinel.enabled, *_recorder(config))
+
+
+def _recorder(config: "Config") -> tuple[bool, tuple[str, ...]]:
+    """Whether it is wanted, and which folders outside ours it writes into."""
+    wanted = config.recorder
+    paths = (str(config.recordings()), wanted.store or "")
+    return wanted.enabled, tuple(path for path in paths if path.startswith("/")) if wanted.enabled else ()
 
 
 def read_environment(
@@ -174,10 +187,13 @@ def describe(
         names = archive.namelist()
         if SENTINEL_MODULE not in names:
             settings = replace(settings, sentinel=False)
+        if RECORDER_MODULE not in names:
+            settings = replace(settings, recorder=False)
         tables = archive.read(TABLES_MODULE).decode("utf-8", "replace") if TABLES_MODULE in names else ""
     wheel = Wheel("mmctl", built.path.name, built.sha256, built.size, built.path)
     if layout.managed:
         files = {n: units.render(asset(f"systemd/{n}", project).read_text(), layout) for n in units.UNIT_FILES}
+        files[units.RECORDER] = units.writable(files[units.RECORDER], settings.recorder_paths)
     else:
         files = {"market-maker.json": units.supervised(layout).text()}
     lock = asset("requirements.lock", project).read_bytes()

@@ -19,6 +19,7 @@ TEMPLATES = (
 UNITS = (
     "market-maker.service",
     "market-maker-sentinel.service",
+    "market-maker-recorder.service",
     "market-maker-backup.service",
     "market-maker-backup.timer",
     "market-maker-health.service",

@@ -232,7 +232,9 @@ def _start(ground: Ground) -> Iterator[Command]:
 
 
 def _extras(ground: Ground) -> tuple[str, ...]:
-    return (*units.TIMERS, *((units.SENTINEL,) if ground.desired.settings.sentinel else ()))
+    wanted = ground.desired.settings
+    recorder = (units.RECORDER,) if wanted.recorder else ()
+    return (*units.TIMERS, *((units.SENTINEL,) if wanted.sentinel else ()), *recorder)
 
 
 def activate(where: Layout, release: str, operator: str, extras: tuple[str, ...] = (), *, secrets: bool = False) -> str:
@@ -247,6 +249,7 @@ def activate(where: Layout, release: str, operator: str, extras: tuple[str, ...]
         layout.switch(where, release),
         units.restart(where, operator),
         units.enable(where, extras),
+        units.retire(where, units.RECORDER) if extras and units.RECORDER not in extras else "",
     )
 
 

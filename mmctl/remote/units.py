@@ -9,10 +9,12 @@ from mmctl.remote.layout import SERVICE_USER, Layout, q, script
 
 ENGINE = "market-maker.service"
 SENTINEL = "market-maker-sentinel.service"
+RECORDER = "market-maker-recorder.service"
 TIMERS = ("market-maker-backup.timer", "market-maker-health.timer")
 UNIT_FILES = (
     ENGINE,
     SENTINEL,
+    RECORDER,
     "market-maker-backup.service",
     "market-maker-backup.timer",
     "market-maker-health.service",
@@ -73,7 +75,7 @@ def verify(layout: Layout, release: str) -> str:
     if not layout.managed:
         return script("true")
     folder = layout.release(release, "units")
-    files = " ".join(q(f"{folder}/{name}") for name in (ENGINE, SENTINEL, *TIMERS))
+    files = " ".join(q(f"{folder}/{name}") for name in (ENGINE, SENTINEL, RECORDER, *TIMERS))
     # Programs named in ExecStart lie under `current`, which may not exist yet: that one complaint is expected.
     return script(
         f"said=$(systemd-analyze verify --man=no --recursive-errors=no {files} 2>&1 | "
@@ -144,6 +146,21 @@ def enable(layout: Layout, extras: tuple[str, ...] = ()) -> str:
         lines.append(f"systemctl enable --quiet {' '.join(extras)}")
         lines.append(f"systemctl restart {' '.join(extras)}")
     return "\n".join(lines)
+
+
+def retire(layout: Layout, unit: str) -> str:
+    """What an earlier configuration asked for and this one does not: stopped, and not started with the machine."""
+    if not layout.managed:
+        return ""
+    return f"systemctl is-enabled --quiet {unit} 2>/dev/null && systemctl disable --quiet --now {unit} || true"
+
+
+def writable(text: str, paths: tuple[str, ...]) -> str:
+    """A unit file whose service may write below ``paths`` (absolute), too, where they exist."""
+    if not paths:
+        return text
+    quoted = " ".join('"-' + path.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"') + '"' for path in paths)
+    return text.replace("\nPrivateTmp=", f"\nReadWritePaths={quoted}\nPrivateTmp=", 1)
 
 
 ENDING = "Result,ExecMainCode,ExecMainStatus"
