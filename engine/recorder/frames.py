@@ -4,9 +4,8 @@ Pure. The rest of a frame is nobody's business here: it is written as it came.
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 Payload = memoryview | bytes
 
@@ -28,8 +27,7 @@ class Kind(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class FrameIds:
+class FrameIds(NamedTuple):
     """``first`` and ``last`` update id of a diff, otherwise twice the frame's id; ``prev`` is pu, -1 without one.
 
     -1 throughout: the frame has no id that could be read.
@@ -44,8 +42,8 @@ class FrameIds:
 def ids_of(payload: Payload, symbol: str) -> FrameIds:
     """The ids of a combined stream's frame of ``symbol``."""
     at = _HEAD + len(symbol) + 1
-    letter = bytes(payload[at : at + 1])
-    head = payload[at : at + _LOOKED_THROUGH]
+    head = bytes(payload[at : at + _LOOKED_THROUGH])
+    letter = head[:1]
     if letter == b"d":
         found = _DEPTH.search(head)
         if found is None:
