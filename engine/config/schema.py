@@ -278,6 +278,8 @@ class BackupSection(Section):
     keep: Int | None = key(None, doc="The older name of keep_days: read as days.", ge=1, le=10_000)
     max_age: Span = key(_s("26h"), doc="A newest copy older than this is told by `mmctl backup list`.")
     recipients: list[Text] = key([], doc="age public keys the copies are encrypted to; none = not encrypted.")
+    repository: Text = key("", doc="A restic repository instead of files, as restic writes it: sftp:, s3:, a folder.")
+    env_file: Path | None = key(None, doc="File (0600) with RESTIC_PASSWORD and AWS_* where restic runs.")
 
 
 class Config(Section):

@@ -1,28 +1,30 @@
-"""``mmctl backup [create|list|verify|restore|prune]``: a bare ``mmctl backup TARGET`` makes one, for cron.
+"""``mmctl backup [create|list|verify|restore|prune|diff|init]``: a bare ``mmctl backup TARGET`` makes one, for cron.
 
 Any failure ends with another code than 0 and says what was not backed up.
 """
 
 import contextlib
 from collections.abc import Collection
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmctl.cli import repository
+from mmctl.cli.pruning import prune_files
 from mmctl.cli.reach import Engine, TargetArg, ask_each, engines, finish, only_one, target_of
+from mmctl.cli.repository import repository_of
 from mmctl.cli.run import Run, current
+from mmctl.cli.stopped import must_be_stopped
 from mmctl.client.site import site_of
 from mmctl.fleet.errors import OperatorError, Refused, UsageError
 from mmctl.formats import age
 
 if TYPE_CHECKING:
     from mmctl.vault.make import Made
-    from mmctl.vault.retention import Aged, Policy
-    from mmctl.vault.shelf import Shelved
+    from mmctl.vault.retention import Policy
 
-app = typer.Typer(help="Back up journal, configs, audit and logs; list, verify, restore, prune.")
+app = typer.Typer(help="Back up journal, configs, models, audit and logs; list, verify, restore, prune, diff.")
 
 #: A backup may take this long when no --deadline is given, seconds.
 BACKUP_SECONDS = 600.0
@@ -42,6 +44,10 @@ KeepDays = Annotated[int | None, typer.Option("--keep-days", help="Keep all of t
 KeepLast = Annotated[int | None, typer.Option("--keep-last", help="Keep this many of the newest.")]
 KeepDaily = Annotated[int | None, typer.Option("--keep-daily", help="Keep the newest of this many days.")]
 KeepWeekly = Annotated[int | None, typer.Option("--keep-weekly", help="Keep the newest of this many weeks.")]
+KeepHourly = Annotated[int | None, typer.Option("--keep-hourly", help="Keep the newest of this many hours.")]
+KeepMonthly = Annotated[int | None, typer.Option("--keep-monthly", help="Keep the newest of this many months.")]
+KeepYearly = Annotated[int | None, typer.Option("--keep-yearly", help="Keep the newest of this many years.")]
+KeepWithin = Annotated[str | None, typer.Option("--keep-within", metavar="DAYS", help="Keep all of e.g. 30d.")]
 
 
 def folder_of(run: Run, wanted: str | None, given: Path | None) -> Path:
@@ -56,12 +62,24 @@ def folder_of(run: Run, wanted: str | None, given: Path | None) -> Path:
     return state_folder() / "backups" / target.name
 
 
-def policy_of(last: int | None, daily: int | None, weekly: int | None, days: int | None = None) -> "Policy":
-    """The policy on the command line. Raises UsageError for one that keeps nothing."""
+def policy_of(
+    last: int | None, hourly: int | None, daily: int | None, weekly: int | None, monthly: int | None,
+    yearly: int | None, days: int | None, within: str | None,
+) -> "Policy | None":  # fmt: skip
+    """The policy on the command line, None where it says nothing. Raises UsageError for one that keeps nothing."""
+    import re
+
     from mmctl.vault.retention import Policy
 
+    if within is not None:
+        found = re.fullmatch(r"(\d{1,5})d", within)
+        if found is None:
+            raise UsageError(f"--keep-within {within}: write a number of days, such as 30d")
+        days = max(days or 0, int(found.group(1)))
+    if all(n is None for n in (last, hourly, daily, weekly, monthly, yearly, days)):
+        return None
     try:
-        return Policy(last or 0, daily or 0, weekly or 0, days or 0)
+        return Policy(last or 0, daily or 0, weekly or 0, days or 0, hourly or 0, monthly or 0, yearly or 0)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -77,14 +95,23 @@ def create(
     keep_last: KeepLast = None,
     keep_daily: KeepDaily = None,
     keep_weekly: KeepWeekly = None,
+    keep_hourly: KeepHourly = None,
+    keep_monthly: KeepMonthly = None,
+    keep_yearly: KeepYearly = None,
+    keep_within: KeepWithin = None,
 ) -> None:
     """Back up every host of the target: journal (a consistent copy), configs, audit. Verified before it counts."""
     from mmctl.cli.recorded import act_recorded
     from mmctl.vault.make import make
+    from mmctl.vault.retention import Policy
 
     run = current()
-    asked = [n for n in (keep_last, keep_daily, keep_weekly, keep_days) if n is not None]
-    policy = policy_of(keep_last, keep_daily, keep_weekly, keep_days) if asked else None
+    policy = policy_of(
+        keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, keep_days, keep_within
+    )
+    if (kept := repository_of(run, target, to)) is not None:
+        repository.create(run, target, kept, policy)
+        return
     folder = folder_of(run, target, to)
 
     def one(engine: Engine) -> "Made":
@@ -115,17 +142,20 @@ def create(
             run.out.say(f"{made.file}: {made.bytes} bytes, {rows} rows, verified")
         first = next(iter(found.values()))
     done = [name for name, outcome in outcomes.items() if outcome.ok]
-    rule = policy or policy_of(None, None, None, first.site.backups.keep_days)
-    _prune(run, folder, first.target.name, rule, None, hosts=done)
+    rule = policy or Policy(days=first.site.backups.keep_days)
+    prune_files(run, folder, first.target.name, rule, None, hosts=done)
     finish(run, outcomes)
 
 
 @app.command("list")
 def list_(target: TargetArg = None, to: Folder = None, identity: Identity = None, accept: Accept = False) -> None:
-    """The target's backups here, newest first."""
+    """The target's backups here, or in its repository, newest first."""
     from mmctl.vault.shelf import shelf, too_old
 
     run = current()
+    if (kept := repository_of(run, target, to)) is not None:
+        repository.list_(run, target, kept)
+        return
     folder = folder_of(run, target, to)
     rows = []
     items = shelf(folder, identity, accept=accept)
@@ -149,7 +179,9 @@ def list_(target: TargetArg = None, to: Folder = None, identity: Identity = None
 @app.command("verify")
 def verify(
     target: TargetArg = None,
-    file: Annotated[Path | None, typer.Option("--from", help="One backup file; else the newest of each host.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--from", help="One backup file, or snapshot; else the newest of each host.")
+    ] = None,
     to: Folder = None,
     identity: Identity = None,
     every: Annotated[bool, typer.Option("--all", help="Every backup of the target.")] = False,
@@ -161,6 +193,9 @@ def verify(
     from mmctl.vault.shelf import newest_of_each_host, shelf
 
     run = current()
+    if (kept := repository_of(run, target, to, file)) is not None:
+        repository.verify(run, target, kept, str(file) if file else None, every=every)
+        return
     files = [file] if file is not None else []
     if file is None:
         items = shelf(folder_of(run, target, to), identity, accept=accept)
@@ -207,7 +242,9 @@ def _encrypted_as_others(run: Run, target: str | None, file: Path, *, accept_pla
 @app.command("restore")
 def restore(
     target: TargetArg = None,
-    file: Annotated[Path | None, typer.Option("--from", help="The backup file; else the newest of the host.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--from", help="The backup file, or snapshot; else the newest of the host.")
+    ] = None,
     into: Annotated[Path | None, typer.Option("--into", help="Only unpack into this new folder, here.")] = None,
     confirm: Annotated[str, typer.Option("--confirm", metavar="ACCOUNT", help="The account's name, typed out.")] = "",
     to: Folder = None,
@@ -221,6 +258,9 @@ def restore(
     from mmctl.vault.restore import into_folder, onto_host
 
     run = current()
+    if (kept := repository_of(run, target, to, file)) is not None:
+        repository.restore(run, target, kept, str(file) if file else None, into, confirm)
+        return
     if into is not None:
         backup = file or _newest(run, target, to, identity, None, accept=accept)
         _encrypted_as_others(run, target, backup, accept_plain=accept_plain, accept=accept)
@@ -231,7 +271,7 @@ def restore(
     with engines(run, target) as found:
         engine = only_one(run, found, "mmctl backup restore")
         confirmed(run, "restore", found, confirm)
-        _must_be_stopped(engine)
+        must_be_stopped(engine)
         backup = file or _newest(run, target, to, identity, engine.name, accept=accept)
         _encrypted_as_others(run, target, backup, accept_plain=accept_plain, accept=accept)
         left = lambda: run.remaining(BACKUP_SECONDS)  # noqa: E731 - the time that is left, asked again at each step
@@ -245,16 +285,6 @@ def restore(
     restored, before = result
     run.out.result(file=backup, host=engine.name, made=restored.manifest.made, rows=restored.rows, before=before)
     run.out.say(f"{engine.name}: the journal of {restored.manifest.made} is in place; the one before is {before}")
-
-
-def _must_be_stopped(engine: Engine) -> None:
-    from mmctl.cli.status import service
-
-    state = service(engine)
-    if not state:
-        raise Refused(f"{engine.name}: cannot tell whether the engine is running", "See mmctl status.")
-    if not state.startswith(("inactive", "failed")):
-        raise Refused(f"{engine.name}: the engine is {state}", f"Stop it first: mmctl stop {engine.target.name}.")
 
 
 def _newest(
@@ -272,6 +302,36 @@ def _newest(
     )
 
 
+@app.command("diff")
+def diff(
+    target: TargetArg = None,
+    old: Annotated[
+        str | None, typer.Option("--from", help="The older file or snapshot; else the last but one.")
+    ] = None,
+    new: Annotated[str | None, typer.Option("--with", help="The newer one; else the newest.")] = None,
+    to: Folder = None,
+    identity: Identity = None,
+) -> None:
+    """What is different between two backups: files added, removed and changed, and rows by table."""
+    from mmctl.cli.compare import compare_files, compare_snapshots
+
+    run = current()
+    if (kept := repository_of(run, target, to, Path(new or old or ""))) is not None:
+        compare_snapshots(run, target, kept, old, new)
+    else:
+        compare_files(run, target_of(run, target).name, folder_of(run, target, to), old, new, identity)
+
+
+@app.command("init")
+def init(target: TargetArg = None) -> None:
+    """Make the restic repository that the configuration's backup.repository names. Once."""
+    run = current()
+    kept = repository_of(run, target, None)
+    if kept is None:
+        raise Refused("the configuration names no backup.repository", "Files need no preparation: mmctl backup TARGET")
+    repository.init(run, kept)
+
+
 @app.command("prune")
 def prune(
     target: TargetArg = None,
@@ -279,6 +339,10 @@ def prune(
     keep_last: KeepLast = None,
     keep_daily: KeepDaily = None,
     keep_weekly: KeepWeekly = None,
+    keep_hourly: KeepHourly = None,
+    keep_monthly: KeepMonthly = None,
+    keep_yearly: KeepYearly = None,
+    keep_within: KeepWithin = None,
     to: Folder = None,
     identity: Identity = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
@@ -286,65 +350,13 @@ def prune(
 ) -> None:
     """Delete old backups of the target. A policy that keeps nothing is refused; the newest sound one always stays."""
     run = current()
-    policy = policy_of(keep_last, keep_daily, keep_weekly, keep_days)
+    policy = policy_of(
+        keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, keep_days, keep_within
+    )
+    if policy is None:
+        raise UsageError("this policy keeps nothing; give --keep-within, --keep-last, --keep-daily or another of them")
+    if (kept := repository_of(run, target, to)) is not None:
+        repository.prune(run, target_of(run, target).name, kept, policy, dry_run=dry_run)
+        return
     folder = folder_of(run, target, to)
-    _prune(run, folder, target_of(run, target).name, policy, identity, dry_run=dry_run, accept=accept)
-
-
-def _prune(
-    run: Run,
-    folder: Path,
-    target: str,
-    policy: "Policy",
-    identity: Path | None,
-    *,
-    hosts: Collection[str] | None = None,
-    dry_run: bool = False,
-    accept: bool = False,
-) -> None:
-    """Delete what ``policy`` does not keep of the target's ``hosts`` (None: all). Whose age is not known stays."""
-    from mmctl.vault.retention import keep
-    from mmctl.vault.shelf import shelf
-
-    by_host: dict[str, list[Shelved]] = {}
-    unknown = 0
-    for item in shelf(folder, identity, accept=accept):
-        if item.problem or not item.made:
-            unknown += 1
-        elif item.target == target and (hosts is None or item.host in hosts):
-            by_host.setdefault(item.host, []).append(item)
-    kept: list[str] = []
-    for items in by_host.values():
-        stay = keep(_aged(items, accept), policy, datetime.now(UTC))
-        kept += stay
-        for item in items:
-            if item.file.name in stay:
-                continue
-            if not dry_run:
-                with contextlib.suppress(FileNotFoundError):
-                    item.file.unlink()
-            run.out.event("pruned", file=item.file, dry_run=dry_run)
-            run.out.say(f"{'would delete' if dry_run else 'deleted'} {item.file}")
-    run.out.event("kept", files=sorted(kept), of_unknown_age=unknown)
-    if unknown:
-        run.out.progress(f"{unknown} files in {folder} are not signed, or damaged, and stay: see mmctl backup list")
-
-
-def _aged(items: "list[Shelved]", accept: bool) -> "list[Aged]":
-    """The backups of one host as retention sees them: the newest counts only if its bytes are what was signed."""
-    from mmctl.vault import envelope
-    from mmctl.vault.retention import Aged
-
-    found, proved = [], False
-    for item in items:
-        sound = True
-        if not proved:
-            try:
-                with item.file.open("rb") as source:
-                    if not (accept and envelope.is_older_kind(source)):
-                        envelope.check(source, item.file.name, accept=accept)
-                proved = True
-            except (OperatorError, OSError):
-                sound = False
-        found.append(Aged(item.file.name, datetime.fromisoformat(item.made), sound))
-    return found
+    prune_files(run, folder, target_of(run, target).name, policy, identity, dry_run=dry_run, accept=accept)

@@ -71,9 +71,9 @@ VERBS: dict[str, Verb] = {
     "breaker": Verb("mmctl.cli.risk:app", "The circuit breaker: its state, and its reset.", ACT, ("status", "reset")),
     "backup": Verb(
         "mmctl.cli.backup:app",
-        "Back up journal, configs, audit and logs; list, verify, restore, prune.",
+        "Back up journal, configs, models, audit and logs; list, verify, restore, prune, diff.",
         KEEP,
-        ("create", "list", "verify", "restore", "prune"),
+        ("create", "list", "verify", "restore", "prune", "diff", "init"),
         bare="create",
     ),
     "journal": Verb(

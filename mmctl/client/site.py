@@ -29,6 +29,8 @@ class BackupRules:
     keep_days: int = DEFAULT_KEEP_DAYS
     recipients: tuple[str, ...] = ()
     max_age_s: float = DEFAULT_MAX_AGE_S
+    repository: str = ""  # a restic repository's address; empty = files in ``directory``
+    env_file: str = ""  # with its password, where restic runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def _backups(data: Mapping[str, Any], data_dir: PurePosixPath, at: PurePosixPath
         keep if isinstance(keep, int) and keep > 0 else DEFAULT_KEEP_DAYS,
         tuple(str(key) for key in recipients) if isinstance(recipients, list) else (),
         _seconds(_of(data, "backup", "max_age")),
+        str(_of(data, "backup", "repository") or ""),
+        str(_of(data, "backup", "env_file") or ""),
     )
 
 

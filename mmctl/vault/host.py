@@ -27,7 +27,8 @@ def collect(layout: Layout, journal: str | None, data_dir: str, log: str | None 
     """
     private = layout.at(".mmctl")
     configs, absent = q(layout.at("shared", "configs")), q(f"{layout.root} does not exist: nothing is deployed here")
-    copy = f'python3 -c {q(COPY)} {q(journal)} "$folder/journal.db"' if journal else ""
+    copy = f'python3 -c {q(COPY)} {q(journal)} "$folder/journal.db"' if journal else _from_server(layout)
+    models = q(layout.at("shared", "models"))
     return script(
         "umask 077",
         f"[ -d {q(layout.root)} ] || {{ echo {absent} >&2; exit 7; }}",
@@ -38,6 +39,7 @@ def collect(layout: Layout, journal: str | None, data_dir: str, log: str | None 
         copy,
         'mkdir -p "$folder/rest"',
         f'[ ! -d {configs} ] || cp -rL {configs} "$folder/rest/configs"',
+        f'[ -z "$(ls -A {models} 2>/dev/null)" ] || cp -rP {models} "$folder/rest/models"',
         f'[ ! -f {q(private)}/audit.jsonl ] || cp {q(private)}/audit.jsonl "$folder/rest/audit.jsonl"',
         f"for f in {q(data_dir)}/*spill* {q(data_dir)}/spill/*; do "
         '[ ! -f "$f" ] || { mkdir -p "$folder/rest/spill"; cp -P "$f" "$folder/rest/spill/"; }; done',
@@ -46,6 +48,16 @@ def collect(layout: Layout, journal: str | None, data_dir: str, log: str | None 
         'rm -rf "$folder/rest"',
         f'printf "release=%s\\n" "$(basename "$(readlink {q(layout.current)} 2>/dev/null)" 2>/dev/null || true)"',
         'printf "folder=%s\\n" "$folder"',
+    )
+
+
+def _from_server(layout: Layout) -> str:
+    """A journal in PostgreSQL as one SQLite file, all tables as of one moment: the release that is current reads it, so
+    that the copy is verified and restored as any other, and no password leaves the host."""
+    run, config, env = q(layout.at("current", "bin", "run")), q(layout.config), q(layout.env_file)
+    return (
+        f"(cd {q(layout.at('shared'))} && set -- --config {config} && {{ [ ! -r {env} ] || "
+        f'set -- "$@" --env-file {env}; }} && {run} engine.store copy "$@" "$folder/journal.db" >/dev/null)'
     )
 
 

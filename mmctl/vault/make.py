@@ -9,7 +9,7 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,30 +61,9 @@ def make(
     now: datetime | None = None,
 ) -> Made:
     """One backup of one host in the folder ``into``. ``remaining`` gives the seconds left for all of it."""
-    if site.journal is None:
-        raise BackupError(
-            f"{transport.name}: the journal is not SQLite, so it cannot be copied as a file",
-            "Back up PostgreSQL with pg_dump.",
-        )
     moment = now or datetime.now(UTC)
     try:
-        into.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=into) as scratch:
-            folder = Path(scratch) / "files"
-            folder.mkdir()
-            release = _collect(transport, site, folder, Path(scratch), remaining)
-            rows, schema = inspect_journal(folder / JOURNAL)
-            manifest = Manifest(
-                target=target,
-                host=transport.name,
-                account=site.accounts[0] if site.accounts else "",
-                made=moment.isoformat(timespec="seconds"),
-                release=release,
-                files=entries(folder),
-                rows=rows,
-                journal_schema=schema,
-            )
-            (folder / NAME).write_text(manifest.text(), encoding="utf-8")
+        with collected(transport, site, target, into, remaining, moment) as (folder, _):
             file = into / file_name(target, transport.name, moment, bool(recipients))
             before = verify_folder(folder, file.name)
             size = pack(folder, file, recipients)
@@ -95,11 +74,36 @@ def make(
     except BaseException:
         file.unlink(missing_ok=True)
         raise
-    _tell(transport, site, file, moment)
+    tell(transport, site, str(file), moment)
     return Made(file, size, checked)
 
 
-def _tell(transport: Transport, site: Site, file: Path, moment: datetime) -> None:
+@contextlib.contextmanager
+def collected(
+    transport: Transport, site: Site, target: str, near: Path, remaining: Callable[[], float], moment: datetime
+) -> Iterator[tuple[Path, Manifest]]:
+    """The consistent set of one host, its manifest in it, in a scratch folder in ``near``; removed at the end."""
+    near.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=near) as scratch:
+        folder = Path(scratch) / "files"
+        folder.mkdir()
+        release = _collect(transport, site, folder, Path(scratch), remaining)
+        rows, schema = inspect_journal(folder / JOURNAL)
+        manifest = Manifest(
+            target=target,
+            host=transport.name,
+            account=site.accounts[0] if site.accounts else "",
+            made=moment.isoformat(timespec="seconds"),
+            release=release,
+            files=entries(folder),
+            rows=rows,
+            journal_schema=schema,
+        )
+        (folder / NAME).write_text(manifest.text(), encoding="utf-8")
+        yield folder, manifest
+
+
+def tell(transport: Transport, site: Site, file: str, moment: datetime) -> None:
     """The engine on the host shows when its last backup was made: this one, now that it has proved sound."""
     stamped = transport.run(host.stamp(site.data_dir, site.accounts, round(moment.timestamp() * 1e9)), CALL_SECONDS)
     stamped.checked(

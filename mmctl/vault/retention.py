@@ -7,19 +7,23 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How many of the newest backups, of the newest of each UTC day, and of each ISO week are kept; and all of the last
-    ``days`` days."""
+    """How many of the newest backups are kept, and of the newest of each UTC hour, day, ISO week, month and year; and
+    all of the last ``days`` days. The numbers mean what restic's ``--keep-*`` mean."""
 
     last: int = 0
     daily: int = 0
     weekly: int = 0
     days: int = 0
+    hourly: int = 0
+    monthly: int = 0
+    yearly: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.last, self.daily, self.weekly, self.days) < 0:
+        numbers = (self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly, self.days)
+        if min(numbers) < 0:
             raise ValueError("a retention number cannot be negative")
-        if not (self.last or self.daily or self.weekly or self.days):
-            names = "--keep-days, --keep-last, --keep-daily or --keep-weekly"
+        if not any(numbers):
+            names = "--keep-within, --keep-last, --keep-hourly, -daily, -weekly, -monthly or -yearly"
             raise ValueError(f"this policy keeps nothing; give {names}")
 
 
@@ -49,6 +53,9 @@ def keep(backups: Iterable[Aged], policy: Policy, now: datetime) -> set[str]:
     kept |= {backup.name for backup in sound if backup.made > now}
     kept |= _newest_of_each(sound, policy.daily, lambda made: made.strftime("%Y-%m-%d"))
     kept |= _newest_of_each(sound, policy.weekly, lambda made: made.strftime("%G-W%V"))
+    kept |= _newest_of_each(sound, policy.hourly, lambda made: made.strftime("%Y-%m-%dT%H"))
+    kept |= _newest_of_each(sound, policy.monthly, lambda made: made.strftime("%Y-%m"))
+    kept |= _newest_of_each(sound, policy.yearly, lambda made: made.strftime("%Y"))
     for backup in ordered:
         if backup.sound:
             break
