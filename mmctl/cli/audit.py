@@ -2,7 +2,7 @@
 each is still the one that was written."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -76,7 +76,7 @@ def in_time_order(found: Mapping[str, Found], limit: int) -> list[tuple[str, Map
     return [(name, entry) for _, name, entry in entries]
 
 
-def one_a_line(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def one_a_line(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Rows that differ in nothing but their trail (the second word) as one that names them all."""
     trails_of: dict[tuple[str, ...], list[str]] = {}
     for time, trail, *rest in rows:
