@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mmctl.cli import errors
+from mmctl.cli import completion, errors, examples
 from mmctl.cli.output import Output
 from mmctl.cli.run import Run, begin, new_run_id, seconds
 from mmctl.cli.verbs import PROGRAM, VERBS, Verb
@@ -26,7 +26,7 @@ from mmctl.fleet.errors import DeadlineExceeded, UsageError
 if TYPE_CHECKING:
     import typer
 
-COMPLETE_VAR = f"_{PROGRAM.upper()}_COMPLETE"
+COMPLETE_VAR = completion.VARIABLE
 _FLAGS = {"--json", "-v", "-vv", "--verbose", "-q", "--quiet"}
 _WITH_VALUE = {"--fleet", "--deadline"}
 #: After the deadline a verb has this long to end by itself before it is interrupted from outside, seconds.
@@ -85,8 +85,8 @@ def run(args: Sequence[str]) -> int:
 
         print(f"{PROGRAM} {version('mmctl')}")
         return 0
-    if args[:1] == ["--install-completion"]:
-        return _install_completion(args[1] if len(args) > 1 else "")
+    if args[:1] in (["--install-completion"], ["--show-completion"]):
+        return _completion_for(args[0], args[1] if len(args) > 1 else "")
     words = {word for word in args if word.startswith("-")}
     verbose = sum(word.count("v") for word in args if word in ("-v", "-vv")) + ("--verbose" in words)
     run_id, name, usage_exit = new_run_id(), "", 2
@@ -151,12 +151,15 @@ def _build(name: str, verb: Verb, run_id: str) -> "typer.Typer":
                 sub = command.name or command.callback.__name__.replace("_", "-")
                 command.callback = with_common_options(command.callback, f"{name} {sub}", run_id)
                 command.context_settings = settings | (command.context_settings or {})
+                command.epilog = examples.text(name, sub)
         loaded.callback()(_nothing)
-        app.add_typer(loaded, name=name, help=verb.help, context_settings=settings)
+        app.add_typer(loaded, name=name, help=verb.help, context_settings=settings, epilog=examples.text(name))
     else:
         # Pass-through verbs set ``context_settings`` on their function to take unknown options.
         own = getattr(loaded, "context_settings", {})
-        app.command(name, context_settings=settings | own)(with_common_options(loaded, name, run_id))
+        app.command(name, context_settings=settings | own, epilog=examples.text(name))(
+            with_common_options(loaded, name, run_id)
+        )
     return app
 
 
@@ -225,10 +228,20 @@ def _catch_signals() -> dict[int, Any]:
 
 def _complete() -> int:
     """Answers the shell: verbs from the table, options and sub-verbs from the one verb on the line."""
+    shell = os.environ[COMPLETE_VAR]
+    if shell in completion.SHELLS:
+        found = completion.answer(shell, os.environ.get(completion.LINE, ""), _offer)
+        sys.stdout.write(found and found + "\n")
+    else:
+        _offer(os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")))
+    return 0
+
+
+def _offer(line: str) -> None:
+    """Prints what completes ``line``, as Typer does for the shell that the environment names."""
     import typer
 
-    words = os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
-    name = next((word for word in words[1:] if word in VERBS), "")
+    name = next((word for word in line.split()[1:] if word in VERBS), "")
     app = _build(name, VERBS[name], "") if name else typer.Typer(name=PROGRAM, add_completion=False)
     if not name:
         app.callback()(_nothing)
@@ -237,16 +250,20 @@ def _complete() -> int:
             app.command(other, help=verb.help)(_nothing)
     importlib.import_module("typer.completion").completion_init()
     typer.main.get_command(app)([], prog_name=PROGRAM, complete_var=COMPLETE_VAR)
-    return 0
 
 
-def _install_completion(shell: str) -> int:
-    """Writes the completion script for bash, zsh or fish where that shell looks for it."""
-    if shell not in ("bash", "zsh", "fish"):
-        print(f"{PROGRAM}: which shell? --install-completion bash, zsh or fish", file=sys.stderr)
+def _completion_for(verb: str, shell: str) -> int:
+    """``--show-completion`` prints the script of a shell; ``--install-completion`` writes it where that shell looks."""
+    if shell not in completion.SHELLS:
+        print(f"{PROGRAM}: which shell? {verb} bash, zsh or fish", file=sys.stderr)
         return 2
-    name, path = importlib.import_module("typer.completion").install(
-        shell=shell, prog_name=PROGRAM, complete_var=COMPLETE_VAR
-    )
-    print(f"Completion for {name} is in {path}; open a new terminal to use it.")
+    if verb == "--show-completion":
+        sys.stdout.write(completion.SCRIPTS[shell])
+        return 0
+    try:
+        files = completion.install(shell)
+    except OSError as error:
+        print(f"{PROGRAM}: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(f"Completion for {shell} is in {', '.join(map(str, files))}; open a new terminal to use it.")
     return 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmctl.cli.offered import configs
 from mmctl.cli.run import Run, current
 from mmctl.fleet.accounts import obstacle
 from mmctl.fleet.errors import ConfigRefused, OperatorError, Refused, UsageError
@@ -18,7 +19,11 @@ app = typer.Typer(help="Check, show, compare or describe a configuration.")
 
 What = Annotated[
     str | None,
-    typer.Argument(metavar="[FILE|TARGET]", help="A configuration or fleet file, or a target whose config is meant."),
+    typer.Argument(
+        metavar="[FILE|TARGET]",
+        help="A configuration or fleet file, or a target whose config is meant.",
+        autocompletion=configs,
+    ),
 ]
 EnvFile = Annotated[Path | None, typer.Option("--env-file", help="NAME=value lines that ${NAME} reads first.")]
 

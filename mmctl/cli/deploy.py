@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mmctl.cli.offered import releases as releases_here
 from mmctl.cli.reach import TargetArg, quoting_target, recorded_target, target_of
 from mmctl.cli.run import Run, current
 from mmctl.client.site import site_of
@@ -67,7 +68,9 @@ def show(run: Run, event: Event) -> None:
 
 def deploy(
     target: TargetArg = None,
-    release: Annotated[str | None, typer.Option("--release", help="A release the hosts have already.")] = None,
+    release: Annotated[
+        str | None, typer.Option("--release", autocompletion=releases_here, help="A release the hosts have already.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show every step and script; change nothing.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Take up the deploy that did not end.")] = False,
     project: Annotated[Path | None, typer.Option("--project", help="The source tree; default: this one.")] = None,
@@ -129,7 +132,10 @@ def _go(run: Run, hosts: runs.Site, wanted: str | None, *, back: bool = True, fo
 
 def rollback(
     target: TargetArg = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="R", help="A release, or a part of its id.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="R", autocompletion=releases_here, help="A release, or a part of its id."),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Go back to the last good release before the current one. What is left keeps its marks: only a failure is bad."""

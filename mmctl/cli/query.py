@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mmctl.cli.offered import targets
 from mmctl.cli.reach import Engine, TargetArg, engines, only_one
 from mmctl.cli.run import current
 from mmctl.fleet.errors import OperatorError, UsageError
@@ -20,7 +21,9 @@ class QueryFailed(OperatorError):
 
 
 def query(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="A target of the fleet, or TARGET:HOST.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="A target of the fleet, or TARGET:HOST.", autocompletion=targets)
+    ],
     sql: Annotated[str, typer.Argument(help="One SELECT; '-' reads it from standard input.")],
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=100_000, help="Most rows.")] = 100,
 ) -> None:

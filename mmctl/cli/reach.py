@@ -10,6 +10,7 @@ import typer
 
 from engine.config.document import read
 from engine.config.environment import parse
+from mmctl.cli.offered import targets
 from mmctl.cli.run import Run
 from mmctl.client.engine import READ_SECONDS, Client
 from mmctl.client.site import Site, site_of
@@ -24,24 +25,12 @@ from mmctl.fleet.transport import CONNECT_SECONDS, Transport
 T = TypeVar("T")
 
 
-def known_targets(incomplete: str) -> list[str]:
-    """Names the shell can offer: targets, and TARGET:HOST after a colon. None where the fleet cannot be read."""
-    try:
-        targets = load_fleet().targets
-    except OperatorError:
-        return []
-    name, colon, _ = incomplete.partition(":")
-    if colon and name in targets:
-        return [f"{name}:{host.name}" for host in targets[name].hosts]
-    return [known for known in targets if known.startswith(incomplete)]
-
-
 TargetArg = Annotated[
     str | None,
     typer.Argument(
         metavar="[TARGET]",
         help="A target of the fleet, or TARGET:HOST; the fleet's default if left out.",
-        autocompletion=known_targets,
+        autocompletion=targets,
     ),
 ]
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from mmctl.cli.deploy import Yes, confirm, site
-from mmctl.cli.reach import finish
+from mmctl.cli.offered import secret_names, targets
+from mmctl.cli.reach import TargetArg, finish
 from mmctl.cli.run import Run, current
 from mmctl.client.site import site_of
 from mmctl.fleet.errors import ConfigRefused, OperatorError, Refused, UsageError
@@ -27,8 +28,13 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 app = typer.Typer(help="Secrets that are the hosts' own: set, rotated, listed; never shown.")
 
-Target_ = Annotated[str, typer.Argument(metavar="TARGET", help="A target of the fleet, or TARGET:HOST.")]
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Variables that the config names.")]
+Target_ = Annotated[
+    str, typer.Argument(metavar="TARGET", help="A target of the fleet, or TARGET:HOST.", autocompletion=targets)
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[NAME]...", autocompletion=secret_names, help="Variables that the config names."),
+]
 From = Annotated[
     str, typer.Option("--from", metavar="FILE", help="Names and values as an environment file; - for stdin.")
 ]
@@ -58,7 +64,11 @@ def rotate(target: Target_, names: Names = None, source: From = "", all_hosts: A
 
 
 @app.command()
-def forget(target: Target_, names: Annotated[list[str], typer.Argument(metavar="NAME...")], yes: Yes = False) -> None:
+def forget(
+    target: Target_,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=secret_names)],
+    yes: Yes = False,
+) -> None:
     """Give secrets back: the next deploy brings the env_file's value; where there is no env_file they are removed."""
     run = current()
     with site(run, target) as hosts:
@@ -78,7 +88,7 @@ def forget(target: Target_, names: Annotated[list[str], typer.Argument(metavar="
 
 
 @app.command("list")
-def list_(target: Annotated[str | None, typer.Argument(metavar="[TARGET]")] = None) -> None:
+def list_(target: TargetArg = None) -> None:
     """Names, ages and fingerprints of the secrets on every host; never a value.
 
     The age of what came with a deploy is that of the file. `env_file`: what the fleet's file here says of the name.

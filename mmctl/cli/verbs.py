@@ -144,6 +144,7 @@ def render_help() -> str:
         "  -v, -q, -h        more, less, help",
         "",
         "TARGET is a name in the fleet file; TARGET:HOST means one host of it.",
-        f"{PROGRAM} --install-completion bash|zsh|fish and {PROGRAM} --version also exist.",
+        f"{PROGRAM} VERB --help shows examples; so does the manual page, man {PROGRAM}.",
+        f"{PROGRAM} --install-completion or --show-completion bash|zsh|fish, and {PROGRAM} --version also exist.",
     ]
     return "\n".join(lines)

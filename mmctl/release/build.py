@@ -112,10 +112,10 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def content_of(wheel: Path) -> str:
-    """SHA-256 over names and bytes of the members; the wheel's own bookkeeping left out."""
+    """SHA-256 over names and bytes of the members; the wheel's own bookkeeping left out, and what people read."""
     content = hashlib.sha256()
     with zipfile.ZipFile(wheel) as archive:
         for name in sorted(archive.namelist()):
-            if not name.endswith((".dist-info/RECORD", ".dist-info/WHEEL")):
+            if not name.endswith((".dist-info/RECORD", ".dist-info/WHEEL")) and ".data/data/share/" not in name:
                 content.update(name.encode() + b"\0" + hashlib.sha256(archive.read(name)).digest())
     return content.hexdigest()

@@ -56,9 +56,8 @@ def test_the_last_fills_of_all_hosts_are_the_last_of_the_fleet() -> None:
 
 
 def test_an_act_on_three_hosts_is_one_line_that_names_them() -> None:
-    rows = [("t", name, "ann", "deploy", "done", "r1") for name in ("a", "b", "c")] + [
-        ("u", "a", "ann", "stop", "", "")
-    ]
+    rows = [("t", name, "ann", "deploy", "done", "r1") for name in ("a", "b", "c")]
+    rows.append(("u", "a", "ann", "stop", "", ""))
     assert one_a_line(rows) == [("t", "a, b, c", "ann", "deploy", "done", "r1"), ("u", "a", "ann", "stop", "", "")]
 
 
