@@ -113,6 +113,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("report backtest result.json", "the page of a kept backtest"),
     ),
     "record": (
+        ("record run --config config.yaml --out recordings spot:ETHUSDT", "record one instrument until Ctrl-C"),
         ("record check day.gz", "whether a recording is whole"),
         ("record convert day.gz --out day.npz --exchange-info info.json --symbol ETHUSDT", "into columns"),
     ),
