@@ -71,6 +71,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("backup list staging", "what there is"),
         ("backup verify staging --all", "every one"),
         ("backup restore staging:host1 --into unpacked", "unpack the newest here"),
+        ("backup diff staging:host1", "what the last one has that the one before has not"),
+        ("backup init staging", "make the restic repository, once"),
         ("backup prune staging --keep-days 30 --dry-run", "what would be deleted"),
     ),
     "journal": (
