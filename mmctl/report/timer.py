@@ -9,6 +9,21 @@ from mmctl.report.period import zone_of
 CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?\Z")
 #: What making and sending one report may take before systemd ends it, seconds.
 LONGEST_S = 900
+#: Of a person's own unit too.
+LIMITS = (
+    "MemoryMax=1G", "TasksMax=128", "CPUWeight=50", "LimitNOFILE=4096", "LimitCORE=0", "UMask=0077",
+    "NoNewPrivileges=yes", "LockPersonality=yes", "RestrictRealtime=yes", "RestrictSUIDSGID=yes",
+    "SystemCallArchitectures=native",
+)  # fmt: skip
+#: Of a system unit. What it reads and writes lies in the person's home, and it speaks with hosts and mail servers.
+HARDENING = (
+    "ProtectSystem=full", "PrivateTmp=yes", "PrivateMounts=yes", "PrivateDevices=yes", "ProtectClock=yes",
+    "ProtectHostname=yes", "ProtectKernelLogs=yes", "ProtectKernelModules=yes", "ProtectKernelTunables=yes",
+    "ProtectControlGroups=yes", "ProtectProc=invisible", "RestrictNamespaces=yes", "RemoveIPC=no",
+    "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK", "CapabilityBoundingSet=", "AmbientCapabilities=",
+    "SystemCallFilter=@system-service", "SystemCallFilter=~@privileged @resources @obsolete",
+    "SystemCallErrorNumber=EPERM",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,8 @@ def service(schedule: Schedule) -> str:
             *environment,
             f"ExecStart={' '.join(word(part) for part in schedule.command)}",
             f"TimeoutStartSec={LONGEST_S}",
-            "UMask=0077",
+            *LIMITS,
+            *(HARDENING if schedule.user else ()),
             "",
         ]
     )
