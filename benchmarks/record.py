@@ -7,7 +7,7 @@ together: how busy the machine is else does not count. Both write the frames of 
 with its update ids carried on, in simulated time at ``--rate`` frames a second.
 
 ``--hours N`` simulates N hours of ours at that rate, an hour a file, old files deleted as they would be, and reports
-resident memory after each (``memory_mb``).
+resident memory after each 24th of them (``memory_mb``).
 """
 
 import argparse
@@ -121,10 +121,10 @@ def simulated(market: Market, root: Path, hours: float, rate: int) -> dict[str, 
     memory: list[float] = []
     rounds = _rounds(market)
     while ns < end_ns:
-        hour = (ns - START_NS) // HOUR_NS
+        part = 24 * (ns - START_NS) // (end_ns - START_NS)
         many = next(rounds)[: max(1, (end_ns - ns) // step_ns)]
         ns = ours.take(many, ns, step_ns, rate * FLUSH_S)
-        if (ns - START_NS) // HOUR_NS > hour:
+        if 24 * (ns - START_NS) // (end_ns - START_NS) > part:
             memory.append(round(resident_mb(), 1))
             for one in to_delete(kept(root), ns, 10**18, MOST_BYTES, stored=False):
                 delete(one)

@@ -27,7 +27,8 @@ log = logging.getLogger("recorder")
 
 FLUSH_S: Final = 1.0  # what a kill can cost
 CLOCK_STEP_NS: Final = 100_000_000
-STATUS_S: Final = 1800.0  # between two questions whether an instrument is traded
+STATUS_S: Final = 1800.0  # between two questions whether an instrument is traded,
+STATUS_AGAIN_S: Final = 60.0  # and where there was no answer
 SNAPSHOT_AGAIN_S: Final = 2.0
 SNAPSHOT_LONGEST_S: Final = 120.0
 STOP_S: Final = 8.0
@@ -239,19 +240,21 @@ class Recorder:
     async def _ask_for_status(self) -> None:
         known = self.standing.not_trading
         while True:
+            wait_s = STATUS_S
             for tape in self.tapes:
                 name, market = tape.instrument.name, Market(tape.instrument.market)
                 try:
                     word = await self._rest.status(market, tape.instrument.symbol)
                 except AskError as error:
                     log.warning("whether %s is traded is not known: %s", name, error)
+                    wait_s = STATUS_AGAIN_S
                     continue
                 if word == "TRADING":
                     known.pop(name, None)
                 elif known.get(name) != word:
                     known[name] = word
                     log.critical("%s: the exchange says %s; the others are recorded on", name, word)
-            await asyncio.sleep(STATUS_S)
+            await asyncio.sleep(wait_s)
 
     async def _look_back(self) -> None:
         """What earlier runs left, then the keeper's rounds."""

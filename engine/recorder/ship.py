@@ -77,9 +77,9 @@ class SftpStore:
         options = {
             "BatchMode": "yes", "StrictHostKeyChecking": "yes", "UserKnownHostsFile": f'"{known_hosts}"',
             "IdentitiesOnly": "yes", "ConnectTimeout": str(CONNECT_S), "ServerAliveInterval": "15",
-            "ServerAliveCountMax": "3",
+            "ServerAliveCountMax": "3", "LogLevel": "ERROR",
         }  # fmt: skip
-        self._argv = ["sftp", "-q", "-F", "/dev/null", "-i", str(key), "-P", str(parts.port or 22), "-b", "-"]
+        self._argv = ["sftp", "-F", "/dev/null", "-i", str(key), "-P", str(parts.port or 22), "-b", "-"]
         for name, value in options.items():
             self._argv += ["-o", f"{name}={value}"]
 

@@ -37,6 +37,7 @@ class Disk:
     """A writer on a folder, and what it told."""
 
     def __init__(self, root: Path, **options: int) -> None:
+        self.root = root
         self.ended: list[tuple[Path, Check]] = []
         self.failed: list[tuple[RecordedPair, OSError]] = []
         self.writer = Writer(
