@@ -122,7 +122,10 @@ def simulated(market: Market, root: Path, hours: float, rate: int) -> dict[str, 
     rounds = _rounds(market)
     while ns < end_ns:
         part = 24 * (ns - START_NS) // (end_ns - START_NS)
-        many = next(rounds)[: max(1, (end_ns - ns) // step_ns)]
+        left = (end_ns - ns) // step_ns
+        if not left:
+            break
+        many = next(rounds)[:left]
         ns = ours.take(many, ns, step_ns, rate * FLUSH_S)
         if 24 * (ns - START_NS) // (end_ns - START_NS) > part:
             memory.append(round(resident_mb(), 1))
