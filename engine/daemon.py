@@ -48,6 +48,13 @@ def run(path: Path, env_file: Path | None, *, verbose: bool = False) -> int:
 
 
 async def _run(config: Config, digest: str, path: Path, env_file: Path | None, writer: QueueWriter) -> int:
-    app = App(config, path, env_file, digest)
-    export_logs(app.context.exporter, writer)
-    return await app.run()
+    """One run after the other for as long as each hands over: the process stays, with all that is compiled in it."""
+    warm = False
+    while True:
+        app = App(config, path, env_file, digest, warm=warm)
+        export_logs(app.context.exporter, writer)
+        code = await app.run()
+        if code or not app.handed_over:
+            return code
+        # What it quoted with, reloads and all; the secrets are those of its start.
+        config, digest, warm = app.context.config, app.context.reloader.digest, True

@@ -257,6 +257,10 @@ class LeaseSection(Section):
         None, doc="The lock file; empty = DATA_DIR/lease-ACCOUNT.lock. The same for every engine of the account."
     )
     ttl: Span = key(_s("10s"), doc="A holder that cannot prove its lease for this long stops quoting.")
+    rollback_window: Span = key(
+        _s("10m"),
+        doc="An engine that handed over stays warm for this long, sending nothing: going back is a hand-over.",
+    )
 
 
 class SentinelSection(Section):

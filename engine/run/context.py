@@ -22,6 +22,7 @@ from engine.live.strategy.arrays import strategy_of
 from engine.live.strategy.watching import tell
 from engine.run.audit import AuditTrail
 from engine.run.ending import Ending, Part, Turn
+from engine.run.instance import WARM, Instance
 from engine.run.proving import LeaseProver
 from engine.run.stop import StopRequest
 from engine.run.venue_events import VenueEvents
@@ -77,6 +78,7 @@ class RunContext:
         owner = f"{os.uname().nodename} pid {os.getpid()}"
         self.lease = open_lease(config.lease.kind, config.lease_path(), owner, ttl_s=config.lease.ttl.seconds)
         self.prover = LeaseProver(self.lease, self.stop.lost)
+        self.instance = Instance.of(os.environ)
         self.storage = self._storage(config)
         self.events = VenueEvents(self.stop.broken)
         self._add_ends()
@@ -140,7 +142,10 @@ class RunContext:
     async def _tell_stopping(self) -> None:
         self.prover.stop()
         self.status.standing.stopping = True
-        self.notify.stopping("stopping")
+        if self.stop.handing_over:  # the process goes on: systemd must not take this for its end
+            self.notify.status("handing over")
+        else:
+            self.notify.stopping("stopping")
 
     async def _close_journal(self) -> None:
         if not await asyncio.to_thread(self.storage.journal.close, FLUSH_S):
@@ -151,6 +156,8 @@ class RunContext:
 
     async def _release_lease(self) -> None:
         self.lease.release()
+        if self.stop.handing_over:
+            self.notify.status(f"{WARM}: handed over")
 
     async def _stop_listening(self) -> None:
         self.process.stop()

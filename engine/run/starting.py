@@ -4,7 +4,10 @@ Each step comes where it can fail the cheapest, and nothing is sent to the excha
 """
 
 import asyncio
+import gc
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -20,6 +23,7 @@ from engine.live.switch import Switch
 from engine.live.tick.inputs import record_inputs
 from engine.run.context import RunContext
 from engine.run.ending import Part, Turn
+from engine.run.instance import WARM
 from engine.telemetry.http import ListenError
 
 if TYPE_CHECKING:
@@ -28,7 +32,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("engine")
 
+STANDBY: Final = "standby: another engine holds the lease"
+UNNAMED: Final = f"{WARM}: another engine of this host is named to lead"
 STANDBY_S: Final = 0.1  # how often a standby tries for the lease
+BESIDE_S: Final = 0.01  # the same where it waits beside the one that is to hand over: nobody quotes meanwhile
+BOOKS_S: Final = 30.0  # a standby says that it is ready without its books after this
+PORTS_S: Final = 10.0  # what the engine before us has to let go of its ports
 FEED_S: Final = 1.0  # a book's request for its snapshot is given up
 INPUTS_S: Final = 6.0  # a file gives up its own last write after 5 s
 GATEWAY_S: Final = 1.0
@@ -55,18 +64,22 @@ class Ready:
 class Starting:
     """Makes a ``Ready``, and tells the run's ``ending`` of everything it makes on the way."""
 
-    def __init__(self, run: RunContext) -> None:
-        self._run = run
+    def __init__(self, run: RunContext, standing_by: Callable[[], object] = lambda: None) -> None:
+        """``standing_by`` is called once a standby is complete."""
+        self._run, self._standing_by = run, standing_by
+        self._listening: asyncio.Future[None] | None = None
 
     async def start(self) -> Ready:
         """Raises ``StartError`` with what an operator must know."""
         self._make_data_dir()
-        if self._take_lease():
+        if self._run.instance.named() and self._take_lease():
             left, switch = await self._restore()
             reached = await self._reach()
         else:  # a standby has all but the journal and the lease when the leader goes
-            reached = await self._reach()
-            await self._stand_by()
+            reached = await self._reach(beside=self._run.instance.beside)
+            await self._stand_by(reached.markets)
+            if not self._run.listener.port:
+                self._listen_soon()
             left, switch = await self._restore()
         self._run.status.standing.phase = "reconciling"
         return Ready(reached, left, switch)
@@ -93,17 +106,33 @@ class Starting:
             self._run.prover.start()
         return taken
 
-    async def _stand_by(self) -> None:
-        standing, notify = self._run.status.standing, self._run.notify
-        standing.is_standby, standing.phase = True, "standby: another engine holds the lease"
+    async def _stand_by(self, markets: Markets) -> None:
+        run = self._run
+        standing, notify, beside = run.status.standing, run.notify, run.instance.beside
+        standing.is_standby, standing.phase = True, STANDBY if run.instance.named() else UNNAMED
+        if beside:  # it says that it is ready once the hand-over is all that is left to do
+            await markets.live(BOOKS_S)
+            gc.collect()
         log.info(standing.phase)
         notify.ready(standing.phase)
+        self._standing_by()
         while not self._inherits():
             notify.alive()
-            await asyncio.sleep(STANDBY_S)
+            notify.status(standing.phase)
+            markets.check()
+            await asyncio.sleep(BESIDE_S if beside else STANDBY_S)
 
     def _inherits(self) -> bool:
         """Try once for the lease. Trouble with its medium may pass; a standby that ended would not be there then."""
+        run = self._run
+        if not run.instance.named():
+            run.status.standing.phase = UNNAMED
+            if run.instance.unnamed_s() > run.config.lease.rollback_window.seconds:
+                log.info("the rollback window is over: this engine was not named again")
+                run.stop.asked.set()
+            return False
+        if run.status.standing.phase == UNNAMED:
+            run.status.standing.phase = STANDBY
         try:
             return self._acquire()
         except LeaseTrouble as trouble:
@@ -130,21 +159,39 @@ class Starting:
 
     # --- the outside ---
 
-    async def _reach(self) -> Reached:
-        """Be heard, have the kernel compiled, and have the exchange's books alive."""
-        await self._listen()
+    async def _reach(self, *, beside: bool = False) -> Reached:
+        """Be heard, have the kernel compiled, and have the exchange's books alive.
+
+        ``beside``: the ports are those of the engine that leads; whoever takes its lease takes them too.
+        """
+        self._run.process.start()
+        if not beside:
+            await self._listen()
         _, reached = await asyncio.gather(self._warm(), self._connect())
         return reached
 
     async def _listen(self) -> None:
         monitoring, listener = self._run.config.monitoring, self._run.listener
-        self._run.process.start()
         try:
             await listener.start(monitoring.host, monitoring.port, monitoring.prometheus_port)
         except ListenError as error:
             hint = "set monitoring.port to a free port, or stop what uses this one"
             raise StartError(Exit.FAILED, f"{error}; {hint}") from None
         log.info("listening", extra={"host": monitoring.host, "port": listener.port})
+
+    def _listen_soon(self) -> None:
+        """Listen as soon as the engine before us has let go of the ports; quoting does not wait for it."""
+        self._listening = asyncio.ensure_future(self._listen_patiently())
+
+    async def _listen_patiently(self) -> None:
+        end = time.monotonic() + PORTS_S
+        while True:
+            try:
+                return await self._listen()
+            except StartError as error:
+                if time.monotonic() > end:
+                    return self._run.stop.lost(str(error))
+            await asyncio.sleep(BESIDE_S)
 
     async def _warm(self) -> None:
         await compile_ahead(self._run.path, self._run.env_file)

@@ -21,6 +21,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.reason = ""
+        self.handing_over = False  # the process goes on as a warm standby once this run has ended
         self.quoting_off: Callable[[str], object] = lambda reason: None  # the session's, from the first possible quote
         self._loop = asyncio.get_running_loop()
         self._bugs: set[str] = set()
@@ -44,6 +45,13 @@ class StopRequest:
         if self.asked.is_set():
             raise Stopped
         return done
+
+    def hand_over(self) -> None:
+        """End the run as a stop does, but for the process: another engine of this host is named to lead."""
+        self.handing_over = True
+        log.info("handing over: quoting off, orders cancelled, then the lease is let go")
+        self.quoting_off("handing over to another engine of this host")
+        self.asked.set()
 
     def lost(self, reason: str) -> None:
         """The lease is gone: another engine may lead already. From whatever thread found it."""

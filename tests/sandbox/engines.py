@@ -112,7 +112,7 @@ class Engine:
 
     def __init__(self, folder: Path, venue_port: int, **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port = settings.pop("port", None) or free_port()
         self.data = settings.pop("data", folder / "data")
         self.config = folder / "config.yaml"
         self.log_path = folder / "engine.log"
@@ -121,11 +121,13 @@ class Engine:
         values = {**known, **settings, "data": self.data, "venue": venue_port, "port": self.port, "token": TOKEN}
         self.config.write_text(CONFIG.format(**values))
         self.process: subprocess.Popen[bytes] | None = None
+        self.variables: dict[str, str] = {}  # of its environment, beside ours
 
     def start(self, *program: str) -> "Engine":
         with open(self.log_path, "ab") as out:
             command = [sys.executable, *(program or ("-m", "engine")), "run", "--config", str(self.config), "-v"]
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+            environment = os.environ | self.variables
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env=environment)
         return self
 
     @property

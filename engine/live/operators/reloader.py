@@ -111,6 +111,11 @@ class Reloader:
                 self._keep(answer["message"], digest, applied=True)
             return answer
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the file that ``config`` was read from."""
+        return self._digest
+
     def standing(self) -> dict[str, Any]:
         """The digest of the file this engine runs with, and what the last reload came to: for ``/api/state``."""
         return {"config_sha256": self._digest or None, "reload": self._last}

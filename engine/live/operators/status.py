@@ -31,6 +31,7 @@ def about(config: Config, strategy: str) -> dict[str, Any]:
     return {
         "version": __version__,
         "release": release,
+        "instance": os.environ.get("MM_INSTANCE", ""),
         "account": config.exchange.account,
         "environment": config.environment,
         "exchange": config.exchange.name,

@@ -110,10 +110,14 @@ class Markets:
         while any(feed.bad_since_ns for feed in self.feeds.values()):
             if time.monotonic() > end:
                 return False
-            for feed in self.feeds.values():
-                feed.check(time.monotonic_ns())
+            self.check()
             await asyncio.sleep(0.01)
         return True
+
+    def check(self) -> None:
+        """Have every book look whether it needs a snapshot: while a session leads its pulse does it."""
+        for feed in self.feeds.values():
+            feed.check(time.monotonic_ns())
 
     def lead(self, session: Session) -> None:
         """Ticks and states go to ``session`` from here on."""
