@@ -36,7 +36,7 @@ STANDBY: Final = "standby: another engine holds the lease"
 UNNAMED: Final = f"{WARM}: another engine of this host is named to lead"
 STANDBY_S: Final = 0.1  # how often a standby tries for the lease
 BESIDE_S: Final = 0.01  # the same where it waits beside the one that is to hand over: nobody quotes meanwhile
-BOOKS_S: Final = 30.0  # a standby says that it is ready without its books after this
+BOOKS_S: Final = 30.0  # one that has no books after this does not take over from one that may have them
 PORTS_S: Final = 10.0  # what the engine before us has to let go of its ports
 FEED_S: Final = 1.0  # a book's request for its snapshot is given up
 INPUTS_S: Final = 6.0  # a file gives up its own last write after 5 s
@@ -111,7 +111,8 @@ class Starting:
         standing, notify, beside = run.status.standing, run.notify, run.instance.beside
         standing.is_standby, standing.phase = True, STANDBY if run.instance.named() else UNNAMED
         if beside:  # it says that it is ready once the hand-over is all that is left to do
-            await markets.live(BOOKS_S)
+            if not await markets.live(BOOKS_S):
+                raise StartError(Exit.FAILED, f"a book is not alive after {BOOKS_S:g} s: there is nothing to quote on")
             gc.collect()
         log.info(standing.phase)
         notify.ready(standing.phase)

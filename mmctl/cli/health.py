@@ -153,7 +153,7 @@ def _probe(engine: Engine, seconds: float) -> tuple[probe.Probe, float | None]:
         pid_command=f"( {show} ) | sed -n 's/^MainPID=//p'",
         port=site.port,
         log=site.log,
-        log_command=None if site.log else f"journalctl --no-pager -q -o cat -u {units.ENGINE} -n {probe.LOG_LINES}",
+        log_command=None if site.log else f"journalctl --no-pager -q -o cat {units.LOGGED} -n {probe.LOG_LINES}",
         disk=site.layout.data,
         more=drifting.script(site.layout),
     )

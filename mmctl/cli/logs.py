@@ -20,7 +20,7 @@ from mmctl.cli.run import Run, current
 from mmctl.cli.since import oldest as oldest_of
 from mmctl.fleet.errors import OperatorError, Unreachable, UsageError
 from mmctl.fleet.parallel import Outcome, on_each
-from mmctl.remote.units import ENGINE
+from mmctl.remote.units import LOGGED
 from mmctl.watch.logline import LEVELS, Entry, Reader
 from mmctl.watch.merged import HOLD_SECONDS, Held, Line, in_order
 
@@ -145,7 +145,7 @@ def source(engine: Engine, lines: int, follow: bool, oldest: float | None = None
     fields = "MESSAGE,PRIORITY,_TRANSPORT,_LINE_BREAK"
     return (
         "export SYSTEMD_COLORS=0 SYSTEMD_URLIFY=0 LC_ALL=C; "
-        f"exec journalctl --no-pager -q -a -o json --output-fields={fields} -u {ENGINE} -n {lines}{begin}"
+        f"exec journalctl --no-pager -q -a -o json --output-fields={fields} {LOGGED} -n {lines}{begin}"
         f"{' -f' if follow else ''}"
     )
 

@@ -194,7 +194,7 @@ def roll_back(
         transport = transports[step.host]
         say(f"{step.host}: from {step.current} to {step.to}")
         try:
-            text = planning.activate(where, step.to, operator)
+            text = planning.activate(where, step.to, operator, back=True)
             started = transport.run(text, ACTIVATE_SECONDS)
             if started.rc:
                 why = f"{step.host}: {step.to} does not start: {blame(started.err).text}"

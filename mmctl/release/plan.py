@@ -8,7 +8,7 @@ from mmctl.fleet.errors import CONFIG, FAILED
 from mmctl.release.desired import Desired
 from mmctl.release.facts import Facts
 from mmctl.release.wheelhouse import Wheel
-from mmctl.remote import files, layout, ledger, python, units, users
+from mmctl.remote import beside, files, layout, ledger, python, units, users
 from mmctl.remote.layout import Layout, q, script
 
 STEPS = (
@@ -23,7 +23,8 @@ QUICK_SECONDS = 30.0
 # Compiling every kernel from nothing, on a slow host.
 WARM_SECONDS = 300.0
 CHECK_SECONDS = 60.0
-ACTIVATE_SECONDS = units.START_SECONDS + units.STOP_SECONDS + 15.0
+# Whatever is warm ends, the new one starts, and the old one hands over or is ended.
+ACTIVATE_SECONDS = units.START_SECONDS + 2 * units.STOP_SECONDS + beside.HAND_OVER_SECONDS + 15.0
 
 
 class Feed(Enum):
@@ -237,8 +238,15 @@ def _extras(ground: Ground) -> tuple[str, ...]:
     return (*units.TIMERS, *((units.SENTINEL,) if wanted.sentinel else ()), *recorder)
 
 
-def activate(where: Layout, release: str, operator: str, extras: tuple[str, ...] = (), *, secrets: bool = False) -> str:
-    """Make ``release`` the one that runs: its secrets, config and units, then ``current``, then the engine itself."""
+def activate(
+    where: Layout, release: str, operator: str, extras: tuple[str, ...] = (), *, secrets: bool = False,
+    back: bool = False,
+) -> str:  # fmt: skip
+    """Make ``release`` the one that runs: its secrets, config and units, then ``current``, then the engine itself.
+
+    Under systemd the new engine starts beside the one that quotes and takes over from it. ``back``: one of ``release``
+    that is warm still does so without a start.
+    """
     guard = q(where.at("shared", "configs", "host.yaml"))
     return script(
         f"[ -e {q(where.release(release, '.complete'))} ] || {{ echo 'the release is not complete' >&2; exit 1; }}",
@@ -246,11 +254,21 @@ def activate(where: Layout, release: str, operator: str, extras: tuple[str, ...]
         files.adopt_config(where, release),
         f"cp -p {q(where.release(release, 'configs', 'host.yaml'))} {guard}",
         units.install(where, release),
-        layout.switch(where, release),
-        units.restart(where, operator),
+        switch(where, release, operator, back=back),
         units.enable(where, extras),
         units.retire(where, units.RECORDER) if extras and units.RECORDER not in extras else "",
     )
+
+
+def switch(
+    where: Layout, release: str, operator: str, *, back: bool = False, keep: bool = True, run: bool = True
+) -> str:
+    """``release`` becomes current and its engine the one that quotes: see ``beside.take_over``."""
+    current = layout.switch(where, release)
+    if where.managed:
+        start = units.begin("start", "unit=$new")
+        return beside.take_over(where, release, current, start, back=back, keep=keep, run=run)
+    return script(current, units.restart(where, operator) if run else units.stop(where, operator))
 
 
 def deactivate(where: Layout, release: str, operator: str) -> str:
@@ -265,15 +283,13 @@ def deactivate(where: Layout, release: str, operator: str) -> str:
 
 def go_back(where: Layout, release: str, operator: str, *, running: bool) -> str:
     """Make the release that was there before run again, with the secrets and the config it ran with."""
-    start = units.restart(where, operator) if running else units.stop(where, operator)
     return script(
         files.restore_secrets(where),
         files.forget_secrets(where),
         files.adopt_config(where, release),
         f"cp -p {q(where.release(release, 'configs', 'host.yaml'))} {q(where.at('shared', 'configs', 'host.yaml'))}",
         units.install(where, release),
-        layout.switch(where, release),
-        start,
+        switch(where, release, operator, back=True, keep=False, run=running),
     )
 
 

@@ -23,8 +23,8 @@ from mmctl.release.facts import Facts
 from mmctl.release.kept import look
 from mmctl.release.lock import parse_lock
 from mmctl.remote import ports as ports_of
+from mmctl.remote.beside import ENGINE
 from mmctl.remote.layout import Layout, layout_of
-from mmctl.remote.units import ENGINE
 
 HOST_SECONDS = 60.0
 #: What a host says of a port that the engine's own service listens on.

@@ -8,8 +8,8 @@ from mmctl.fleet.errors import CommandFailed, Refused, Unproved
 from mmctl.fleet.transport import Transport
 from mmctl.release.activate import verify
 from mmctl.release.blame import blame
-from mmctl.release.plan import ACTIVATE_SECONDS
-from mmctl.remote import units
+from mmctl.release.plan import ACTIVATE_SECONDS, switch
+from mmctl.remote import beside, units
 from mmctl.remote.layout import Layout, q, script
 
 ASK_SECONDS = 15.0
@@ -94,8 +94,11 @@ def _begin(transport: Transport, text: str, failed: str) -> None:
 def restart(transport: Transport, layout: Layout, interpreter: str, port: int) -> str:
     """Start the service anew and wait until the engine of the current release answers; returns what was proved."""
     release, port = current_and_port(transport, layout, port)
-    _begin(transport, script(units.restart(layout, interpreter)), "does not start again")
-    return verify(transport, layout, port, release)
+    _begin(transport, switch(layout, release, interpreter), "does not start again")
+    said = verify(transport, layout, port, release)
+    if layout.managed:
+        transport.run(beside.let_go(layout), ACTIVATE_SECONDS).checked(f"{transport.name}: the one before does not end")
+    return said
 
 
 def stop(transport: Transport, layout: Layout, interpreter: str) -> str:

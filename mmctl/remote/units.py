@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mmctl.fleet.inventory import DEFAULT_ROOT
+from mmctl.remote.beside import ALL, ENGINE
 from mmctl.remote.layout import SERVICE_USER, Layout, q, script
 
-ENGINE = "market-maker.service"
 SENTINEL = "market-maker-sentinel.service"
 RECORDER = "market-maker-recorder.service"
 TIMERS = ("market-maker-backup.timer", "market-maker-health.timer")
@@ -20,6 +20,8 @@ UNIT_FILES = (
     "market-maker-health.service",
     "market-maker-health.timer",
 )
+# The options by which journalctl finds what the engines of a host said.
+LOGGED = f"-u {ENGINE} -u {ALL}"
 START_SECONDS = 60
 # Where this package itself lies: on the local target the operator's Python runs our supervisor from it.
 CODE = str(PurePosixPath(__file__).parents[2])
@@ -88,6 +90,8 @@ def install(layout: Layout, release: str) -> str:
     """The release's unit files become the host's; nothing where they are the same already."""
     folder, units = q(layout.release(release, "units")), q(layout.units)
     copy = f'cmp -s "$f" {units}/"$(basename "$f")" || {{ cp "$f" {units}/"$(basename "$f")"; changed=1; }}'
+    if layout.managed:  # the engine's own stands there once for each engine
+        copy = f'[ "$(basename "$f")" = {ENGINE} ] || {copy}'
     reload = '[ -z "$changed" ] || systemctl daemon-reload' if layout.managed else ""
     return "\n".join([f"changed=; for f in {folder}/*; do {copy}; done", reload]).rstrip()
 
@@ -102,19 +106,25 @@ def start(layout: Layout, python: str) -> str:
     """Start the engine; ends when it says READY, or with the reason why not."""
     if not layout.managed:
         return supervisor(layout, python, "start")
-    return f"systemctl reset-failed {ENGINE} 2>/dev/null || true\n{_or_why(f'systemctl start {ENGINE}')}"
+    return begin("start", f"unit=$(systemctl show --property=Id --value {ENGINE})")
+
+
+def begin(verb: str, unit: str) -> str:
+    """``systemctl verb`` of the unit that the line ``unit`` puts into ``$unit``, also after systemd gave up on it."""
+    forget = 'systemctl reset-failed "$unit" 2>/dev/null || true'
+    return "\n".join((unit, forget, _or_why(f'systemctl {verb} "$unit"')))
 
 
 def restart(layout: Layout, python: str) -> str:
     """The command that starts the engine anew, also after systemd gave up on it."""
     if not layout.managed:
         return supervisor(layout, python, "restart")
-    return f"systemctl reset-failed {ENGINE} 2>/dev/null || true\n{_or_why(f'systemctl restart {ENGINE}')}"
+    return begin("restart", f"unit=$(systemctl show --property=Id --value {ENGINE})")
 
 
 def stop(layout: Layout, python: str) -> str:
     """SIGTERM, which is quoting off, cancel all and proof; ends when the process has ended."""
-    return f"systemctl stop {ENGINE}" if layout.managed else supervisor(layout, python, "stop")
+    return f"systemctl stop {ALL} {ENGINE}" if layout.managed else supervisor(layout, python, "stop")
 
 
 def reload(layout: Layout, python: str) -> str:
@@ -141,11 +151,9 @@ def enable(layout: Layout, extras: tuple[str, ...] = ()) -> str:
     """Start with the machine; ``extras`` are started now as well."""
     if not layout.managed:
         return ""
-    lines = [f"systemctl is-enabled --quiet {ENGINE} 2>/dev/null || systemctl enable --quiet {ENGINE}"]
-    if extras:
-        lines.append(f"systemctl enable --quiet {' '.join(extras)}")
-        lines.append(f"systemctl restart {' '.join(extras)}")
-    return "\n".join(lines)
+    if not extras:
+        return ""
+    return f"systemctl enable --quiet {' '.join(extras)}\nsystemctl restart {' '.join(extras)}"
 
 
 def retire(layout: Layout, unit: str) -> str:
@@ -168,18 +176,18 @@ WORDS = 200  # lines of one start's log that are looked through for its reason
 
 
 def _or_why(command: str) -> str:
-    """``command``, and when it fails how it ended and what the service said in this very start.
+    """``command`` on ``$unit``, and when it fails how it ended and what the service said in this very start.
 
     What ran before writes into the same journal while it is stopped: its words are told apart by the invocation's id.
     """
     return (
-        f"before=$(systemctl show {ENGINE} --property=InvocationID --value 2>/dev/null || true)\n"
+        'before=$(systemctl show "$unit" --property=InvocationID --value 2>/dev/null || true)\n'
         "since=$(date +%s)\n"
         f"if ! told=$({command} 2>&1); then\n"
-        f"  systemctl show {ENGINE} --property={ENDING} >&2\n"
+        f'  systemctl show "$unit" --property={ENDING} >&2\n'
         # systemctl's own complaint matters only where the service itself did not fail.
-        f'  [ "$(systemctl show {ENGINE} --property=Result --value)" != success ] || printf "%s\\n" "$told" >&2\n'
-        f"  systemctl stop {ENGINE} 2>/dev/null || true\n"
+        '  [ "$(systemctl show "$unit" --property=Result --value)" != success ] || printf "%s\\n" "$told" >&2\n'
+        '  systemctl stop "$unit" 2>/dev/null || true\n'
         f"{{\n{_words('since', 'before')}\n  }} >&2\n"
         "  exit 1\n"
         "fi"
@@ -191,7 +199,7 @@ def _words(since: str, other: str) -> str:
 
     Matches of one field are alternatives to journalctl, so every run since then that is not the other one is named.
     """
-    log = f'journalctl --no-pager -q --since "@${since}" _SYSTEMD_UNIT={ENGINE}'
+    log = f'journalctl --no-pager -q --since "@${since}" _SYSTEMD_UNIT="$unit"'
     pick = r's/.*"_SYSTEMD_INVOCATION_ID" *: *"\([0-9a-f]*\)".*/\1/p'
     return (
         "  journalctl --sync 2>/dev/null || true\n"
@@ -206,9 +214,10 @@ def last_words(layout: Layout, python: str) -> str:
     if not layout.managed:
         return supervisor(layout, python, "words")
     names = f"ActiveState,SubState,NRestarts,{ENDING}"
-    run = f"systemctl show {ENGINE} --property=InvocationID --value"
     return (
-        f"systemctl show {ENGINE} --property={names}\n"
-        f'run=$({run}); [ -z "$run" ] || journalctl --no-pager -q -o cat -n {WORDS} '
-        f'_SYSTEMD_INVOCATION_ID="$run" _SYSTEMD_UNIT={ENGINE} 2>/dev/null || true'
+        f"unit=$(systemctl show {ENGINE} --property=Id --value)\n"
+        f'systemctl show "$unit" --property={names}\n'
+        'run=$(systemctl show "$unit" --property=InvocationID --value)\n'
+        f'[ -z "$run" ] || journalctl --no-pager -q -o cat -n {WORDS} '
+        '_SYSTEMD_INVOCATION_ID="$run" _SYSTEMD_UNIT="$unit" 2>/dev/null || true'
     )

@@ -96,7 +96,7 @@ def _logs(layout: Layout, log: str | None) -> str:
     places = [layout.logs + "/", *([log] if log is not None and str(PurePosixPath(log).parent) != layout.logs else [])]
     lines = [f'python3 -c {q(LOGS)} "$folder/rest/logs" {MAX_LOG_BYTES} {" ".join(map(q, places))}']
     if layout.managed:
-        what = f"-u {units.ENGINE} -u {units.SENTINEL} --since=-{LOG_DAYS}d -o short-iso"
+        what = f"{units.LOGGED} -u {units.SENTINEL} --since=-{LOG_DAYS}d -o short-iso"
         lines.append(
             f"timeout {JOURNALD_SECONDS} journalctl -q --no-pager {what} 2>/dev/null | "
             f'tail -c {MAX_JOURNALD_BYTES} > "$folder/rest/logs/systemd.log" || true'

@@ -16,6 +16,7 @@ ENGINE_PARTS = ("__init__.py", "config", "catalogue", "metric.py")
 
 DAEMON = '''"""A daemon with the engine's command line, listener and manners, and none of its work."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -133,16 +134,47 @@ def end(*_):
     os._exit(5 if MODE == "orders_left" else 0)
 
 
+def leads():
+    """Whether this one is named, and the lease is its own now."""
+    link = os.environ.get("MM_INSTANCE_LINK")
+    try:
+        if link and os.path.basename(os.readlink(link)) != os.environ["MM_INSTANCE"]:
+            return False
+        fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def stand_by():
+    """Until it leads: warm, as the engine is beside another one."""
+    if leads():
+        return
+    tell("READY=1\\nSTATUS=warm: another engine of this host is named to lead")
+    while not leads():
+        tell("WATCHDOG=1")
+        time.sleep(0.02)
+
+
+handing_over = threading.Event()
+lease = open(settings.data_dir / "lease", "a")
+signal.signal(signal.SIGUSR1, lambda *_: handing_over.set())
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGHUP, reload)
 with open(settings.data_dir / "starts", "a") as mark:
     mark.write(os.environ["MM_RELEASE"] + "\\n")
-server = ThreadingHTTPServer((settings.monitoring.host, settings.monitoring.port), Answer)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-tell("READY=1\\nSTATUS=quoting")
 while True:
-    tell("WATCHDOG=1")
-    time.sleep(0.2)
+    stand_by()
+    handing_over.clear()
+    server = ThreadingHTTPServer((settings.monitoring.host, settings.monitoring.port), Answer)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    tell("READY=1\\nSTATUS=quoting")
+    while not handing_over.wait(0.2):
+        tell("WATCHDOG=1")
+    server.shutdown()
+    server.server_close()
+    fcntl.flock(lease, fcntl.LOCK_UN)
+    tell("STATUS=warm: handed over")
 '''
 
 

@@ -95,7 +95,8 @@ def test_a_dry_run_shows_the_scripts_and_changes_nothing(running: str, operator:
     operator.project.behave("good", "only looked at")
     done = operator.mmctl("deploy", "--dry-run")
     assert done.code == 0
-    assert "systemctl restart market-maker.service" in done.out
+    assert 'systemctl start "$unit"' in done.out
+    assert "--signal=USR1" in done.out
     assert SECRET not in done.out + done.err
     assert current(machine) == running
 
