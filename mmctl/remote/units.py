@@ -116,10 +116,8 @@ def begin(verb: str, unit: str) -> str:
 
 
 def restart(layout: Layout, python: str) -> str:
-    """The command that starts the engine anew, also after systemd gave up on it."""
-    if not layout.managed:
-        return supervisor(layout, python, "restart")
-    return begin("restart", f"unit=$(systemctl show --property=Id --value {ENGINE})")
+    """The supervisor's command that ends the engine and starts it anew; under systemd see ``beside.take_over``."""
+    return supervisor(layout, python, "restart")
 
 
 def stop(layout: Layout, python: str) -> str:

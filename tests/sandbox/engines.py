@@ -135,6 +135,10 @@ class Engine:
         return self.log_path.read_text() if self.log_path.exists() else ""
 
     @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
     def pid(self) -> int:
         assert self.process is not None
         return self.process.pid

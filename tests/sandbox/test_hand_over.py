@@ -1,6 +1,5 @@
-"""Two engines of one host, one quoting: the lease goes from one process to the other and back, and nothing starts anew."""
+"""Two engines of one host, one quoting: the lease goes from one process to the other and back, without a start."""
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -65,9 +64,9 @@ def test_the_lease_goes_over_and_back_with_both_processes_alive_and_no_epoch_eve
     assert pair.leads() == "one"
     pair.hand_over("one", "two")
     pair.standing_by("one", "warm: another")
-    assert one.process is not None and one.process.poll() is None
+    assert one.alive
     pair.hand_over("two", "one")
-    assert two.process is not None and two.process.poll() is None
+    assert two.alive
     until(lambda: len(pair.venue.open_orders()) == 2, "both sides stand at the exchange")
     sent = epochs(pair.venue)
     assert sent == sorted(sent)

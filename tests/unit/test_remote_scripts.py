@@ -84,13 +84,15 @@ def test_the_config_is_checked_as_the_service_user_with_the_release_s_own_code()
 
 
 def test_a_failing_start_shows_how_it_ended_and_only_its_own_words() -> None:
-    lines = units.restart(HOST, "python3").splitlines()
-    assert lines[0] == "systemctl reset-failed market-maker.service 2>/dev/null || true"
+    lines = units.start(HOST, "python3").splitlines()
+    # An alias has no words of its own: the journal knows a run under its unit's name.
+    assert lines[0] == "unit=$(systemctl show --property=Id --value market-maker.service)"
+    assert lines.pop(1) == 'systemctl reset-failed "$unit" 2>/dev/null || true'
     # Which run was there before is asked before the restart, and how the new one ended before it is stopped.
     assert "--property=InvocationID" in lines[1]
-    begun = lines.index("if ! told=$(systemctl restart market-maker.service 2>&1); then")
+    begun = lines.index('if ! told=$(systemctl start "$unit" 2>&1); then')
     assert "--property=Result,ExecMainCode,ExecMainStatus" in lines[begun + 1]
-    assert lines[begun + 3] == "  systemctl stop market-maker.service 2>/dev/null || true"
+    assert lines[begun + 3] == '  systemctl stop "$unit" 2>/dev/null || true'
     assert any('grep -v "^${before:-none}$"' in line for line in lines)
     assert lines[-2:] == ["  exit 1", "fi"]
 
@@ -107,7 +109,7 @@ def test_unit_files_move_with_the_layout() -> None:
     moved = units.render(text, Layout("/srv/mm", "/var/log/mm", "/etc/mm", user="quant"))
     assert "/opt/market-maker" not in moved
     assert "market-maker/engine.env" not in moved
-    assert "ExecStart=/srv/mm/current/bin/run engine run --config /srv/mm/shared/configs/config.yaml\n" in moved
+    assert "ExecStart=/srv/mm/instances/%N/bin/run engine run --config /srv/mm/shared/configs/config.yaml\n" in moved
     assert "User=quant\nGroup=quant\n" in moved
 
 
@@ -118,7 +120,7 @@ def test_the_supervisor_and_systemd_are_given_the_same_numbers() -> None:
     assert f"TimeoutStartSec={spec.start_seconds:g}\n" in unit
     assert f"TimeoutStopSec={spec.stop_seconds:g}\n" in unit
     assert f"RestartPreventExitStatus={' '.join(map(str, spec.restart_prevent))}\n" in unit
-    assert f"ExecStart={' '.join(spec.argv)}\n" in unit
+    assert f"ExecStart=/opt/market-maker/instances/%N/bin/run {' '.join(spec.argv[1:])}\n" in unit
 
 
 @pytest.mark.parametrize("where", [HOST, ODD], ids=["host", "odd"])
