@@ -61,7 +61,7 @@ def test_a_release_is_blamed_by_its_own_words_alone(
     pid = asked(machine)["pid"]
     again = operator.mmctl("deploy")
     assert again.code == (7 if bad else 4)
-    assert (asked(machine)["pid"] == pid) is bad
+    assert asked(machine)["pid"] == pid, "it quotes while the new one is tried beside it"
 
 
 def test_the_way_back_asks_the_old_release_on_its_own_port(running: str, operator: Operator, machine: Machine) -> None:

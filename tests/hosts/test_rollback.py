@@ -27,6 +27,28 @@ def test_rollback_goes_to_the_last_good_release_with_its_config(
     assert marks[newer] == ["good"], "a person's choice says nothing of whether it works"
 
 
+def test_inside_the_window_the_way_back_is_a_hand_over_and_no_start(
+    running: str, operator: Operator, machine: Machine
+) -> None:
+    old = asked(machine)["pid"]
+    operator.project.behave("good", "beside it")
+    assert operator.mmctl("deploy").code == 0
+    new = asked(machine)["pid"]
+    assert new != old
+    assert machine.sh(f"ps -o pid= -p {old}").split() == [str(old)], "it stays warm"
+    assert operator.mmctl("rollback").code == 0
+    assert (current(machine), asked(machine)["pid"]) == (running, old)
+    # The units under which they run, and the alias that people type.
+    assert machine.sh("systemctl show -p MainPID --value market-maker").strip() == str(old)
+    assert operator.mmctl("restart").code == 0
+    assert asked(machine)["pid"] not in (old, new)
+    assert len(machine.sh("systemctl list-units --plain --no-legend 'market-maker-engine-*'").splitlines()) == 1
+    assert operator.mmctl("stop").code == 0
+    assert machine.sh("systemctl list-units --plain --no-legend 'market-maker-engine-*'").split() == []
+    assert operator.mmctl("start").code == 0
+    assert asked(machine)["release"] == running
+
+
 def test_rollbacks_go_on_backwards_and_what_was_left_can_be_deployed_again(
     running: str, operator: Operator, machine: Machine
 ) -> None:
