@@ -11,11 +11,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0
+# Ends every engine but the one that the alias points at, as the end of the rollback window does.
+END_WARM = """for unit in $(systemctl list-units --plain --no-legend --full "market-maker-engine-*" | cut -d " " -f 1)
+do
+[ "$unit" = "$(basename "$(readlink /etc/systemd/system/market-maker.service)")" ] || systemctl stop "$unit"
+done"""
 
 
 class Operator:
@@ -88,8 +94,13 @@ def main(argv: list[str]) -> dict[str, Any]:
             runs = {"first": operator.timed("deploy"), "unchanged": operator.timed("deploy")}
             operator.write_config(operator.config.replace("base_spread: 0.001", "base_spread: 0.002"))
             runs["changed"] = operator.timed("deploy")
-            runs["rollback"] = operator.timed("rollback")
+            runs["rollback"] = operator.timed("rollback")  # to the engine that is warm
+            operator.write_config(operator.config.replace("base_spread: 0.001", "base_spread: 0.003"))
+            operator.timed("deploy")
+            machine.sh(END_WARM)
+            runs["rollback_outside_the_window"] = operator.timed("rollback")
             runs["restart"] = operator.timed("restart")
+            gaps = _gaps(exchange)
             runs["stop"] = operator.timed("stop")
             theirs = _copy_by_scp(machine.address, lan.key, folder)
         finally:
@@ -98,8 +109,25 @@ def main(argv: list[str]) -> dict[str, Any]:
     ours = runs["first"]["seconds"]
     return {
         "name": "deploy", "ours": ours, "peer": "scp of the same wheels, nothing installed", "theirs": theirs,
-        "unit": "s", "ratio": round(theirs / ours, 3), "runs": runs,
+        "unit": "s", "ratio": round(theirs / ours, 3), "runs": runs, "quoting_gap_s": max(gaps), "gaps_s": gaps,
     }  # fmt: skip
+
+
+def _gaps(exchange: str) -> list[float]:
+    """Seconds between two engines in turn, as the exchange saw it: the last order of one to the first of the next."""
+    from engine.orders.ids import epoch_of
+
+    with urllib.request.urlopen(f"http://{exchange}/sandbox/orders?account=sandbox", timeout=30) as answer:
+        orders = json.load(answer)["orders"]
+    seen: dict[int, list[tuple[int, int]]] = {}
+    for order in orders:
+        epoch = epoch_of(order["clientOrderId"])
+        if epoch is not None:
+            seen.setdefault(epoch, []).append((order["time"], order["updateTime"]))
+    turns = [seen[epoch] for epoch in sorted(seen)]
+    ends = [max(ended for _, ended in turn) for turn in turns]
+    begins = [min(placed for placed, _ in turn) for turn in turns]
+    return [round((begin - end) / 1000, 3) for end, begin in zip(ends, begins[1:], strict=False)]
 
 
 def _copy_by_scp(address: str, key: Path, folder: Path) -> float:

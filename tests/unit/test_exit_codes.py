@@ -3,7 +3,7 @@
 import re
 
 from mmctl.fleet import errors
-from mmctl.remote import units
+from mmctl.remote import beside
 from tests.needs import ROOT
 
 
@@ -22,7 +22,7 @@ def test_every_exit_code_is_named_with_what_to_do() -> None:
 
 def test_the_codes_after_which_systemd_leaves_the_engine_alone_are_named() -> None:
     text = (ROOT / "docs/deployment/DEPLOYMENT.md").read_text().partition("## Exit codes")[2]
-    unit = (ROOT / "systemd" / units.ENGINE).read_text()
+    unit = (ROOT / "systemd" / beside.ENGINE).read_text()
     prevented = next(line for line in unit.splitlines() if line.startswith("RestartPreventExitStatus="))
     codes = sorted(map(int, prevented.partition("=")[2].split()))
     assert f"{', '.join(map(str, codes[:-1]))} or {codes[-1]}" in " ".join(text.split())

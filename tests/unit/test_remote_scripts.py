@@ -8,7 +8,7 @@ import pytest
 from engine.config import environment
 from mmctl.fleet.transport import bounded, put_script
 from mmctl.release import plan
-from mmctl.remote import files, layout, ledger, python, units, users
+from mmctl.remote import beside, files, layout, ledger, python, units, users
 from mmctl.remote.layout import Layout
 from tests.needs import ROOT
 
@@ -104,7 +104,7 @@ def test_the_local_target_asks_our_supervisor_with_the_same_words() -> None:
 
 
 def test_unit_files_move_with_the_layout() -> None:
-    text = (ROOT / "systemd" / units.ENGINE).read_text()
+    text = (ROOT / "systemd" / beside.ENGINE).read_text()
     assert units.render(text, HOST) == text
     moved = units.render(text, Layout("/srv/mm", "/var/log/mm", "/etc/mm", user="quant"))
     assert "/opt/market-maker" not in moved
@@ -114,7 +114,7 @@ def test_unit_files_move_with_the_layout() -> None:
 
 
 def test_the_supervisor_and_systemd_are_given_the_same_numbers() -> None:
-    unit = (ROOT / "systemd" / units.ENGINE).read_text()
+    unit = (ROOT / "systemd" / beside.ENGINE).read_text()
     spec = units.supervised(HOST)
     assert f"WatchdogSec={spec.watchdog_seconds:g}\n" in unit
     assert f"TimeoutStartSec={spec.start_seconds:g}\n" in unit
