@@ -132,6 +132,7 @@ def gather(engine: Engine, seconds: float) -> Facts:
             rss_bytes=found.rss_bytes,
             cpu_percent=found.cpu_percent,
             disk_free_percent=found.disk_free_percent,
+            guard_age_s=found.guard_age_s,
             clock_skew_s=skew,
             clock_source="between this host and that one",
         )
@@ -145,7 +146,7 @@ def gather(engine: Engine, seconds: float) -> Facts:
 
 def _probe(engine: Engine, seconds: float) -> tuple[probe.Probe, float | None]:
     """What the host says, and its clock against ours (seconds, positive = the host is ahead)."""
-    from mmctl.remote import units
+    from mmctl.remote import guard, units
 
     site = engine.site
     show = units.state(site.layout, sys.executable)
@@ -155,7 +156,7 @@ def _probe(engine: Engine, seconds: float) -> tuple[probe.Probe, float | None]:
         log=site.log,
         log_command=None if site.log else f"journalctl --no-pager -q -o cat {units.LOGGED} -n {probe.LOG_LINES}",
         disk=site.layout.data,
-        more=drifting.script(site.layout),
+        more=drifting.script(site.layout) + guard.age(site.layout),
     )
     before = time.time()
     result = engine.transport.run(script, seconds)

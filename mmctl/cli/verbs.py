@@ -44,6 +44,7 @@ VERBS: dict[str, Verb] = {
     ),
     "rollback": Verb("mmctl.cli.deploy:rollback", "Back to the last good release.", RELEASE),
     "releases": Verb("mmctl.cli.deploy:releases", "The releases on every host, good, bad and current.", RELEASE),
+    "watch": Verb("mmctl.cli.watch:watch", "The guard: gates after a deploy, automatic rollback.", RELEASE),
     "start": Verb("mmctl.cli.lifecycle:start", "Start the engine; ends when it could quote.", RELEASE),
     "stop": Verb("mmctl.cli.lifecycle:stop", "Quoting off, cancel all, prove zero open orders, stop.", RELEASE),
     "restart": Verb("mmctl.cli.lifecycle:restart", "Stop in order, and start again.", RELEASE),

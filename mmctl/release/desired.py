@@ -23,6 +23,7 @@ from mmctl.fleet.login import operator
 from mmctl.release.assets import asset
 from mmctl.release.build import Built
 from mmctl.release.compatible import UNKNOWN, SchemaRange, range_in
+from mmctl.release.gates import GATES, gates_path, read_gates
 from mmctl.release.lock import Platform
 from mmctl.release.origin import revision
 from mmctl.release.wheelhouse import Wheel
@@ -65,6 +66,7 @@ class Desired:
     revision: str = ""  # of the sources, for people
     schema: SchemaRange = UNKNOWN  # of the journal, that the wheel can work with
     journal: str = ""  # the journal's path on the host, "" = on a server
+    gates: str = ""  # the file that the guard judges it by
 
     @property
     def variables(self) -> bytes:
@@ -198,11 +200,12 @@ def describe(
         files = {"market-maker.json": units.supervised(layout).text()}
     lock = asset("requirements.lock", project).read_bytes()
     parts = [built.content.encode(), settings.text.encode(), lock, units.LAUNCHER.encode()]
-    parts += [f"{name}\0{text}".encode() for name, text in sorted(files.items())]
+    gates = read_gates(gates_path(target, project))[0]
+    parts += [f"{name}\0{text}".encode() for name, text in sorted((files | {GATES: gates}).items())]
     sha = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:SHA_LENGTH]
     fleet = _host_fleet(target, layout, settings)
     journal = site_of(target).journal or ""
-    return Desired(sha, wheel, settings, files, fleet, environment, revision(project), range_in(tables), journal)
+    return Desired(sha, wheel, settings, files, fleet, environment, revision(project), range_in(tables), journal, gates)
 
 
 def _host_fleet(target: Target, layout: Layout, settings: Settings) -> str:
@@ -230,6 +233,7 @@ def release_files(desired: Desired, release: str, env: str) -> bytes:
     members = {
         "bin/run": (units.LAUNCHER, 0o755),
         "configs/config.yaml": (desired.settings.text, 0o640),
+        f"configs/{GATES}": (desired.gates, 0o644),
         "configs/host.yaml": (desired.host_fleet, 0o640),
         "RELEASE.json": (json.dumps(facts, indent=1) + "\n", 0o644),
     }

@@ -14,12 +14,14 @@ TEMPLATES = (
     "canary.yaml",
     "production.yaml",
     "rollout.yaml",
+    "gates.yaml",
     ".env.template",
 )
 UNITS = (
     "market-maker.service",
     "market-maker-sentinel.service",
     "market-maker-recorder.service",
+    "market-maker-guard.service",
     "market-maker-backup.service",
     "market-maker-backup.timer",
     "market-maker-health.service",

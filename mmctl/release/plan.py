@@ -235,7 +235,7 @@ def _start(ground: Ground) -> Iterator[Command]:
 def _extras(ground: Ground) -> tuple[str, ...]:
     wanted = ground.desired.settings
     recorder = (units.RECORDER,) if wanted.recorder else ()
-    return (*units.TIMERS, *((units.SENTINEL,) if wanted.sentinel else ()), *recorder)
+    return (*units.TIMERS, units.GUARD, *((units.SENTINEL,) if wanted.sentinel else ()), *recorder)
 
 
 def activate(

@@ -10,11 +10,13 @@ from mmctl.remote.layout import SERVICE_USER, Layout, q, script
 
 SENTINEL = "market-maker-sentinel.service"
 RECORDER = "market-maker-recorder.service"
+GUARD = "market-maker-guard.service"
 TIMERS = ("market-maker-backup.timer", "market-maker-health.timer")
 UNIT_FILES = (
     ENGINE,
     SENTINEL,
     RECORDER,
+    GUARD,
     "market-maker-backup.service",
     "market-maker-backup.timer",
     "market-maker-health.service",
@@ -77,7 +79,7 @@ def verify(layout: Layout, release: str) -> str:
     if not layout.managed:
         return script("true")
     folder = layout.release(release, "units")
-    files = " ".join(q(f"{folder}/{name}") for name in (ENGINE, SENTINEL, RECORDER, *TIMERS))
+    files = " ".join(q(f"{folder}/{name}") for name in (ENGINE, SENTINEL, RECORDER, GUARD, *TIMERS))
     # Programs named in ExecStart lie under `current`, which may not exist yet: that one complaint is expected.
     return script(
         f"said=$(systemd-analyze verify --man=no --recursive-errors=no {files} 2>&1 | "

@@ -70,6 +70,7 @@ class Facts:
     sentinel_ok: bool | None = None  # None: none is wanted, or the engine is of a release that does not say
     sentinel_message: str = ""
     sentinel_age_s: float | None = None  # since it looked; None: never since the engine's start
+    guard_age_s: float | None = None  # since the guard of releases last looked; None: none ever did
     clock_skew_s: float | None = None
     clock_source: str = ""
     disk_free_percent: float | None = None
@@ -113,6 +114,7 @@ def evaluate(facts: Facts, thresholds: Mapping[str, Threshold] | None = None) ->
         _number("disk", facts.disk_free_percent, "%", limits["disk"], _silent(facts, "host"), "free"),
         _quoting(facts),
         *_sentinel(facts),
+        *_guard(facts, limits["guard"]),
         *_exchange(facts),
         *_drift(facts),
         _number(
@@ -243,6 +245,14 @@ def _sentinel(facts: Facts) -> list[Check]:
     bad = Status.WARNING if facts.sentinel_age_s is None else Status.CRITICAL
     status = Status.OK if facts.sentinel_ok else bad
     return [Check("sentinel", status, facts.sentinel_message, facts.sentinel_age_s, "s")]
+
+
+def _guard(facts: Facts, limit: Threshold) -> list[Check]:
+    """Nothing where no guard ever looked: a release without one, or another supervisor than systemd."""
+    if facts.guard_age_s is None:
+        return []
+    said = "since the guard looked; `systemctl status market-maker-guard` on the host"
+    return [_number("guard", facts.guard_age_s, "s", limit, "", said, 0)]
 
 
 def _drift(facts: Facts) -> list[Check]:

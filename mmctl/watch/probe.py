@@ -28,6 +28,7 @@ class Probe:
     config_sha256: str = ""  # of the live configuration file
     release: str = ""  # the current one
     port: int = 0  # where its engine listens
+    guard_age_s: float | None = None  # since the guard last looked, None where none ever did
     clock_s: float | None = None  # the host's time of day, seconds since 1970
 
 
@@ -105,6 +106,7 @@ def read(text: str) -> Probe:
         config_sha256=values.get("config", ""),
         release=values.get("current", ""),
         port=whole("port") or 0,
+        guard_age_s=number("guard_age"),
         clock_s=number("clock"),
     )
 

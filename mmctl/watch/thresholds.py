@@ -62,6 +62,7 @@ DEFAULTS: dict[str, Threshold] = {
     "database": _pair("5", "30"),  # s, age of the journal's last write behind the newest event
     "clock": _pair("-0.25:0.25", "-0.5:0.5"),  # s, signed; the exchange refuses orders 1 s ahead of it
     "disk": _pair("15:", "5:"),  # % free where logs and journal live
+    "guard": Threshold(parse_range("120")),  # s, since the guard of releases last looked
     "unknown_orders": _pair("0", "3"),  # orders whose fate is not proved
 }
 

@@ -103,14 +103,44 @@ def reload(*_):
         last = {"count": reloads, "file_sha256": seen, "applied": False, "message": str(error)}
 
 
+started, halt_mark = time.monotonic(), settings.data_dir / "halted"
+trips = [MODE[6:]] if MODE.startswith("halts ") else []
+
+
+def ill():
+    """Some seconds after its start, when it has proved good."""
+    return time.monotonic() - started > 4
+
+
+def measures(cause):
+    """A metrics page: twenty orders a second, slow ones from a release that slows."""
+    orders = int((time.monotonic() - started) * 20)
+    fast = 0 if MODE == "slows" else orders
+    ack = 'mm_order_latency_seconds_bucket{stage="ack",le="%s"} %d\\n'
+    page = ack % ("0.1", fast) + ack % ("0.4", orders) + ack % ("+Inf", orders)
+    return page + "mm_memory_bytes 1e8\\nmm_circuit_breaker_state %d\\n" % (3 if cause else 0)
+
+
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
+        if trips and ill():
+            halt_mark.write_text(trips.pop())
+        cause = halt_mark.read_text() if halt_mark.exists() else ""
+        if self.path == "/metrics":
+            return self.answer(200, measures(cause).encode())
+        if self.path == "/api/risk/status":
+            return self.answer(200, json.dumps({"breaker": {"code": 3 if cause else 0, "cause": cause}}).encode())
+        if self.path == "/health" and MODE == "sickens" and ill():
+            return self.answer(503, b'{"status": "failed"}')
         ready = MODE != "unready"
         engine = {"release": os.environ["MM_RELEASE"], "pid": os.getpid(), "quoting": ready, "key_ends": secret[-4:]}
         engine["spread"] = settings.strategy.base_spread
         engine |= {"config_sha256": runs_with, "reload": last}
         body = json.dumps({"engine": engine, "reason": "" if ready else "books are not synced"}).encode()
-        self.send_response(200 if ready or self.path == "/api/state" else 503)
+        self.answer(200 if ready or self.path == "/api/state" else 503, body)
+
+    def answer(self, status, body):
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -206,7 +236,8 @@ class Project:
 
     def behave(self, mode: str, note: str = "") -> None:
         """``good``, ``dies``, ``dies on HOST``, ``silent``, ``killed``, ``second``, ``locked out``, ``unready``,
-        ``refuses``, ``cold``, ``deaf`` and ``stubborn on HOST`` (to a reload), or ``orders_left``.
+        ``refuses``, ``cold``, ``deaf`` and ``stubborn on HOST`` (to a reload), ``orders_left``, or some seconds after
+        it proved good ``sickens``, ``slows`` and ``halts CAUSE``.
 
         ``note`` alone is a change too.
         """
