@@ -55,7 +55,7 @@ def read_look(text: str) -> Look:
             words = [*value.split(), "-", "-", ""]
             begun.append((words[0], words[1], words[2]))
             age = words[3] if words[3].lstrip("-").isdigit() else str(UNDER_WAY_SECONDS)
-            if words[2] == "begun" and int(age) < UNDER_WAY_SECONDS:
+            if words[2] not in ("done", "failed") and int(age) < UNDER_WAY_SECONDS:
                 other = words[0]
         else:
             fields[key] = value.strip()

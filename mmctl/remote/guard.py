@@ -1,6 +1,6 @@
 """What the guard reads and keeps on a host, as scripts. It lies in the layout's ``.mmctl/guard``.
 
-``begun/RELEASE`` is made by one ``mkdir`` before a rollback away from RELEASE: of two guards one makes it, and no
+``begun/RELEASE`` is made by one rename before a rollback away from RELEASE: of two guards one makes it, and no
 restart of a guard or of the host makes the rollback twice. ``alive`` is written at every look of the unit.
 """
 
@@ -41,13 +41,14 @@ def beat(layout: Layout, text: str) -> str:
 
 def begin(layout: Layout, release: str) -> str:
     """Claim the one automatic rollback away from ``release``; BEGUN where somebody has it."""
-    folder = layout.at(".mmctl", "guard", "begun")
-    one = q(f"{folder}/{release}")
+    folder = q(layout.at(".mmctl", "guard"))
+    # Written beside and renamed: nobody ever sees a claim without its words. A rename onto one that is there fails.
     return script(
-        f"mkdir -p {q(folder)}",
-        f"mkdir {one} 2>/dev/null || exit {BEGUN}",
-        f"echo '- begun' > {one}/to",
-        f"sync {one}/to {q(folder)}",
+        f"mkdir -p {folder}/begun",
+        f"new=$(mktemp -d {folder}/claim.XXXXXX)",
+        "echo '- begun' > \"$new/to\"",
+        f'mv -T "$new" {folder}/begun/{q(release)} 2>/dev/null || {{ rm -rf "$new"; exit {BEGUN}; }}',
+        f"sync {folder}/begun/{q(release)}/to {folder}/begun",
     )
 
 
