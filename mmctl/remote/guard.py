@@ -21,7 +21,7 @@ def look(layout: Layout, python: str) -> str:
         f'echo "current=$(basename "$(readlink {q(layout.current)} 2>/dev/null)" 2>/dev/null)"',
         f"sed -n '{port}' {about} 2>/dev/null || true",
         f'for b in {q(folder)}/begun/*/to; do [ -f "$b" ] || continue; '
-        'echo "begun=$(basename "$(dirname "$b")") $(cat "$b")"; done',
+        'echo "begun=$(basename "$(dirname "$b")") $(cat "$b") $(( $(date +%s) - $(stat -c %Y "$b") ))"; done',
         f'echo "alive=$(cat {q(folder)}/alive 2>/dev/null || true)"',
         f"( {units.state(layout, python)} ) 2>/dev/null || true",
         "printf 'lock='",

@@ -1,5 +1,6 @@
 """The gates file: the shipped one is the seed's conditions, and every mistake in another is told with its line."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from mmctl.cli.guarded import read_look
 from mmctl.fleet.errors import ConfigRefused
 from mmctl.release.gates import read_gates
+from mmctl.remote import guard
+from mmctl.remote.layout import Layout
 from mmctl.watch.gates import GatesWrong, parse
 from mmctl.watch.rules import Rule
 from tests.needs import ROOT
@@ -94,6 +97,24 @@ alive=20260101T000000Z-aaaaaaaaaaaa 35 none
 ActiveState=failed
 ExecMainStatus=70
 lock="""
+
+
+def sh(text: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", text], capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_of_two_guards_one_has_the_claim_and_the_other_sees_that_it_is_under_way(tmp_path: Path) -> None:
+    layout = Layout(root=str(tmp_path), units=str(tmp_path))
+    first, second = sh(guard.begin(layout, "r1")), sh(guard.begin(layout, "r1"))
+    assert (first.returncode, second.returncode) == (0, guard.BEGUN)
+    seen = read_look(sh(guard.look(layout, "python3")).stdout)
+    assert seen.begun == (("r1", "-", "begun"),)
+    assert "another guard" in seen.busy
+    assert sh(guard.settle(layout, "r1", "r0", "done")).returncode == 0
+    seen = read_look(sh(guard.look(layout, "python3")).stdout)
+    assert (seen.begun, seen.busy) == ((("r1", "r0", "done"),), "")
+    assert sh(guard.withdraw(layout, "r1")).returncode == 0
+    assert sh(guard.begin(layout, "r1")).returncode == 0
 
 
 def test_what_a_host_says_is_read_and_what_it_leaves_out_is_missing() -> None:
