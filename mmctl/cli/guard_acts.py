@@ -181,6 +181,8 @@ class Acts:
     def halt_and_page(self, on: Watched, decision: Decision) -> int:
         """Stop quoting and tell people. Returns the exit code 5: a person must look."""
         self.record(decision, on)
+        # Told before it is done: a halt past a dead engine takes its time, and a person may be quicker.
+        self.page(f"{self.hosts.target.name}: the guard halts it", f"{on.name}: {decision.reason}")
         failed = self.halt(decision.reason[:200])
         self.record(decision, on, not failed, error=failed)
         ending = f"HALT NOT PROVED: {failed}" if failed else "Halted: no order is open."

@@ -126,8 +126,10 @@ def test_one_rollback_then_halt_and_page_and_a_restart_of_the_guard_forgets_noth
     machine.sh(f"mkdir -p {KEPT}/begun/20200101T000000Z-0123456789ab")
     machine.sh(f"echo '{sick} done' > {KEPT}/begun/20200101T000000Z-0123456789ab/to")
     machine.sh(f"rm -f {HOLD}; systemctl daemon-reload; systemctl start {GUARD}")
-    until("a halt", lambda: any("halted by the guard" in page for page in pages))
+    until("a halt", lambda: any("the guard halts it" in page for page in pages))
     assert current(machine) == sick
+    # The stand-in refuses to be halted, and no exchange is there to prove anything: that is told, too.
+    until("the truth about it", lambda: any("HALT NOT PROVED" in page for page in pages), 90.0)
     assert "one rollback was made already" in words_of(machine)
     operator.project.behave("good", "after the halt")
     assert operator.json("deploy").code == 0
