@@ -125,7 +125,7 @@ def test_one_rollback_then_halt_and_page_and_a_restart_of_the_guard_forgets_noth
     sick = without_the_unit(machine, lambda: released(operator, "goes back to itself"))
     machine.sh(f"mkdir -p {KEPT}/begun/20200101T000000Z-0123456789ab")
     machine.sh(f"echo '{sick} done' > {KEPT}/begun/20200101T000000Z-0123456789ab/to")
-    machine.sh(f"rm -f {HOLD}; systemctl daemon-reload; systemctl start {GUARD}")
+    machine.sh(f"rm -f {HOLD}; systemctl daemon-reload; systemctl restart {GUARD}")
     until("a halt", lambda: any("the guard halts it" in page for page in pages))
     assert current(machine) == sick
     # The stand-in refuses to be halted, and no exchange is there to prove anything: that is told, too.
@@ -164,7 +164,7 @@ def test_a_lock_that_is_held_pauses_and_no_data_is_no_success(
     watched = operator.mmctl("watch", "--for", "60s")
     assert watched.code == 4, watched.err
     assert current(machine) != bad
-    machine.sh(f"rm -f {HOLD}; systemctl daemon-reload; systemctl start {GUARD}")
+    machine.sh(f"rm -f {HOLD}; systemctl daemon-reload; systemctl restart {GUARD}")
 
 
 def test_a_release_that_slows_fails_its_latency_gate(
