@@ -146,6 +146,7 @@ def test_halted_by_a_loss_keeps_the_software_and_by_a_fault_goes_back_and_stays_
     until("a rollback", lambda: any(f"{faulty} was left" in page for page in pages))
     assert current(machine) == losing
     assert machine.sh(f"cat {HALTED}") == "mismatch", "HALTED never resumes"
+    deployed(operator, "good", "after the halts")
     machine.sh(f"rm {HALTED}")
 
 
