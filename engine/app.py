@@ -33,6 +33,7 @@ class App:
         self.context = RunContext(config, path, env_file, digest)
         self.leading: asyncio.Future[Leading] = asyncio.get_running_loop().create_future()
         self._reloads: set[asyncio.Task[None]] = set()
+        self._warm = warm
         self._alive: asyncio.Future[None] | None = asyncio.ensure_future(self._keep_alive()) if warm else None
 
     @property
@@ -60,7 +61,7 @@ class App:
 
     async def _start_and_lead(self) -> None:
         context = self.context
-        ready = await context.stop.unless(Starting(context, self._rest).start())
+        ready = await context.stop.unless(Starting(context, self._rest, warm=self._warm).start())
         self._rest()
         leading = Leading(context, ready)
         self.leading.set_result(leading)

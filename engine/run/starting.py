@@ -64,9 +64,11 @@ class Ready:
 class Starting:
     """Makes a ``Ready``, and tells the run's ``ending`` of everything it makes on the way."""
 
-    def __init__(self, run: RunContext, standing_by: Callable[[], object] = lambda: None) -> None:
-        """``standing_by`` is called once a standby is complete."""
-        self._run, self._standing_by = run, standing_by
+    def __init__(
+        self, run: RunContext, standing_by: Callable[[], object] = lambda: None, *, warm: bool = False
+    ) -> None:
+        """``standing_by`` is called once a standby is complete. ``warm``: it has led, and waits for its books."""
+        self._run, self._standing_by, self._warm_still = run, standing_by, warm
         self._listening: asyncio.Future[None] | None = None
 
     async def start(self) -> Ready:
@@ -111,16 +113,19 @@ class Starting:
         standing, notify, beside = run.status.standing, run.notify, run.instance.beside
         standing.is_standby, standing.phase = True, STANDBY if run.instance.named() else UNNAMED
         if beside:  # it says that it is ready once the hand-over is all that is left to do
-            if not await markets.live(BOOKS_S):
+            if not await markets.live(BOOKS_S) and not self._warm_still:
                 raise StartError(Exit.FAILED, f"a book is not alive after {BOOKS_S:g} s: there is nothing to quote on")
             gc.collect()
         log.info(standing.phase)
         notify.ready(standing.phase)
         self._standing_by()
+        told = 0.0
         while not self._inherits():
-            notify.alive()
-            notify.status(standing.phase)
-            markets.check()
+            if time.monotonic() >= told + STANDBY_S:  # the service manager is not woken at every look at the lease
+                told = time.monotonic()
+                notify.alive()
+                notify.status(standing.phase)
+                markets.check()
             await asyncio.sleep(BESIDE_S if beside else STANDBY_S)
 
     def _inherits(self) -> bool:

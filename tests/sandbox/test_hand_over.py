@@ -74,3 +74,33 @@ def test_the_lease_goes_over_and_back_with_both_processes_alive_and_no_epoch_eve
     assert two.stop() == 0
     assert one.stop() == 0
     assert pair.venue.open_orders() == []
+
+
+def test_the_warm_one_leaves_a_free_lease_alone_and_ends_with_its_window(pair: Pair) -> None:
+    pair.link.parent.mkdir(parents=True, exist_ok=True)
+    one, two = pair.engines["one"], pair.engines["two"]
+    for engine in (one, two):
+        engine.config.write_text(engine.config.read_text() + "lease: {rollback_window: 6s}\n")
+    pair.name("one").start().quoting()
+    two.start()
+    pair.standing_by("two", "warm: another")
+    pair.hand_over("one", "two")
+    pair.standing_by("one", "warm: another")
+    two.stop(signal.SIGKILL)
+    led = one.log.count("ready epoch")
+    assert one.wait() == 0, "nobody named it"
+    assert "the rollback window is over" in one.log
+    assert one.log.count("ready epoch") == led, "the lease was free all the while"
+    two.start().quoting()
+    assert two.stop() == 0
+    assert epochs(pair.venue)[-1] == 3
+
+
+def test_an_engine_alone_on_its_host_does_not_take_the_signal_for_its_end(
+    start_sandbox_process: StartProcess, engine_on: StartEngine
+) -> None:
+    engine = engine_on(Venue(start_sandbox_process(*MARKET)).port).start().quoting()
+    os.kill(engine.pid, signal.SIGUSR1)
+    until(lambda: "there is nothing to hand over" in engine.log, "it says so")
+    assert engine.quoting().engine()["epoch"] == 1
+    assert engine.stop() == 0
