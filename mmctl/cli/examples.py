@@ -58,7 +58,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "why": (("why staging --since 10m", "why a quote is missing"),),
     "query": (("query staging:host1 'SELECT * FROM orders LIMIT 5'", "read-only SQL on one journal"),),
     "tui": (("tui staging", "the dashboard; looks only"), ("tui --replay session.mmrec", "a recorded session")),
-    "watch": (("watch staging --for 30m", "after a deploy: one way back, then halt"), ("watch staging --always", "the unit")),
+    "watch": (("watch staging --for 30m", "after a deploy: at most one way back, then it halts"),),
     "halt": (("halt staging --confirm ACCOUNT --reason 'feed is wrong'", "stop now, and prove that no order is left"),),
     "resume": (("resume staging --confirm ACCOUNT --reason 'feed is back'", "quote again"),),
     "cancel": (("cancel staging --confirm ACCOUNT --reason 'too many'", "no order of ours is left, proved"),),
