@@ -15,6 +15,7 @@ from mmctl.fleet.channels import Channel
 from mmctl.fleet.errors import ROLLED_BACK, UNKNOWN, LockHeld, OperatorError
 from mmctl.ledger.audit import Trail
 from mmctl.release import runs
+from mmctl.remote import beside
 from mmctl.remote import guard as remote
 from mmctl.remote import layout as layouts
 from mmctl.watch.guard import HALTED, Decision
@@ -22,6 +23,7 @@ from mmctl.watch.guard import HALTED, Decision
 CALL_SECONDS: Final = 15.0
 CHANNEL_SECONDS: Final = 20.0
 HALT_SECONDS: Final = 60.0
+AWAY_SECONDS: Final = 40.0
 #: How long the other guard's rollback is waited for, seconds.
 OTHER_SECONDS: Final = 120.0
 
@@ -137,11 +139,14 @@ class Acts:
                 self.run.out.problem(error.what)
 
     def _condemn(self, claimed: Sequence[Watched], release: str, reason: str) -> None:
-        """What failed its gates is bad: no rollback goes there again, and a deploy of it makes a new release."""
+        """What failed its gates is bad: no rollback goes there again, a deploy of it makes a new release, and its
+        engine does not stay warm beside the one that was gone back to."""
         for one in claimed:
-            text = layouts.mark(one.site.layout, release, "bad", f"the guard: {reason}")
+            where = one.site.layout
+            gone = beside.let_go(where) if where.managed else ""
+            text = layouts.script(layouts.mark(where, release, "bad", f"the guard: {reason}"), gone)
             try:
-                one.transport.run(text, CALL_SECONDS).checked(f"{one.name}: cannot mark {release} bad")
+                one.transport.run(text, AWAY_SECONDS).checked(f"{one.name}: cannot put {release} away")
             except OperatorError as error:
                 self.run.out.problem(error.what)
 

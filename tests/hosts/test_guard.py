@@ -96,6 +96,8 @@ def test_a_release_that_sickens_is_left_once_by_two_guards_and_the_desk_is_paged
     assert current(machine) == running, words_of(machine)
     assert machine.sh(f"cat {KEPT}/begun/{bad}/to").split() == [running, "done"]
     assert marks(operator)[bad] == ["bad"], "no rollback and no deploy goes there again"
+    engines = "systemctl list-units --plain --no-legend 'market-maker-engine-*' | grep -c -w running"
+    until("what failed is not kept warm", lambda: machine.sh(f"{engines} || true").strip() == "1")
     until("a page", lambda: any(bad in page for page in pages))
     lines = [json.loads(line) for line in machine.sh("cat /opt/market-maker/.mmctl/audit.jsonl").splitlines()]
     begun = [e for e in lines if e["verb"] == "rollback" and e["phase"] == "intent" and bad in str(e["from"])]
