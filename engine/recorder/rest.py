@@ -13,11 +13,11 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from engine.trade import Market
 from engine.venue.binance.endpoints import Endpoints
+from engine.venue.binance.outcome import NO_SUCH_SYMBOL
 from engine.venue.bounded import BoundedResponse
 
 PACE_S: Final = 1.0
 DEPTH_LEVELS: Final = 1000
-NO_SUCH_SYMBOL: Final = -1121
 _LIMITED: Final = (418, 429)
 _LONGEST_WAIT_S: Final = 3600.0
 _PATHS: Final = {Market.SPOT: "/api/v3", Market.USDM: "/fapi/v1"}

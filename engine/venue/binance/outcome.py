@@ -17,6 +17,7 @@ NOTHING_PROVED: Final = frozenset(
     }
 )
 SKEWED_CLOCK: Final = -1021
+NO_SUCH_SYMBOL: Final = -1121
 NO_SUCH_ORDER: Final = -2013
 REJECTED_ORDER: Final = -2010  # why is in its words
 _CAUSES: Final = {
