@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mmctl.release.facts import Facts
+from mmctl.release.facts import Facts, good_before
 
 # Releases that failed are kept a while to be looked at; they do not count towards the good ones.
 KEEP_BAD = 2
@@ -28,7 +28,10 @@ def removals(facts: Facts, keep: int, wheels_in_use: frozenset[str]) -> Removals
     complete = [r for r in facts.releases if r.complete]
     good = [r.id for r in complete if r.good and not r.bad]
     failed = [r.id for r in facts.releases if r.id not in good and r.id != facts.current]
-    stay = {facts.current, *good[-max(keep, 2) :], *failed[-KEEP_BAD:]}
+    before = good_before(facts)
+    # By the host's history, not by age: after ways back it may be older than all that are kept for their age.
+    way_back = {before.id} if before is not None else set()
+    stay = {facts.current, *way_back, *good[-max(keep, 2) :], *failed[-KEEP_BAD:]}
     gone = tuple(r.id for r in facts.releases if r.id not in stay)
     # A release runs with the environment of its lock, which lies outside its own folder.
     needed = {r.env for r in facts.releases if r.id in stay}

@@ -52,6 +52,15 @@ def test_a_rollback_passes_over_bad_and_vanished_releases() -> None:
     assert back(facts(4, {1: "good", 3: "bad", 4: "good"}, [1, 2, 3, 4])) == name(1)
 
 
+def test_the_release_that_a_rollback_goes_to_stays_however_old_it_is() -> None:
+    """Somebody went back to 1, past 2 to 4, and deployed 5 from there."""
+    found = facts(5, dict.fromkeys(range(1, 6), "good"), [1, 5])
+    before = good_before(found)
+    assert before is not None
+    assert before.id == name(1)
+    assert removals(found, 2, frozenset()).releases == tuple(map(name, (2, 3)))
+
+
 def test_a_rollback_follows_history_and_not_age() -> None:
     assert back(facts(1, {1: "good", 2: "good"}, [1, 2, 1])) == name(2)
 
