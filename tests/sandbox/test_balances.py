@@ -49,8 +49,11 @@ def test_an_account_with_only_quote_currency_bids_and_offers_what_the_first_fill
     opened: Callable[..., tuple[Venue, Engine]],
 ) -> None:
     venue, engine = opened("USDT=300")
-    until(lambda: why(engine, "sell").get("reason") == "BASE_BALANCE", "why says that there is nothing to sell")
-    assert "0.0000 ETH can be sold" in why(engine, "sell")["detail"]
+    first = until(
+        lambda: (found := why(engine, "sell")).get("reason") == "BASE_BALANCE" and found,
+        "why says that there is nothing to sell",
+    )
+    assert "0.0000 ETH can be sold" in first["detail"]
     until(lambda: sides(venue) == {"BUY"}, "it bids")
     until(lambda: any(order["side"] == "SELL" for order in venue.orders()), "after a fill it offers")
     offered = next(order for order in venue.orders() if order["side"] == "SELL")

@@ -269,7 +269,9 @@ class PaperExchange:
     def cancel(self, client_id: str, now_ns: int) -> tuple[VenueOrder | PaperRefusal, list[OrderUpdate]]:
         """The order with its last state, or a refusal where it is not live."""
         order = self.orders.get(client_id)
-        if order is None or match.cancel(self._kernel, int(order.venue_id)) != sim.CANCELED:
+        if order is None or not order.venue_id:  # one that was refused, or never got here, has no number
+            return PaperRefusal(-2011, "Unknown order sent."), []
+        if match.cancel(self._kernel, int(order.venue_id)) != sim.CANCELED:
             return PaperRefusal(-2011, "Unknown order sent."), []
         self._now_ms = self._stamp(now_ns)
         update = self._set(client_id, status=_W.CANCELED)
